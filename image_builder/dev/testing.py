@@ -19,7 +19,7 @@ from runtime.protocol.development import GROUP, debug_job_key, debug_keys
 from runtime.protocol.job import ConfigSource, Job
 from runtime.protocol.keys import SUBMISSIONS
 from runtime.protocol.pins import Pin
-from runtime.protocol.plan import Found, Input, ReadConfig, configs, plan
+from runtime.protocol.plan import DatasetInput, FoundInputs, ReadConfig, configs, plan
 from runtime.protocol.problems import InvalidInput, Problem
 from runtime.protocol.settings import AnalysisSettings
 from runtime.protocol.status import DatasetStatus
@@ -73,7 +73,9 @@ def job_of(path: Path, settings: AnalysisSettings, s3: Any, now: datetime) -> Jo
         raise InvalidInput(problems)
     body, source = config
     parsed = parse_config(body, submission.configname, settings)
-    found = Found(inputs, config=ReadConfig(parsed, body, source), dataset_size_gib=parsed.dataset_size_gib)
+    found = FoundInputs(
+        inputs, config=ReadConfig(parsed, body, source), dataset_size_gib=parsed.dataset_size_gib
+    )
     job = plan(settings, submission, key, hashlib.sha256(raw).hexdigest(), found, now)
     keys = debug_keys(now.strftime("%Y%m%dT%H%M%S%f")[:-3])
     # The records of real jobs are out of a development instance's reach: configurations lie with the results,
@@ -187,21 +189,21 @@ def _object(key: str, bucket: str, s3: Any, problems: list[Problem]) -> tuple[by
     return None
 
 
-def _input(key: str, bucket: str, s3: Any, problems: list[Problem]) -> Input:
+def _input(key: str, bucket: str, s3: Any, problems: list[Problem]) -> DatasetInput:
     """A dataset, as far as it is needed here: the object, or that there is a folder. One without anything for
     what is missing.
     """
     if key.endswith("/"):
         if not s3.list_objects_v2(Bucket=bucket, Prefix=key, MaxKeys=2).get("Contents"):
             problems.append(_missing("dataname", key, bucket))
-        return Input((), folder=True)
+        return DatasetInput((), folder=True)
     try:
         found = s3.head_object(Bucket=bucket, Key=key)
-        return Input(
+        return DatasetInput(
             (Pin(key, int(found["ContentLength"]), found["ETag"].strip('"'), found.get("VersionId")),)
         )
     except ClientError as error:
         if error.response["Error"]["Code"] not in ("404", "NoSuchKey"):
             raise
     problems.append(_missing("dataname", key, bucket))
-    return Input(())
+    return DatasetInput(())

@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import NamedTuple
 
 from runtime.manager.delivery import Outcome
-from runtime.manager.port import Cloud
+from runtime.manager.port import ManagerCloud
 from runtime.manager.wording import log_started
 from runtime.protocol.certificate import (
     CertificateFacts,
@@ -67,7 +67,7 @@ def version_of(settings: AnalysisSettings) -> str:
 class Answer:
     """The answer to a file with the key `source`, below `keys`; `log` is its certificate while it grows."""
 
-    cloud: Cloud
+    cloud: ManagerCloud
     settings: AnalysisSettings
     clock: Callable[[], datetime]
     keys: ResultKeys
@@ -134,7 +134,7 @@ class Answer:
 
 
 def rejection(
-    cloud: Cloud,
+    cloud: ManagerCloud,
     settings: AnalysisSettings,
     clock: Callable[[], datetime],
     key: SubmissionKey | CancelKey,
@@ -218,7 +218,7 @@ class JobAnswer(Answer):
         self.certify(self.log.render(initial_lines(job, iso(self.clock())), complete=complete))
 
 
-def fail_dataset(cloud: Cloud, job: Job, index: int, reason: str, now: datetime) -> None:
+def fail_dataset(cloud: ManagerCloud, job: Job, index: int, reason: str, now: datetime) -> None:
     """Say how a dataset ended for which no machine was started: the verdict that counts, and the status that
     people see.
     """

@@ -18,7 +18,7 @@ from botocore.exceptions import ClientError
 
 from runtime.aws.clients import Clients
 from runtime.manager.objects import Objects
-from runtime.manager.port import JobGoneError, LaunchError, LaunchRequest, Machine
+from runtime.manager.port import JobGoneError, JobMachine, LaunchError, LaunchRequest
 from runtime.protocol.keys import JobId
 from runtime.protocol.ledger import (
     LAUNCHED,
@@ -48,9 +48,9 @@ def manager_clients() -> Clients:
     return Clients(4, ec2_attempts=1)
 
 
-class AwsCloud(Objects):
-    """The real thing (`Cloud` over botocore). `table`: the service's; `topic`: who is notified of what has
-    ended, None for nobody."""
+class AwsManagerCloud(Objects):
+    """The real thing (`ManagerCloud` over botocore). `table`: the service's; `topic`: who is notified of what
+    has ended, None for nobody."""
 
     def __init__(self, table: str, topic: str | None = None, clients: Clients | None = None) -> None:
         super().__init__(clients or manager_clients())
@@ -165,7 +165,7 @@ class AwsCloud(Objects):
         if self._topic:
             send(self.clients.sns, self._topic, subject, text, "manager")
 
-    def run(self, request: LaunchRequest) -> list[Machine]:
+    def run(self, request: LaunchRequest) -> list[JobMachine]:
         tags = [{"Key": key, "Value": value} for key, value in request.tags.items()]
         arguments: dict[str, Any] = {
             "LaunchTemplate": {"LaunchTemplateId": request.template_id, "Version": request.template_version},
@@ -199,7 +199,7 @@ class AwsCloud(Objects):
         alive = {"Name": "instance-state-name", "Values": ["pending", "running"]}
         return sum(1 for _ in self._described([*_tagged(tags), alive]))
 
-    def machines(self, job: JobId) -> list[Machine]:
+    def machines(self, job: JobId) -> list[JobMachine]:
         return [
             _machine(item, tags)
             for item in self._described(_tagged({BUCKET: job.bucket, GROUP: job.group, JOB: job.timestamp}))
@@ -212,8 +212,8 @@ class AwsCloud(Objects):
                 yield from reservation["Instances"]
 
 
-def _machine(item: Mapping[str, Any], tags: Mapping[str, str]) -> Machine:
-    return Machine(
+def _machine(item: Mapping[str, Any], tags: Mapping[str, str]) -> JobMachine:
+    return JobMachine(
         item["InstanceId"],
         item["InstanceType"],
         item["AmiLaunchIndex"],

@@ -6,7 +6,7 @@ import math
 from datetime import datetime
 
 from runtime.manager.delivery import Notes
-from runtime.manager.port import Cloud
+from runtime.manager.port import ManagerCloud
 from runtime.protocol.certificate import SetupLog
 from runtime.protocol.job import Job
 from runtime.protocol.ledger import budget_name, micro_dollars
@@ -31,7 +31,7 @@ def worst_case(job: Job) -> int:
 
 
 def reserve(
-    cloud: Cloud, settings: AnalysisSettings, log: SetupLog, job: Job, now: datetime, notes: Notes
+    cloud: ManagerCloud, settings: AnalysisSettings, log: SetupLog, job: Job, now: datetime, notes: Notes
 ) -> list[Problem]:
     """Reserve what the job may cost at most, in the month in which it was submitted; the problem when the
     group cannot pay it.
@@ -75,7 +75,7 @@ def reserve(
     return [over_budget(cost, limit - committed, limit)]
 
 
-def limit_of(cloud: Cloud, settings: AnalysisSettings, group: str) -> tuple[int, bool]:
+def limit_of(cloud: ManagerCloud, settings: AnalysisSettings, group: str) -> tuple[int, bool]:
     """The group's budget of a month, and whether it is its own: the SSM parameter
     `{budget_parameters}/{group}/{analysis}` in dollars, else the blueprint's; less where a lead of the group
     has set a lower limit, in the parameter `{budget_parameters}/{group}/{analysis}/limit`. Raises

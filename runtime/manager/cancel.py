@@ -19,7 +19,7 @@ from datetime import datetime
 from runtime.manager.answer import JobAnswer, rejection, version_of
 from runtime.manager.delivery import Delivery, Outcome
 from runtime.manager.early import Early, keep
-from runtime.manager.port import BucketRefusedError, Cloud, ObjectTooLargeError
+from runtime.manager.port import BucketRefusedError, ManagerCloud, ObjectTooLargeError
 from runtime.protocol.certificate import SetupLog, claim_id, digest_of
 from runtime.protocol.documents import DocumentError, iso, loads
 from runtime.protocol.keys import CancelKey, JobId, JobKeys
@@ -55,7 +55,7 @@ class _NotYetError(InvalidInput):
 
 
 def cancel(
-    cloud: Cloud, settings: AnalysisSettings, clock: Callable[[], datetime], delivery: Delivery
+    cloud: ManagerCloud, settings: AnalysisSettings, clock: Callable[[], datetime], delivery: Delivery
 ) -> Outcome:
     """Carry a cancellation out, or answer why there is nothing to cancel."""
     key = CancelKey.parse(delivery.event.key)
@@ -74,7 +74,7 @@ def cancel(
 
 
 def _carry_out(
-    cloud: Cloud,
+    cloud: ManagerCloud,
     settings: AnalysisSettings,
     clock: Callable[[], datetime],
     delivery: Delivery,
@@ -109,7 +109,7 @@ def _carry_out(
 
 
 def _never_begins(
-    cloud: Cloud,
+    cloud: ManagerCloud,
     settings: AnalysisSettings,
     clock: Callable[[], datetime],
     key: CancelKey,
@@ -130,7 +130,7 @@ def _never_begins(
     return True
 
 
-def read_order(cloud: Cloud, bucket: str, keys: JobKeys) -> StopOrder | None:
+def read_order(cloud: ManagerCloud, bucket: str, keys: JobKeys) -> StopOrder | None:
     """The order to stop a job, None when there is none. An unreadable one is an order all the same."""
     raw = cloud.get(bucket, keys.stop, SUBMISSION_MAX_BYTES)
     if raw is None:
@@ -141,7 +141,7 @@ def read_order(cloud: Cloud, bucket: str, keys: JobKeys) -> StopOrder | None:
         return StopOrder(CANCELLED, f"by an unreadable {keys.stop}", "")
 
 
-def _wanted(cloud: Cloud, bucket: str, key: CancelKey) -> tuple[str, str | None]:
+def _wanted(cloud: ManagerCloud, bucket: str, key: CancelKey) -> tuple[str, str | None]:
     """The timestamp of the job that is meant, and the claim of the submission beside the file (None: named by
     itself).
     """

@@ -8,16 +8,16 @@ from datetime import datetime
 from runtime.manager.cancel import cancel
 from runtime.manager.delivery import Delivery, Outcome
 from runtime.manager.manage import submit
-from runtime.manager.port import Cloud
+from runtime.manager.port import ManagerCloud
 from runtime.manager.retry import retry
 from runtime.protocol.keys import CANCEL_SUFFIX, RETRY_SUFFIX, CancelKey, RetryKey, SubmissionKey
 from runtime.protocol.settings import AnalysisSettings
 
-Work = Callable[[Cloud, AnalysisSettings, Callable[[], datetime], Delivery], Outcome]
+Work = Callable[[ManagerCloud, AnalysisSettings, Callable[[], datetime], Delivery], Outcome]
 
 
 def process(
-    cloud: Cloud, settings: AnalysisSettings, clock: Callable[[], datetime], delivery: Delivery
+    cloud: ManagerCloud, settings: AnalysisSettings, clock: Callable[[], datetime], delivery: Delivery
 ) -> Outcome:
     """Answer one message. What it leaves in S3 is the answer; the outcome is for the log and the queue.
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 
-from runtime.manager.port import Cloud
+from runtime.manager.port import ManagerCloud
 from runtime.protocol.documents import DocumentError
 from runtime.protocol.job import Job
 from runtime.protocol.keys import JobKeys
@@ -23,7 +23,7 @@ _ALLOWED = "the timestamp of a job of your group, whose image can still be start
 _DO = "Correct it, or leave it out: the job then runs on what is deployed now"
 
 
-def as_then(cloud: Cloud, settings: AnalysisSettings, group: str, timestamp: str) -> AnalysisSettings:
+def as_then(cloud: ManagerCloud, settings: AnalysisSettings, group: str, timestamp: str) -> AnalysisSettings:
     """The settings with the image and the code that the job `timestamp` had. Raises InvalidInput."""
     raw = cloud.get(settings.bucket, JobKeys.of(group, timestamp).job, JOB_MAX_BYTES)
     try:

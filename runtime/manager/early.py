@@ -12,7 +12,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from runtime.manager.port import Cloud
+from runtime.manager.port import ManagerCloud
 from runtime.protocol.certificate import claim_id
 from runtime.protocol.documents import DocumentError, dumps, loads, moment
 from runtime.protocol.keys import JobKeys, early_cancel_key
@@ -36,13 +36,13 @@ class Early:
         return read(cls, loads(text, _WHAT), _WHAT)
 
 
-def keep(cloud: Cloud, bucket: str, group: str, name: str, early: Early) -> None:
+def keep(cloud: ManagerCloud, bucket: str, group: str, name: str, early: Early) -> None:
     """Keep an order for the submission `name` (its key, or its timestamp)."""
     cloud.put(bucket, early_cancel_key(group, name), dumps(data_of(early)))
 
 
 def early_order(
-    cloud: Cloud, bucket: str, keys: JobKeys, submission_key: str, sha256: str, now: datetime
+    cloud: ManagerCloud, bucket: str, keys: JobKeys, submission_key: str, sha256: str, now: datetime
 ) -> StopOrder | None:
     """The order that has waited for this submission, None when there is none."""
     claim = claim_id(submission_key, sha256)

@@ -17,7 +17,7 @@ from functools import lru_cache
 from typing import Any
 
 from runtime.aws.clients import Clients
-from runtime.manager.aws import AwsCloud, manager_clients
+from runtime.manager.aws import AwsManagerCloud, manager_clients
 from runtime.manager.delivery import Delivery, Outcome
 from runtime.manager.dispatch import process
 from runtime.manager.events import objects_created
@@ -41,8 +41,8 @@ def _clients() -> Clients:
 
 
 @lru_cache(maxsize=1)
-def _cloud(table: str, topic: str | None) -> AwsCloud:
-    return AwsCloud(table, topic, _clients())
+def _cloud(table: str, topic: str | None) -> AwsManagerCloud:
+    return AwsManagerCloud(table, topic, _clients())
 
 
 @lru_cache(maxsize=1)

@@ -18,7 +18,13 @@ from collections.abc import Iterator, Sequence
 from urllib.parse import unquote
 
 from runtime.manager.disk import room
-from runtime.manager.port import BucketRefusedError, Cloud, Content, ObjectTooLargeError, StoredObject
+from runtime.manager.port import (
+    BucketRefusedError,
+    ManagerCloud,
+    ObjectTooLargeError,
+    ReadObject,
+    StoredObject,
+)
 from runtime.protocol.config import ENSEMBLE_SIZE, MODE, TRAIN, max_bytes, parse_config
 from runtime.protocol.ignored import is_ignored
 from runtime.protocol.job import ConfigSource
@@ -27,7 +33,7 @@ from runtime.protocol.limits import FOLDER_MAX_OBJECTS, FOLDERS_MAX_OBJECTS
 from runtime.protocol.names import folder_faults, key_fault
 from runtime.protocol.outside import SCHEME, place_of, whole
 from runtime.protocol.pins import Pin
-from runtime.protocol.plan import Found, Input, ReadConfig, display_names
+from runtime.protocol.plan import DatasetInput, FoundInputs, ReadConfig, display_names
 from runtime.protocol.problems import InvalidInput, Problem, shown
 from runtime.protocol.settings import AnalysisSettings
 from runtime.protocol.submission import long_names
@@ -39,15 +45,15 @@ _SHOWN, _NEAR = 20, 3
 
 
 def look_up(
-    cloud: Cloud,
+    cloud: ManagerCloud,
     settings: AnalysisSettings,
     keys: JobKeys,
     datanames: Sequence[str],
     configname: str,
     resultpath: str | None = None,
-) -> Found:
+) -> FoundInputs:
     """Everything that a submission names, with all problems; the configuration is None when it is faulty."""
-    found = Found()
+    found = FoundInputs()
     try:
         find_datasets(cloud, settings, datanames, found)
     except BucketRefusedError as error:
@@ -81,7 +87,7 @@ def look_up(
     return found
 
 
-def _taken(cloud: Cloud, settings: AnalysisSettings, resultpath: str) -> list[Problem]:
+def _taken(cloud: ManagerCloud, settings: AnalysisSettings, resultpath: str) -> list[Problem]:
     """A job's folder in an outside bucket is its own: another analysis or group may have used the same
     timestamp there.
     """
@@ -120,7 +126,9 @@ def _refused(field: str, path: str, settings: AnalysisSettings, error: BucketRef
     )
 
 
-def find_datasets(cloud: Cloud, settings: AnalysisSettings, keys: Sequence[str], found: Found) -> None:
+def find_datasets(
+    cloud: ManagerCloud, settings: AnalysisSettings, keys: Sequence[str], found: FoundInputs
+) -> None:
     """Put each dataset that exists into `found`, in order, and a problem for each that does not.
 
     A key must exist exactly; one that ends in '/' is a folder and must have at least one object in it that is
@@ -128,7 +136,7 @@ def find_datasets(cloud: Cloud, settings: AnalysisSettings, keys: Sequence[str],
     Datasets of one folder are found by listing the folder, so the number of calls follows the number of
     folders.
     """
-    inputs: dict[str, dict[str, Input]] = {}
+    inputs: dict[str, dict[str, DatasetInput]] = {}
     folders: dict[str, list[str]] = defaultdict(list)
     empty, count, problems = list[str](), 0, found.problems
     for key in keys:
@@ -145,7 +153,8 @@ def find_datasets(cloud: Cloud, settings: AnalysisSettings, keys: Sequence[str],
             inputs[key] = {key: one} if one else {}
     for folder, wanted in folders.items():
         inputs.update(
-            (key, {key: Input((pin,))}) for key, pin in _find_files(cloud, settings, folder, wanted).items()
+            (key, {key: DatasetInput((pin,))})
+            for key, pin in _find_files(cloud, settings, folder, wanted).items()
         )
     missing = [key for key in keys if not inputs.get(key) and key not in empty]
     problems += [
@@ -178,7 +187,7 @@ def find_datasets(cloud: Cloud, settings: AnalysisSettings, keys: Sequence[str],
 
 
 def _objects(
-    cloud: Cloud, settings: AnalysisSettings, bucket: str, prefix: str, after: str, limit: int
+    cloud: ManagerCloud, settings: AnalysisSettings, bucket: str, prefix: str, after: str, limit: int
 ) -> Iterator[tuple[StoredObject, Pin]]:
     """The objects below a prefix, and what pins each."""
     for item in cloud.objects(bucket, prefix, after, limit, versions=bucket == settings.bucket):
@@ -192,11 +201,11 @@ def _pin(settings: AnalysisSettings, bucket: str, item: StoredObject) -> Pin:
 
 
 def _each(
-    cloud: Cloud, settings: AnalysisSettings, prefix: str, found: Found, empty: list[str]
-) -> dict[str, Input]:
+    cloud: ManagerCloud, settings: AnalysisSettings, prefix: str, found: FoundInputs, empty: list[str]
+) -> dict[str, DatasetInput]:
     """The datasets of a folder, at most one more than a submission may have. Empty objects whose names end in
     '/' are what consoles make to show a folder."""
-    wanted, inputs, ignored = settings.limits.datasets + 1, dict[str, Input](), False
+    wanted, inputs, ignored = settings.limits.datasets + 1, dict[str, DatasetInput](), False
     for name, pin in _below(cloud, settings, prefix, found):
         if name.endswith("/"):
             continue
@@ -209,7 +218,7 @@ def _each(
             found.problems.append(
                 Problem("dataname", f"{shown(pin.path)}: {fault}", "names that a file can have", "Rename it")
             )
-        inputs[pin.path] = Input((pin,))
+        inputs[pin.path] = DatasetInput((pin,))
         if len(inputs) == wanted:
             break
     if ignored and not inputs:
@@ -218,8 +227,8 @@ def _each(
 
 
 def _one(
-    cloud: Cloud, settings: AnalysisSettings, prefix: str, found: Found, empty: list[str]
-) -> Input | None:
+    cloud: ManagerCloud, settings: AnalysisSettings, prefix: str, found: FoundInputs, empty: list[str]
+) -> DatasetInput | None:
     """The folder as one dataset, None when there is nothing in it. All its objects are pinned, also those
     that would make no dataset.
     """
@@ -242,10 +251,12 @@ def _one(
         for pin in pins:
             found.pass_over(pin.path)
         empty.append(prefix)
-    return Input(tuple(pins), folder=True) if something else None
+    return DatasetInput(tuple(pins), folder=True) if something else None
 
 
-def _below(cloud: Cloud, settings: AnalysisSettings, prefix: str, found: Found) -> Iterator[tuple[str, Pin]]:
+def _below(
+    cloud: ManagerCloud, settings: AnalysisSettings, prefix: str, found: FoundInputs
+) -> Iterator[tuple[str, Pin]]:
     """The objects in a folder, but for the one that shows it: their names below it, and what pins each.
     Nothing is left out in silence: a folder with too many is a problem."""
     bucket, folder = place_of(prefix, settings.bucket)
@@ -272,7 +283,7 @@ def _too_many(what: str, limit: int, where: str) -> Problem:
 
 
 def _find_files(
-    cloud: Cloud, settings: AnalysisSettings, folder: str, wanted: Sequence[str]
+    cloud: ManagerCloud, settings: AnalysisSettings, folder: str, wanted: Sequence[str]
 ) -> dict[str, Pin]:
     """Those paths of one folder that exist."""
     bucket, folder = place_of(folder, settings.bucket)
@@ -281,7 +292,7 @@ def _find_files(
 
 
 def _find_keys(
-    cloud: Cloud, settings: AnalysisSettings, bucket: str, folder: str, wanted: Sequence[str]
+    cloud: ManagerCloud, settings: AnalysisSettings, bucket: str, folder: str, wanted: Sequence[str]
 ) -> dict[str, Pin]:
     rest = sorted(wanted, key=_s3_order)
     found: dict[str, Pin] = {}
@@ -314,13 +325,13 @@ def _before(key: str, folder: str) -> str:
     return key[:-1] if len(key) > len(folder) + 1 else ""
 
 
-def read_config(cloud: Cloud, settings: AnalysisSettings, key: str) -> ReadConfig:
+def read_config(cloud: ManagerCloud, settings: AnalysisSettings, key: str) -> ReadConfig:
     """Fetch and check the configuration, in one read: what is checked is what is pinned. Raises
     InvalidInput.
     """
     bucket, name = place_of(key, settings.bucket)
     try:
-        content: Content | None = cloud.read(bucket, name, max_bytes(key))
+        content: ReadObject | None = cloud.read(bucket, name, max_bytes(key))
     except ObjectTooLargeError as error:
         allowed = f"up to {max_bytes(key)} bytes"
         raise InvalidInput(
@@ -337,7 +348,7 @@ def read_config(cloud: Cloud, settings: AnalysisSettings, key: str) -> ReadConfi
     return ReadConfig(parse_config(content.body, key, settings), content.body, source)
 
 
-def _missing(cloud: Cloud | None, field: str, bucket: str, path: str) -> Problem:
+def _missing(cloud: ManagerCloud | None, field: str, bucket: str, path: str) -> Problem:
     """A path at which nothing is; with a `cloud`, what may have been meant is looked up."""
     own = not path.startswith(SCHEME)
     got = f"{shown(path)}: S3 Bucket does not contain {path}"
@@ -349,7 +360,7 @@ def _missing(cloud: Cloud | None, field: str, bucket: str, path: str) -> Problem
     return Problem(field, got, allowed, do)
 
 
-def _meant(cloud: Cloud, bucket: str, key: str) -> str | None:
+def _meant(cloud: ManagerCloud, bucket: str, key: str) -> str | None:
     """A key that is there and differs from `key` in what people do not see: the form of its letters (macOS
     has its own), escapes of a URL, blanks around it, the '/' at the end of a folder."""
     forms = [*(unicodedata.normalize(form, key) for form in ("NFC", "NFD")), unquote(key), key.strip()]

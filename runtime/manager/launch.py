@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import NamedTuple
 
-from runtime.manager.port import Cloud, LaunchError, LaunchRequest, Machine
+from runtime.manager.port import JobMachine, LaunchError, LaunchRequest, ManagerCloud
 from runtime.protocol.job import Job
 from runtime.protocol.limits import LAUNCH_CHUNK, LAUNCH_OPTIONS
 from runtime.protocol.problems import Problem
@@ -95,7 +95,7 @@ class LaunchResult:
     """`machines` so far; `next` is the index of the first dataset without one. It stopped there because of
     `error`, or because there was no more room (`full`). `refused` has the options without capacity."""
 
-    machines: list[Machine] = field(default_factory=list)
+    machines: list[JobMachine] = field(default_factory=list)
     next: int = 0
     error: LaunchError | None = None
     full: bool = False
@@ -103,10 +103,10 @@ class LaunchResult:
 
 
 def launch(
-    cloud: Cloud,
+    cloud: ManagerCloud,
     job: Job,
     owner_arn: str,
-    known: Iterable[Machine],
+    known: Iterable[JobMachine],
     say: Callable[[str], None],
     room: int | None = None,
 ) -> LaunchResult:
@@ -132,12 +132,12 @@ def launch(
 
 
 def launch_chunk(
-    cloud: Cloud,
+    cloud: ManagerCloud,
     result: LaunchResult,
     left: list[Option],
     say: Callable[[str], None],
     ask: Callable[[Option], LaunchRequest],
-) -> list[Machine]:
+) -> list[JobMachine]:
     """One chunk with the first of the options that EC2 has; options without capacity are dropped from
     `left`.
     """
@@ -177,7 +177,7 @@ def request(
     )
 
 
-def room_for(cloud: Cloud, settings: AnalysisSettings) -> int | None:
+def room_for(cloud: ManagerCloud, settings: AnalysisSettings) -> int | None:
     """How many more machines there may be now, None for any number. Two managers at once may both see the
     same room.
     """
@@ -189,14 +189,14 @@ def room_for(cloud: Cloud, settings: AnalysisSettings) -> int | None:
     return max(0, min(free)) if free else None
 
 
-def own_machines(job: Job, machines: Iterable[Machine]) -> list[Machine]:
+def own_machines(job: Job, machines: Iterable[JobMachine]) -> list[JobMachine]:
     """Those of this run: an earlier job of the same name, whose records were deleted, has others. What a
     clock says does not count:
     that of the manager may be wrong, and a dataset would get two machines."""
     return [machine for machine in machines if machine.run == job.created]
 
 
-def next_dataset(machines: Sequence[Machine]) -> int:
+def next_dataset(machines: Sequence[JobMachine]) -> int:
     """Index of the first dataset without a machine. Launch calls follow each other without gaps, and each
     gives launch indexes from 0, so the answer is the end of the last call's machines."""
     ends: dict[int, int] = defaultdict(int)

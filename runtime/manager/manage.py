@@ -27,7 +27,7 @@ from runtime.manager.earlier import as_then
 from runtime.manager.early import early_order
 from runtime.manager.inputs import look_up
 from runtime.manager.launch import explain, launch, next_dataset, own_machines, room_for
-from runtime.manager.port import Cloud, Machine
+from runtime.manager.port import JobMachine, ManagerCloud
 from runtime.manager.reading import read_submission
 from runtime.manager.wording import log_config, log_request
 from runtime.protocol.certificate import SetupLog, claim_id
@@ -43,7 +43,7 @@ from runtime.protocol.submission import InvalidSubmission, Submission, parse_sub
 
 
 def submit(
-    cloud: Cloud, settings: AnalysisSettings, clock: Callable[[], datetime], delivery: Delivery
+    cloud: ManagerCloud, settings: AnalysisSettings, clock: Callable[[], datetime], delivery: Delivery
 ) -> Outcome:
     """Answer one submission of a group of the analysis."""
     event = delivery.event
@@ -83,7 +83,7 @@ _ENDED = Outcome(0, "delivered again: the job has ended")
 class _Run:
     """One submission with a usable timestamp in the hands of one manager."""
 
-    cloud: Cloud
+    cloud: ManagerCloud
     settings: AnalysisSettings
     clock: Callable[[], datetime]
     delivery: Delivery
@@ -164,7 +164,7 @@ class _Run:
 
     def _work(self, submission: Submission) -> Outcome:
         log_request(self.log, self.settings, submission, self.clock())
-        job, known = None, list[Machine]()
+        job, known = None, list[JobMachine]()
         if self.redelivered:
             job, known = self._earlier_job(), self.cloud.machines(self.item)
             order = read_order(self.cloud, self.settings.bucket, self.keys)
@@ -213,7 +213,7 @@ class _Run:
         self.cloud.put(job.bucket, job.keys.job, job.to_json())
         return job
 
-    def _launch(self, job: Job, known: Sequence[Machine]) -> Outcome:
+    def _launch(self, job: Job, known: Sequence[JobMachine]) -> Outcome:
         log_config(self.log, job, self.clock())
 
         def say(text: str) -> None:
@@ -281,6 +281,6 @@ class _Run:
         )
 
 
-def _machines_of(job: Job | None, known: Sequence[Machine]) -> int:
+def _machines_of(job: Job | None, known: Sequence[JobMachine]) -> int:
     """How many of the job's datasets have had a machine, from the first on."""
     return next_dataset(own_machines(job, known)) if job else 0

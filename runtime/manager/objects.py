@@ -9,7 +9,7 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from runtime.aws.clients import Clients
-from runtime.manager.port import BucketRefusedError, Content, ObjectTooLargeError, StoredObject
+from runtime.manager.port import BucketRefusedError, ObjectTooLargeError, ReadObject, StoredObject
 from runtime.protocol.objects import MISSING, code_of, put
 
 _REFUSED = frozenset(
@@ -34,7 +34,7 @@ _REFUSED = frozenset(
 
 
 class Objects:
-    """The part of `Cloud` that is about objects."""
+    """The part of `ManagerCloud` that is about objects."""
 
     def __init__(self, clients: Clients) -> None:
         self.clients = clients
@@ -43,7 +43,7 @@ class Objects:
         found = self.read(bucket, key, limit, version)
         return None if found is None else found.body
 
-    def read(self, bucket: str, key: str, limit: int, version: str | None = None) -> Content | None:
+    def read(self, bucket: str, key: str, limit: int, version: str | None = None) -> ReadObject | None:
         answer = self._ask(
             "get_object", Bucket=bucket, Key=key, **({"VersionId": version} if version else {})
         )
@@ -52,7 +52,7 @@ class Objects:
         with answer["Body"] as body:
             if answer["ContentLength"] > limit:
                 raise ObjectTooLargeError(answer["ContentLength"])
-            return Content(bytes(body.read()), _etag(answer), _version(answer))
+            return ReadObject(bytes(body.read()), _etag(answer), _version(answer))
 
     def put(
         self,

@@ -50,7 +50,7 @@ class StoredObject:
 
 
 @dataclass(frozen=True)
-class Content:
+class ReadObject:
     """An object in one read: its bytes, and which object that was."""
 
     body: bytes
@@ -59,7 +59,7 @@ class Content:
 
 
 @dataclass(frozen=True)
-class Machine:
+class JobMachine:
     """An instance of a job: the dataset's index is `offset + launch_index`, and it is the `attempt`th machine
     of it; `run` is when its job was created."""
 
@@ -92,7 +92,7 @@ class LaunchRequest:
     zone: str | None = None
 
 
-class Cloud(Protocol):
+class ManagerCloud(Protocol):
     """What the manager needs of AWS; the service's table and topic are known to it. Reading raises
     BucketRefusedError.
     """
@@ -102,7 +102,7 @@ class Cloud(Protocol):
         ObjectTooLargeError.
         """
 
-    def read(self, bucket: str, key: str, limit: int, version: str | None = None) -> Content | None:
+    def read(self, bucket: str, key: str, limit: int, version: str | None = None) -> ReadObject | None:
         """The same, and which object it is."""
 
     def put(
@@ -191,11 +191,11 @@ class Cloud(Protocol):
     def publish(self, subject: str, text: str) -> None:
         """Notify the subscribers of the service's topic."""
 
-    def run(self, request: LaunchRequest) -> list[Machine]:
+    def run(self, request: LaunchRequest) -> list[JobMachine]:
         """Launch at least one machine. Raises LaunchError."""
 
     def living(self, tags: Mapping[str, str]) -> int:
         """How many machines with these tags are pending or running."""
 
-    def machines(self, job: JobId) -> list[Machine]:
+    def machines(self, job: JobId) -> list[JobMachine]:
         """The job's machines, ended ones included as long as EC2 shows them."""

@@ -5,14 +5,14 @@ from __future__ import annotations
 import hashlib
 
 from runtime.manager.delivery import Delivery
-from runtime.manager.port import BucketRefusedError, Cloud, ObjectTooLargeError
+from runtime.manager.port import BucketRefusedError, ManagerCloud, ObjectTooLargeError
 from runtime.protocol.keys import SubmissionKey
 from runtime.protocol.limits import SUBMISSION_MAX_BYTES
 from runtime.protocol.problems import Problem
 from runtime.protocol.submission import InvalidSubmission, too_large
 
 
-def read_submission(cloud: Cloud, delivery: Delivery, key: SubmissionKey) -> bytes:
+def read_submission(cloud: ManagerCloud, delivery: Delivery, key: SubmissionKey) -> bytes:
     """The submission file that was written then: another of the same name may have taken its place at once,
     and has an answer of its own.
     Raises InvalidSubmission when there is none that the manager may read."""

@@ -20,7 +20,7 @@ from runtime.manager.launch import (
     request,
     room_for,
 )
-from runtime.manager.port import Cloud
+from runtime.manager.port import ManagerCloud
 from runtime.protocol.attempt import MEMORY, AttemptRequest
 from runtime.protocol.job import Job
 from runtime.protocol.keys import JobId, RetryKey
@@ -30,7 +30,7 @@ from runtime.protocol.settings import AnalysisSettings
 
 
 def retry(
-    cloud: Cloud, settings: AnalysisSettings, clock: Callable[[], datetime], delivery: Delivery
+    cloud: ManagerCloud, settings: AnalysisSettings, clock: Callable[[], datetime], delivery: Delivery
 ) -> Outcome:
     """Launch the machine of a further attempt; while there is no capacity, wait as long as a submission
     would.
@@ -80,7 +80,7 @@ def event_name(key: RetryKey) -> str:
 
 
 def _give_up(
-    cloud: Cloud,
+    cloud: ManagerCloud,
     settings: AnalysisSettings,
     job: Job,
     item: JobId,

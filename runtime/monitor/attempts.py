@@ -17,7 +17,7 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
 
 from runtime.monitor.evidence import Records
-from runtime.monitor.port import Cloud, Move
+from runtime.monitor.port import MonitorCloud, Move
 from runtime.protocol.certificate import MovedFile
 from runtime.protocol.job import Job
 
@@ -28,7 +28,7 @@ def service_files(job: Job, index: int) -> frozenset[str]:
     return frozenset({job.keys.end, job.keys.update, f"{job.keys.process_prefix}{name}"})
 
 
-def results_of(cloud: Cloud, job: Job, index: int, recorded: Sequence[MovedFile]) -> Iterator[str]:
+def results_of(cloud: MonitorCloud, job: Job, index: int, recorded: Sequence[MovedFile]) -> Iterator[str]:
     """Paths below `process_results/` of the results of a dataset: those `recorded` by its machine, and in a
     job of one dataset all that lies there, however it came. Whoever takes only some of them, lists no
     more."""
@@ -47,7 +47,7 @@ def results_of(cloud: Cloud, job: Job, index: int, recorded: Sequence[MovedFile]
         )
 
 
-def before_next(cloud: Cloud, job: Job, index: int, attempt: int, instance: str) -> list[Move]:
+def before_next(cloud: MonitorCloud, job: Job, index: int, attempt: int, instance: str) -> list[Move]:
     """What is to be moved before another machine is asked for, after the one of this attempt."""
     if job.results[0] != job.bucket:
         return []
@@ -84,7 +84,7 @@ def _recorded(job: Job, index: int, attempt: int, recorded: Sequence[MovedFile])
 class Apart:
     """What lies in `attempts/` at a job's end. `refused`: keys that could not be moved."""
 
-    def __init__(self, cloud: Cloud, job: Job, refused: Collection[str]) -> None:
+    def __init__(self, cloud: MonitorCloud, job: Job, refused: Collection[str]) -> None:
         self._job, self._refused = job, refused
         self._outside = job.results[0] != job.bucket
         self._there = set[str]() if self._outside else set(cloud.keys(job.bucket, job.keys.attempts_prefix))

@@ -27,11 +27,11 @@ from runtime.aws.clients import Clients
 from runtime.monitor.confined import Writers
 from runtime.monitor.port import (
     ComeAgainError,
-    Content,
     Deployed,
     Heard,
     Instance,
     Move,
+    ObjectContent,
     OpenJob,
     Search,
     Written,
@@ -77,9 +77,9 @@ _LOOKED_UP = 100
 """Keys of one BatchGetItem (Amazon DynamoDB API reference)."""
 
 
-class AwsCloud:
-    """The real thing (`Cloud` over botocore). `topic` is None where nobody wants to be notified. `service`:
-    its name in the log.
+class AwsMonitorCloud:
+    """The real thing (`MonitorCloud` over botocore). `topic` is None where nobody wants to be notified.
+    `service`: its name in the log.
     `artifacts`: the bucket that has the settings of all analyses, "" where nobody searches."""
 
     def __init__(
@@ -91,7 +91,7 @@ class AwsCloud:
         self.clients = Clients(5)
         self._writers = Writers(self.clients.session, self.clients.config)
 
-    def acting_for(self, bucket: str, group: str) -> AwsCloud:
+    def acting_for(self, bucket: str, group: str) -> AwsMonitorCloud:
         confined = copy.copy(self)
         confined._group = (bucket, group)
         return confined
@@ -104,7 +104,7 @@ class AwsCloud:
             raise PermissionError("nothing is written but for a group: see acting_for")
         return self._writers.s3(*self._group, (outside,) if outside else ())
 
-    def get(self, bucket: str, key: str, limit: int = JOB_MAX_BYTES) -> Content | None:
+    def get(self, bucket: str, key: str, limit: int = JOB_MAX_BYTES) -> ObjectContent | None:
         try:
             answer = self.clients.s3.get_object(Bucket=bucket, Key=key)
         except ClientError as error:
@@ -114,7 +114,7 @@ class AwsCloud:
         with answer["Body"] as body:
             if answer["ContentLength"] > limit:
                 return None
-            return Content(bytes(body.read()), answer["Metadata"])
+            return ObjectContent(bytes(body.read()), answer["Metadata"])
 
     def put(
         self,

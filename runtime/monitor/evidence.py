@@ -13,7 +13,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
-from runtime.monitor.port import Cloud
+from runtime.monitor.port import MonitorCloud
 from runtime.protocol.certificate import MovedFile
 from runtime.protocol.documents import DocumentError, loads
 from runtime.protocol.job import Job
@@ -42,7 +42,7 @@ def read_status(raw: bytes | None) -> DatasetStatus:
         return DatasetStatus()
 
 
-def status_of(cloud: Cloud, job: Job, instance: str) -> DatasetStatus:
+def status_of(cloud: MonitorCloud, job: Job, instance: str) -> DatasetStatus:
     """The last status of a machine of the job, by its own word."""
     content = cloud.get(
         job.bucket, EvidenceKeys(job.launch_template.role_id, instance).status, STATUS_MAX_BYTES
@@ -60,7 +60,7 @@ class Records:
     """What the machines of one job have moved, by their own word. All of it together has a limit: whoever
     writes the end of a job does so for all groups, and must not choke on what one of them says."""
 
-    def __init__(self, cloud: Cloud, job: Job) -> None:
+    def __init__(self, cloud: MonitorCloud, job: Job) -> None:
         self._cloud, self._job = cloud, job
         self._bytes, self._files = RECORD_MAX_BYTES, RECORD_MAX_FILES
 

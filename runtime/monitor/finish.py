@@ -11,7 +11,7 @@ from itertools import islice
 
 from runtime.monitor.attempts import Apart, late, results_of
 from runtime.monitor.evidence import Records, read_status, status_of
-from runtime.monitor.port import Cloud, OpenJob
+from runtime.monitor.port import MonitorCloud, OpenJob
 from runtime.monitor.shared import with_shared
 from runtime.protocol import logline
 from runtime.protocol.attempt import RECLAIM, AttemptRequest
@@ -45,7 +45,7 @@ from runtime.protocol.status import FAILED, NONE, SUCCESS, DatasetStatus
 from runtime.protocol.stop import CANCELLED, outcome_of
 
 
-def finish(cloud: Cloud, job: Job, item: OpenJob, now: datetime) -> bool:
+def finish(cloud: MonitorCloud, job: Job, item: OpenJob, now: datetime) -> bool:
     """Write the end of a job whose datasets are all final; True if this call did it.
 
     Two monitors may come here at once: the first to note in the job's item that it has begun goes on alone.
@@ -95,11 +95,11 @@ def finish(cloud: Cloud, job: Job, item: OpenJob, now: datetime) -> bool:
     return True
 
 
-def _begin(cloud: Cloud, item: OpenJob, now: datetime) -> bool:
+def _begin(cloud: MonitorCloud, item: OpenJob, now: datetime) -> bool:
     return cloud.begin_end(item.job, now.timestamp(), now.timestamp() - ENDING_GRACE)
 
 
-def _last_error(cloud: Cloud, job: Job, outcomes: Sequence[DatasetOutcome]) -> str:
+def _last_error(cloud: MonitorCloud, job: Job, outcomes: Sequence[DatasetOutcome]) -> str:
     """What the script of the first dataset that failed said last on its stderr; "" when the reason says
     it.
     """
@@ -112,7 +112,7 @@ def _last_error(cloud: Cloud, job: Job, outcomes: Sequence[DatasetOutcome]) -> s
 
 
 def _write_end(
-    cloud: Cloud,
+    cloud: MonitorCloud,
     bucket: str,
     keys: JobKeys,
     facts: CertificateFacts,
@@ -134,7 +134,7 @@ def _write_end(
         cloud.put(bucket, place.end, line)
 
 
-def _tell_outside(cloud: Cloud, job: Job, line: str) -> str | None:
+def _tell_outside(cloud: MonitorCloud, job: Job, line: str) -> str | None:
     """Where results went to an outside bucket: copy the job's logs beside them, then write `end.txt`. S3's
     refusal, or None.
     A bucket that refuses does not keep the job open: everything is in the analysis bucket as well."""
@@ -157,7 +157,7 @@ def _tell_outside(cloud: Cloud, job: Job, line: str) -> str | None:
     return cloud.hand_over(job.bucket, logs, bucket, (there.end, line))
 
 
-def finish_without_document(cloud: Cloud, item: OpenJob, now: datetime) -> None:
+def finish_without_document(cloud: MonitorCloud, item: OpenJob, now: datetime) -> None:
     """Write the end of a job whose document is missing: all that can be said is that it is over, and what its
     machines cost.
     """
@@ -188,7 +188,7 @@ def finish_without_document(cloud: Cloud, item: OpenJob, now: datetime) -> None:
     cloud.measure(item.job, f"job ended: {line.strip()}", {logline.FAILED: 1})
 
 
-def filed_reports(cloud: Cloud, item: OpenJob) -> list[ComputeReport]:
+def filed_reports(cloud: MonitorCloud, item: OpenJob) -> list[ComputeReport]:
     """The reports of the machines that the item names."""
     bucket, group, _ = item.job
     found = []
@@ -201,7 +201,7 @@ def filed_reports(cloud: Cloud, item: OpenJob) -> list[ComputeReport]:
 
 
 def _outcome(
-    cloud: Cloud,
+    cloud: MonitorCloud,
     job: Job,
     dataset: Dataset,
     item: OpenJob,
@@ -242,7 +242,7 @@ def _outcome(
 
 
 def _note(
-    cloud: Cloud, job: Job, dataset: Dataset, last: ComputeReport | None, results: Sequence[MovedFile]
+    cloud: MonitorCloud, job: Job, dataset: Dataset, last: ComputeReport | None, results: Sequence[MovedFile]
 ) -> str | None:
     """What is to be said of a dataset that has succeeded: that nothing came of it."""
     if results or last is None or status_of(cloud, job, last.instance_id).uploaded:
@@ -253,7 +253,7 @@ def _note(
 
 
 def _with_machines(
-    cloud: Cloud,
+    cloud: MonitorCloud,
     job: Job,
     reports: Mapping[int, Sequence[ComputeReport]],
     outcomes: Sequence[DatasetOutcome],
@@ -336,7 +336,7 @@ def _why(outcome: DatasetOutcome) -> str | None:
     return outcome.reason or failed
 
 
-def _certificate(cloud: Cloud, job: Job, facts: CertificateFacts) -> str:
+def _certificate(cloud: MonitorCloud, job: Job, facts: CertificateFacts) -> str:
     """The certificate with the job's end in it."""
     time, names = iso(facts.finished), datanames(job.datasets)
     lines = [
@@ -360,7 +360,7 @@ def _certificate(cloud: Cloud, job: Job, facts: CertificateFacts) -> str:
     return text
 
 
-def _log_so_far(cloud: Cloud, bucket: str, keys: JobKeys) -> str:
+def _log_so_far(cloud: MonitorCloud, bucket: str, keys: JobKeys) -> str:
     """What the manager has written of the job."""
     old = cloud.get(bucket, keys.records.certificate)
     return old.body.decode("utf-8", "replace") if old else ""

@@ -17,12 +17,12 @@ from datetime import datetime, timezone
 from functools import lru_cache
 from typing import Any
 
-from runtime.monitor.aws import AwsCloud
+from runtime.monitor.aws import AwsMonitorCloud
 from runtime.monitor.machine import place
-from runtime.monitor.port import Cloud, ComeAgainError
+from runtime.monitor.port import ComeAgainError, MonitorCloud
 from runtime.monitor.rehearsal import Rehearsal
 from runtime.monitor.sweep import sweep as reconcile
-from runtime.monitor.watch import StateChange, Watch
+from runtime.monitor.watch import JobWatch, StateChange
 from runtime.protocol import logline
 from runtime.protocol.documents import DocumentError, moment
 from runtime.protocol.keys import JobId
@@ -33,9 +33,9 @@ MONITOR, SWEEP = "monitor", "sweep"
 
 
 @lru_cache(maxsize=2)
-def _cloud(service: str) -> Cloud:
+def _cloud(service: str) -> MonitorCloud:
     topic, artifacts = (os.environ.get(f"NEUROCAAS_{name}", "") for name in ("TOPIC_ARN", "ARTIFACT_BUCKET"))
-    return AwsCloud(os.environ["NEUROCAAS_LEDGER_TABLE"], topic or None, service, artifacts=artifacts)
+    return AwsMonitorCloud(os.environ["NEUROCAAS_LEDGER_TABLE"], topic or None, service, artifacts=artifacts)
 
 
 def handler(event: Mapping[str, Any], context: Any) -> dict[str, Any]:
@@ -73,11 +73,11 @@ def state_change(body: str) -> StateChange | None:
         return None
 
 
-def watch(cloud: Cloud, changes: Mapping[str, StateChange | None]) -> list[str]:
+def watch(cloud: MonitorCloud, changes: Mapping[str, StateChange | None]) -> list[str]:
     """Handle a batch of messages; the ids of those that must come again."""
     wanted = sorted({change.instance_id for change in changes.values() if change is not None})
     instances = {instance.instance_id: instance for instance in cloud.instances(wanted)}
-    watcher = Watch(cloud, _now)
+    watcher = JobWatch(cloud, _now)
     again = []
     for message, change in sorted(
         changes.items(), key=lambda entry: entry[1].time.timestamp() if entry[1] else 0.0

@@ -27,7 +27,7 @@ INTERRUPTED = "interrupted:"
 
 
 @dataclass(frozen=True)
-class Place:
+class DatasetPlace:
     """The job and the dataset of a machine, read from its tags and its launch index; which machine of the
     dataset it is.
     """
@@ -38,7 +38,7 @@ class Place:
 
 
 @dataclass(frozen=True)
-class Verdict:
+class DatasetVerdict:
     """How a dataset ended. `exit_class` as in `certificate.EXIT_CLASSES`; `out_of_memory`: as its machine
     says.
     """
@@ -50,11 +50,11 @@ class Verdict:
     out_of_memory: bool = False
 
 
-def place(instance: Instance) -> Place | None:
+def place(instance: Instance) -> DatasetPlace | None:
     """None for a machine that is not a job's (a development instance, or not of the service)."""
     tags = instance.tags
     try:
-        return Place(
+        return DatasetPlace(
             JobId(tags[BUCKET], tags[GROUP], tags[JOB]),
             int(tags[OFFSET]) + instance.launch_index,
             int(tags.get(ATTEMPT, "1")),
@@ -74,37 +74,39 @@ def ended_at(instance: Instance, otherwise: datetime) -> datetime:
     return datetime.fromisoformat(found[1]).replace(tzinfo=timezone.utc) if found else otherwise
 
 
-def judge(status: DatasetStatus, instance: Instance) -> Verdict:
+def judge(status: DatasetStatus, instance: Instance) -> DatasetVerdict:
     """The verdict of a machine that has ended: its own final status, else why it died."""
     if status.status == SUCCESS:
-        return Verdict(SUCCESS, None, status.exit_code, "success")
+        return DatasetVerdict(SUCCESS, None, status.exit_code, "success")
     if status.status == FAILED:
         # a reason begins with what was said
         reason = next((text for text in (status.reason, status.said) if text != NONE), None)
         ended = outcome_of(reason) or next(
             (name for begin, name in _ENDED.items() if (reason or "").startswith(begin)), None
         )
-        return Verdict(
+        return DatasetVerdict(
             FAILED, reason, status.exit_code, ended or "analysis", status.out_of_memory and ended is None
         )
     if instance.state in ("stopping", "stopped"):
-        return Verdict(
+        return DatasetVerdict(
             FAILED, "The machine was stopped by hand before its analysis was done.", None, "cancelled"
         )
     if instance.reason_code in _RECLAIMED or (instance.spot and status.reason.startswith(INTERRUPTED)):
-        return Verdict(
+        return DatasetVerdict(
             FAILED, "AWS has taken the spot machine back before its analysis was done.", None, RECLAIM
         )
     if instance.reason_code.startswith("Client.UserInitiated"):
-        return Verdict(
+        return DatasetVerdict(
             FAILED, "The machine was terminated from outside before its analysis was done.", None, "cancelled"
         )
     why = instance.reason or instance.reason_code or "no reason given"
-    return Verdict(FAILED, f"The machine ended before its analysis was done ({why}).", None, "platform")
+    return DatasetVerdict(
+        FAILED, f"The machine ended before its analysis was done ({why}).", None, "platform"
+    )
 
 
 def with_verdict(
-    status: DatasetStatus, dataset: Dataset, instance: str | None, verdict: Verdict, now: datetime
+    status: DatasetStatus, dataset: Dataset, instance: str | None, verdict: DatasetVerdict, now: datetime
 ) -> DatasetStatus:
     """How a dataset ended; what `status` has besides (lines, times of a machine that told its own end) is
     kept.
@@ -148,7 +150,7 @@ def new_report(
     )
 
 
-def final_report(report: ComputeReport, end: datetime, verdict: Verdict) -> ComputeReport:
+def final_report(report: ComputeReport, end: datetime, verdict: DatasetVerdict) -> ComputeReport:
     """`end` may be what the monitor's clock says, and `start` is EC2's: no machine ends before it has
     begun.
     """

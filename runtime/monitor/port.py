@@ -14,7 +14,7 @@ ALIVE = frozenset({"pending", "running"})
 
 
 @dataclass(frozen=True)
-class Content:
+class ObjectContent:
     """An object's bytes and its user metadata."""
 
     body: bytes
@@ -129,13 +129,13 @@ class Move:
     etag: str = ""
 
 
-class Cloud(Protocol):
+class MonitorCloud(Protocol):
     """What the monitor needs of AWS."""
 
-    def acting_for(self, bucket: str, group: str) -> Cloud:
+    def acting_for(self, bucket: str, group: str) -> MonitorCloud:
         """The same, but what it writes to S3 is confined to what is this group's in this bucket."""
 
-    def get(self, bucket: str, key: str, limit: int = JOB_MAX_BYTES) -> Content | None:
+    def get(self, bucket: str, key: str, limit: int = JOB_MAX_BYTES) -> ObjectContent | None:
         """The object, None when there is none, or when it has more bytes than `limit`."""
 
     def put(

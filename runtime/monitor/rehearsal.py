@@ -5,21 +5,33 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 
-from runtime.monitor.port import Cloud, Content, Deployed, Heard, Instance, Move, OpenJob, Search, Written
+from runtime.monitor.port import (
+    Deployed,
+    Heard,
+    Instance,
+    MonitorCloud,
+    Move,
+    ObjectContent,
+    OpenJob,
+    Search,
+    Written,
+)
 from runtime.protocol.keys import JobId
 from runtime.protocol.limits import JOB_MAX_BYTES
 
 
 class Rehearsal:
-    """A `Cloud` over another. Reads go through; `tell` gets a line for each change, which is not made."""
+    """A `MonitorCloud` over another. Reads go through; `tell` gets a line for each change, which is not
+    made.
+    """
 
-    def __init__(self, cloud: Cloud, tell: Callable[[str], None]) -> None:
+    def __init__(self, cloud: MonitorCloud, tell: Callable[[str], None]) -> None:
         self._cloud, self._tell = cloud, tell
 
     def acting_for(self, bucket: str, group: str) -> Rehearsal:
         return self
 
-    def get(self, bucket: str, key: str, limit: int = JOB_MAX_BYTES) -> Content | None:
+    def get(self, bucket: str, key: str, limit: int = JOB_MAX_BYTES) -> ObjectContent | None:
         return self._cloud.get(bucket, key, limit)
 
     def keys(self, bucket: str, prefix: str) -> Iterator[str]:

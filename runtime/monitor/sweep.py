@@ -15,10 +15,10 @@ from datetime import datetime, timedelta, timezone
 from runtime.monitor.evidence import status_of
 from runtime.monitor.finish import filed_reports, finish, finish_without_document
 from runtime.monitor.jobless import exempt, lifetime, overdue
-from runtime.monitor.machine import Verdict, ended_at, final_report, new_report, of_run, place
-from runtime.monitor.port import ALIVE, Cloud, ComeAgainError, Instance, OpenJob
+from runtime.monitor.machine import DatasetVerdict, ended_at, final_report, new_report, of_run, place
+from runtime.monitor.port import ALIVE, ComeAgainError, Instance, MonitorCloud, OpenJob
 from runtime.monitor.unheard import deliver_unheard
-from runtime.monitor.watch import Watch, complete
+from runtime.monitor.watch import JobWatch, complete
 from runtime.protocol.attempt import MEMORY, RECLAIM, AttemptRequest
 from runtime.protocol.documents import DocumentError, iso
 from runtime.protocol.job import Job
@@ -54,7 +54,9 @@ class SweepError(Exception):
     """Some jobs could not be reconciled; all others were."""
 
 
-def sweep(cloud: Cloud, clock: Callable[[], datetime], log: Callable[[str, JobId | None], None]) -> None:
+def sweep(
+    cloud: MonitorCloud, clock: Callable[[], datetime], log: Callable[[str, JobId | None], None]
+) -> None:
     """Reconcile everything once. `log` is told each repair."""
     open_jobs = list(cloud.open_jobs())  # before the machines: a job that begins in between is only young
     machines: dict[JobId, dict[int, Instance]] = defaultdict(dict)
@@ -96,7 +98,7 @@ def _end_machines(
     end: Callable[[Sequence[str]], None],
     what: str,
     ids: Sequence[str],
-    cloud: Cloud,
+    cloud: MonitorCloud,
     log: Callable[[str, JobId | None], None],
 ) -> None:
     if ids:
@@ -138,7 +140,7 @@ class _Reconciliation:
 
     def __init__(
         self,
-        cloud: Cloud,
+        cloud: MonitorCloud,
         clock: Callable[[], datetime],
         item: OpenJob,
         machines: dict[int, Instance],
@@ -146,7 +148,7 @@ class _Reconciliation:
     ) -> None:
         self._cloud, self._clock, self._item, self._machines = cloud, clock, item, machines
         self._log = log
-        self._watch = Watch(cloud, clock)
+        self._watch = JobWatch(cloud, clock)
 
     def run(self) -> None:
         item, now = self._item, self._clock().timestamp()
@@ -200,13 +202,15 @@ class _Reconciliation:
             limit, stopped = job.duration_minutes, self._item.stopped
             if stopped is not None and now.timestamp() - stopped > STOP_GRACE:
                 reason = self._item.stop or CANCELLED
-                self._end(job, index, machine, Verdict(FAILED, reason, None, outcome_of(reason) or CANCELLED))
+                self._end(
+                    job, index, machine, DatasetVerdict(FAILED, reason, None, outcome_of(reason) or CANCELLED)
+                )
             elif now - machine.launched > timedelta(minutes=limit, seconds=DEADLINE_GRACE):
                 self._end(
                     job,
                     index,
                     machine,
-                    Verdict(FAILED, f"{TIMED_OUT} after {limit} minutes", None, "timeout"),
+                    DatasetVerdict(FAILED, f"{TIMED_OUT} after {limit} minutes", None, "timeout"),
                 )
                 self._cloud.measure(
                     self._item.job, f"{machine.instance_id} outlived its {limit} minutes", {OVERTIME: 1}
@@ -245,7 +249,7 @@ class _Reconciliation:
             self._watch.for_group(job).put(job.bucket, request, asked.body.decode("utf-8", "replace"))
         return True
 
-    def _unanswered(self, job: Job, index: int, machine: Instance) -> Verdict:
+    def _unanswered(self, job: Job, index: int, machine: Instance) -> DatasetVerdict:
         """The verdict of a dataset for which another machine was asked for after this one, and which has got
         none.
         """
@@ -257,17 +261,17 @@ class _Reconciliation:
                 f"Its machine ({machine.instance_type}) ran out of memory, and no larger one "
                 f"({request.instance_type}) was started."
             )
-            return Verdict(FAILED, reason, None, "analysis")
-        return Verdict(
+            return DatasetVerdict(FAILED, reason, None, "analysis")
+        return DatasetVerdict(
             FAILED, "AWS has taken the spot machine back, and no other was started.", None, RECLAIM
         )
 
-    def _close_without(self, job: Job, index: int, verdict: Verdict) -> None:
+    def _close_without(self, job: Job, index: int, verdict: DatasetVerdict) -> None:
         """Close a dataset that has no machine."""
         self._log(f"dataset {index}: {verdict.reason}", self._item.job)
         self._watch.close(job, index, verdict, None, DatasetStatus())
 
-    def _end(self, job: Job, index: int, machine: Instance, verdict: Verdict) -> None:
+    def _end(self, job: Job, index: int, machine: Instance, verdict: DatasetVerdict) -> None:
         """End a machine from here."""
         self._cloud.terminate([machine.instance_id])
         self._log(f"dataset {index} {verdict.reason}", self._item.job)
@@ -279,7 +283,7 @@ class _Reconciliation:
         active = self._active_report(job, index)
         status = status_of(cloud, job, active.instance_id) if active else DatasetStatus()
         if self._item.total is None and active is None and not status.final:
-            verdict = Verdict(
+            verdict = DatasetVerdict(
                 FAILED, "No machine was started: the launch did not come to its end.", None, "platform"
             )
         else:

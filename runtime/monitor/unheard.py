@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from datetime import datetime
 
-from runtime.monitor.port import Cloud, Deployed, Search, Written
+from runtime.monitor.port import Deployed, MonitorCloud, Search, Written
 from runtime.protocol.keys import CANCEL_SUFFIX, SUBMISSION_SUFFIX, SUBMISSIONS, JobId
 from runtime.protocol.limits import QUEUE_MAX_RECEIVES, QUEUE_VISIBILITY
 
@@ -29,7 +29,7 @@ ANSWERED = 1.5 * QUEUE_VISIBILITY * QUEUE_MAX_RECEIVES
 
 
 def deliver_unheard(
-    cloud: Cloud, clock: Callable[[], datetime], log: Callable[[str, JobId | None], None]
+    cloud: MonitorCloud, clock: Callable[[], datetime], log: Callable[[str, JobId | None], None]
 ) -> list[str]:
     """Look through every analysis that is deployed; faults in words."""
     faults = []
@@ -42,7 +42,7 @@ def deliver_unheard(
     return faults
 
 
-def _search(cloud: Cloud, analysis: Deployed, now: float) -> Iterator[str]:
+def _search(cloud: MonitorCloud, analysis: Deployed, now: float) -> Iterator[str]:
     """Tell the queue of what was not heard of, and give the keys of it."""
     state = cloud.searched(analysis.bucket)
     # the first search of all: what is older has been answered, or its table is gone, and nothing is run a
@@ -65,7 +65,7 @@ def _search(cloud: Cloud, analysis: Deployed, now: float) -> Iterator[str]:
     )
 
 
-def _listed(cloud: Cloud, analysis: Deployed, after: str) -> tuple[list[Written], str | None]:
+def _listed(cloud: MonitorCloud, analysis: Deployed, after: str) -> tuple[list[Written], str | None]:
     """The next files in `submissions/` of the groups, and where to go on when there are more (None: this was
     the rest).
     """

@@ -13,7 +13,7 @@ from runtime.monitor.evidence import Records, read_status, status_of
 from runtime.monitor.finish import finish
 from runtime.monitor.machine import (
     INTERRUPTED,
-    Verdict,
+    DatasetVerdict,
     ended_at,
     final_report,
     judge,
@@ -22,7 +22,7 @@ from runtime.monitor.machine import (
     place,
     with_verdict,
 )
-from runtime.monitor.port import ALIVE, Cloud, ComeAgainError, Instance, OpenJob
+from runtime.monitor.port import ALIVE, ComeAgainError, Instance, MonitorCloud, OpenJob
 from runtime.protocol.attempt import MEMORY, RECLAIM, AttemptRequest
 from runtime.protocol.documents import DocumentError, iso
 from runtime.protocol.job import Job
@@ -46,12 +46,12 @@ class StateChange:
     time: datetime
 
 
-class Watch:
+class JobWatch:
     """Handles machines of any number of jobs; keeps each job document it has read for as long as it lives
     (one batch).
     """
 
-    def __init__(self, cloud: Cloud, clock: Callable[[], datetime]) -> None:
+    def __init__(self, cloud: MonitorCloud, clock: Callable[[], datetime]) -> None:
         self._cloud = cloud
         self._clock = clock
         self._jobs: dict[JobId, Job | None] = {}
@@ -67,7 +67,7 @@ class Watch:
             self._jobs[job] = found if found is not None and found.id == job else None
         return self._jobs[job]
 
-    def for_group(self, job: Job) -> Cloud:
+    def for_group(self, job: Job) -> MonitorCloud:
         """The cloud in which writes are confined to what is the job's group's."""
         return self._cloud.acting_for(job.bucket, job.group)
 
@@ -110,7 +110,7 @@ class Watch:
             cloud.delete(job.bucket, active_report_key(instance))
 
     def ended(
-        self, job: Job, index: int, instance: Instance, end: datetime, verdict: Verdict | None = None
+        self, job: Job, index: int, instance: Instance, end: datetime, verdict: DatasetVerdict | None = None
     ) -> str:
         """Close the dataset of a machine that ends, or ask for another when AWS has taken a spot machine
         back, or when its memory was used up and there is a larger type for it. A machine that is shutting
@@ -136,7 +136,7 @@ class Watch:
         report = final_report(begun, end, verdict)
         if not cloud.put(job.bucket, filed_key, report.to_json(), if_absent=True):
             report = _report(cloud, job.bucket, filed_key) or report
-            verdict = Verdict(
+            verdict = DatasetVerdict(
                 report.status or verdict.status,
                 report.reason,
                 report.exit_code,
@@ -151,7 +151,7 @@ class Watch:
                 return again
         return self.close(job, index, verdict, instance.instance_id, status)
 
-    def judged(self, job: Job, index: int, status: DatasetStatus, instance: Instance) -> Verdict:
+    def judged(self, job: Job, index: int, status: DatasetStatus, instance: Instance) -> DatasetVerdict:
         """The verdict of a machine that has ended: its own word, unless the analysis requires results that it
         has not written.
         """
@@ -168,7 +168,7 @@ class Watch:
             f"the results lack {', '.join(lacking)}, which the analysis requires; the results that there "
             f"are: {some}"
         )
-        return Verdict(FAILED, reason, verdict.exit_code, "analysis")
+        return DatasetVerdict(FAILED, reason, verdict.exit_code, "analysis")
 
     def _again(self, job: Job, index: int, instance: Instance, because: str) -> str | None:
         """Ask the manager for another machine after `instance`, None when the dataset may have no more.
@@ -253,7 +253,7 @@ class Watch:
         return read_status(content.body if content else None)
 
     def close(
-        self, job: Job, index: int, verdict: Verdict, instance: str | None, status: DatasetStatus
+        self, job: Job, index: int, verdict: DatasetVerdict, instance: str | None, status: DatasetStatus
     ) -> str:
         """Note that a dataset is final, and end the job when it was the last one. `status` is the word of its
         machine.
@@ -286,7 +286,7 @@ def complete(job: Job, item: OpenJob) -> bool:
     return len(item.closed) >= len(job.datasets)
 
 
-def _report(cloud: Cloud, bucket: str, key: str) -> ComputeReport | None:
+def _report(cloud: MonitorCloud, bucket: str, key: str) -> ComputeReport | None:
     content = cloud.get(bucket, key)
     if content is None:
         return None

@@ -19,7 +19,7 @@ from runtime.protocol.submission import Submission
 
 
 @dataclass(frozen=True)
-class Input:
+class DatasetInput:
     """A dataset that is there: the object, or the objects of its `folder`."""
 
     pins: tuple[Pin, ...]
@@ -41,12 +41,12 @@ class ReadConfig:
 
 
 @dataclass
-class Found:
+class FoundInputs:
     """The datasets by their paths, in the order of the submission; `passed_over`: up to PASSED_OVER objects
     of their folders that are none;
     `dataset_size_gib`: by which their machines' volumes are enlarged."""
 
-    inputs: dict[str, Input] = field(default_factory=dict)
+    inputs: dict[str, DatasetInput] = field(default_factory=dict)
     passed_over: list[str] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
     config: ReadConfig | None = None
@@ -72,7 +72,7 @@ def plan(
     submission: Submission,
     submission_key: str,
     submission_sha256: str,
-    found: Found,
+    found: FoundInputs,
     created: datetime,
 ) -> Job:
     """The job of `submission`, of which `found` has all that it names, without problems. Pure."""
@@ -122,7 +122,9 @@ def plan(
     )
 
 
-def _datasets(submission: Submission, inputs: Mapping[str, Input], config: JobConfig) -> tuple[Dataset, ...]:
+def _datasets(
+    submission: Submission, inputs: Mapping[str, DatasetInput], config: JobConfig
+) -> tuple[Dataset, ...]:
     keys, configname = submission.keys, submission.configname.rpartition("/")[2]
     names = display_names(inputs, config)
     common = keys.records.config(configname)
@@ -138,13 +140,15 @@ def _datasets(submission: Submission, inputs: Mapping[str, Input], config: JobCo
     )
 
 
-def _dataset(keys: JobKeys, index: int, name: str, item: tuple[str, Input], configpath: str) -> Dataset:
+def _dataset(
+    keys: JobKeys, index: int, name: str, item: tuple[str, DatasetInput], configpath: str
+) -> Dataset:
     path, one = item
     plain = Dataset(index, name, path, keys.status(name), one.size, configpath, pins=one.folder)
     return plain if one.folder else replace(plain, etag=one.pins[0].etag, version_id=one.pins[0].version_id)
 
 
-def records(job: Job, found: Found) -> Iterator[tuple[str, str | bytes]]:
+def records(job: Job, found: FoundInputs) -> Iterator[tuple[str, str | bytes]]:
     """Keys and contents of what the machines of a job read beside job.json: the objects of folders, the
     configuration (of each member of an ensemble), and for people the one that was submitted."""
     assert found.config is not None

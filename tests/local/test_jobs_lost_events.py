@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from runtime.monitor.aws import AwsCloud
+from runtime.monitor.aws import AwsMonitorCloud
 from runtime.monitor.unheard import SETTLED, deliver_unheard
 from runtime.protocol.keys import JobId
 from tests.local.deployed import Deployed
@@ -16,7 +16,7 @@ pytestmark = [pytest.mark.local, pytest.mark.slow]
 
 
 @pytest.fixture
-def sweep(service: Deployed, monkeypatch: pytest.MonkeyPatch) -> AwsCloud:
+def sweep(service: Deployed, monkeypatch: pytest.MonkeyPatch) -> AwsMonitorCloud:
     """The AWS of the sweep, in a session of its role."""
     keys, environ = service.role(str(service.utils["monitor_role_arn"])), service.ground.local_environment()
     variables = {
@@ -28,10 +28,12 @@ def sweep(service: Deployed, monkeypatch: pytest.MonkeyPatch) -> AwsCloud:
     }
     for name, value in variables.items():
         monkeypatch.setenv(name, str(value))
-    return AwsCloud(service.utils["ledger_table"], None, "sweep", artifacts=service.utils["artifact_bucket"])
+    return AwsMonitorCloud(
+        service.utils["ledger_table"], None, "sweep", artifacts=service.utils["artifact_bucket"]
+    )
 
 
-def test_a_submission_without_an_event_is_answered_once(service: Deployed, sweep: AwsCloud) -> None:
+def test_a_submission_without_an_event_is_answered_once(service: Deployed, sweep: AwsMonitorCloud) -> None:
     lab = Lab(service)
     heard = lab.submit("heard.txt")
     assert ended(heard).succeeded

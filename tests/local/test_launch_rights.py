@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from runtime.manager.aws import AwsCloud
+from runtime.manager.aws import AwsManagerCloud
 from runtime.manager.port import LaunchError, LaunchRequest
 from runtime.protocol.settings import ON_DEMAND, SPOT, AnalysisSettings
 from runtime.protocol.tags import (
@@ -74,7 +74,7 @@ def launch(service: Deployed) -> Callable[..., str]:
     never says.
     """
     dry = DryRun(service.client("ec2", service.role(service.analysis["manager_role_arn"])))
-    cloud = AwsCloud("ledger")
+    cloud = AwsManagerCloud("ledger")
     cloud.clients.__dict__["ec2"] = dry
 
     def ask(request: LaunchRequest, **more: Any) -> str:

@@ -15,14 +15,14 @@ from typing import Any
 from runtime.manager.port import (
     BucketRefusedError,
     JobGoneError,
+    JobMachine,
     LaunchError,
     LaunchRequest,
-    Machine,
     ObjectTooLargeError,
     StoredObject,
 )
-from runtime.manager.port import Content as Read
-from runtime.monitor.port import Content, Deployed, Heard, Instance, Move, OpenJob, Search, Written
+from runtime.manager.port import ReadObject as Read
+from runtime.monitor.port import Deployed, Heard, Instance, Move, ObjectContent, OpenJob, Search, Written
 from runtime.protocol.keys import JobId
 from runtime.protocol.ledger import Claim
 from runtime.protocol.limits import JOB_MAX_BYTES
@@ -47,7 +47,7 @@ class Clock:
 
 @dataclass
 class FakeAws:
-    """Both ports (`runtime.manager.port.Cloud` and `runtime.monitor.aws.Cloud`) over dictionaries.
+    """Both ports (`ManagerCloud` and `MonitorCloud`, each in its room's `port`) over dictionaries.
 
     `spot` is what spot costs by type (missing: nobody knows); `immovable` what S3 does not let be moved
     (keys); each write of an object gives it the next version (`version`). `capacity` is how many more
@@ -204,7 +204,7 @@ class FakeAws:
 
     # EC2
     # --------------------------------------------------------------------------------------------------------
-    def run(self, request: LaunchRequest) -> list[Machine]:
+    def run(self, request: LaunchRequest) -> list[JobMachine]:
         with self.lock:
             self._call("run", request.instance_type)
             if request.client_token in self.reservations:
@@ -238,16 +238,16 @@ class FakeAws:
             self.reservations[request.client_token] = (request, ids)
             return [self._machine(self.ec2[name]) for name in ids]
 
-    def machines(self, job: JobId) -> list[Machine]:
+    def machines(self, job: JobId) -> list[JobMachine]:
         with self.lock:
             self._call("describe")
             wanted = {"bucket": job.bucket, "group": job.group, "job": job.timestamp}
             return [self._machine(i) for i in self.ec2.values() if wanted.items() <= i.tags.items()]
 
     @staticmethod
-    def _machine(instance: Instance) -> Machine:
+    def _machine(instance: Instance) -> JobMachine:
         tags = instance.tags
-        return Machine(
+        return JobMachine(
             instance.instance_id,
             instance.instance_type,
             instance.launch_index,
@@ -626,11 +626,11 @@ class MonitorView:
         assert bucket == own, f"{bucket} is not {own}"
         assert key.startswith(prefixes), f"{key} is not {group}'s"
 
-    def get(self, bucket: str, key: str, limit: int = JOB_MAX_BYTES) -> Content | None:
+    def get(self, bucket: str, key: str, limit: int = JOB_MAX_BYTES) -> ObjectContent | None:
         with self.aws.lock:
             self.aws._call("get", key)
             found = self.aws.objects_.get((bucket, key))
-        return None if found is None or len(found[0]) > limit else Content(found[0], found[1])
+        return None if found is None or len(found[0]) > limit else ObjectContent(found[0], found[1])
 
     def settle(self, item: OpenJob, spent: int, ended: str) -> None:
         self.aws._settle(item.job, spent, ended)

@@ -14,7 +14,7 @@ from runtime.manager.dispatch import process
 from runtime.manager.events import ObjectCreated
 from runtime.monitor.machine import place
 from runtime.monitor.sweep import sweep
-from runtime.monitor.watch import StateChange, Watch
+from runtime.monitor.watch import JobWatch, StateChange
 from runtime.protocol.job import Job
 from runtime.protocol.keys import EvidenceKeys, JobKeys
 from runtime.protocol.settings import AnalysisSettings, Code, Group, Image, InstanceSettings, Limits
@@ -126,7 +126,7 @@ class World:
     def event(self, instance: str, state: str) -> str:
         """Deliver one state-change event to the monitor."""
         change = StateChange(instance, state, self.clock())
-        return Watch(MonitorView(self.aws), self.clock).changed(change, self.aws.ec2[instance])
+        return JobWatch(MonitorView(self.aws), self.clock).changed(change, self.aws.ec2[instance])
 
     def boot(self, instance: str) -> None:
         self.aws.set_state(instance, "running")

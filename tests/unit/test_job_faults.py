@@ -27,7 +27,7 @@ from runtime.manager.events import ObjectCreated
 from runtime.monitor.machine import place
 from runtime.monitor.port import ComeAgainError, Deployed
 from runtime.monitor.sweep import SweepError, sweep
-from runtime.monitor.watch import StateChange, Watch
+from runtime.monitor.watch import JobWatch, StateChange
 from runtime.protocol.documents import moment
 from runtime.protocol.keys import JobId, JobKeys, rejected_keys
 from runtime.protocol.ledger import micro_dollars
@@ -143,7 +143,7 @@ class BadWeather(RuleBasedStateMachine):
         name, state, time = event
         cloud = Weather(MonitorView(self.aws), plan, lambda: self._watch(event, {}))
         try:
-            Watch(cloud, self.monitor).changed(StateChange(name, state, time), self.aws.ec2[name])
+            JobWatch(cloud, self.monitor).changed(StateChange(name, state, time), self.aws.ec2[name])
         except Error:
             if plan:
                 self.events.append(event)

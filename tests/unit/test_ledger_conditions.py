@@ -13,10 +13,10 @@ import pytest
 from botocore.exceptions import ClientError
 from moto import mock_aws
 
-from runtime.manager.aws import AwsCloud
+from runtime.manager.aws import AwsManagerCloud
 from runtime.manager.events import ObjectCreated, objects_created
 from runtime.manager.port import JobGoneError
-from runtime.monitor.aws import AwsCloud as MonitorCloud
+from runtime.monitor.aws import AwsMonitorCloud
 from runtime.monitor.port import Heard, Search, Written
 from runtime.protocol import ledger
 from runtime.protocol.keys import JobId
@@ -43,7 +43,10 @@ class Table:
             AttributeDefinitions=[{"AttributeName": name, "AttributeType": "S"} for name in ("pk", "sk")],
             BillingMode="PAY_PER_REQUEST",
         )
-        self.manager, self.monitor = AwsCloud("ledger"), MonitorCloud("ledger", None, artifacts="artifacts")
+        self.manager, self.monitor = (
+            AwsManagerCloud("ledger"),
+            AwsMonitorCloud("ledger", None, artifacts="artifacts"),
+        )
 
     def item(self, key: dict[str, Any]) -> dict[str, Any]:
         item = self.client.get_item(TableName="ledger", Key=key).get("Item", {})
@@ -402,7 +405,7 @@ def test_analyses_and_their_submissions_are_listed(table: Table) -> None:
     s3.put_object(Bucket="artifacts", Key="code/x.json", Body=SETTINGS.to_json().encode())
     (found,) = table.monitor.analyses()
     assert (found.bucket, found.groups, found.queue_url) == (BUCKET, ("lab", "other"), "queue")
-    assert list(MonitorCloud("ledger", None).analyses()) == []
+    assert list(AwsMonitorCloud("ledger", None).analyses()) == []
     for name in "abc":
         s3.put_object(Bucket=BUCKET, Key=f"lab/submissions/{name}", Body=name.encode())
     first, second = table.monitor.submissions(BUCKET, "lab/submissions/", "lab/submissions/a", 2)

@@ -18,10 +18,10 @@ from moto import mock_aws
 
 from runtime.manager import dispatch
 from runtime.manager import handler as module
-from runtime.manager.aws import AwsCloud
+from runtime.manager.aws import AwsManagerCloud
 from runtime.manager.events import objects_created
-from runtime.manager.port import Content, LaunchError, LaunchRequest, ObjectTooLargeError, StoredObject
-from runtime.monitor.aws import AwsCloud as MonitorCloud
+from runtime.manager.port import LaunchError, LaunchRequest, ObjectTooLargeError, ReadObject, StoredObject
+from runtime.monitor.aws import AwsMonitorCloud
 from runtime.protocol.certificate import SUBMISSION_METADATA, digest_of
 from runtime.protocol.job import Job
 from runtime.protocol.keys import JobId, JobKeys
@@ -137,7 +137,7 @@ def test_a_submission_through_the_whole_handler(
     assert base64.b64decode(encoded).startswith(b"#!")
     certificate = account.s3.get_object(Bucket=BUCKET, Key=JobKeys.of("lab", "t1").records.certificate)
     assert certificate["Metadata"][SUBMISSION_METADATA] == digest_of(key)
-    claim = AwsCloud("ledger").claimed(JOB)
+    claim = AwsManagerCloud("ledger").claimed(JOB)
     assert claim is not None
     assert (claim.submission, claim.ended) == (key, "")
     assert module.handler({"Records": [message(notification(key), receives=2)]}, None) == {
@@ -232,7 +232,7 @@ def test_settings_survive_the_trip() -> None:
 
 
 def test_objects(account: Account) -> None:
-    cloud = AwsCloud("ledger")
+    cloud = AwsManagerCloud("ledger")
     assert cloud.get(BUCKET, "none", 10) is None
     assert cloud.head(BUCKET, "none") is None
     assert cloud.put(BUCKET, "a", "text", if_absent=True, metadata={"claim": "x"})
@@ -241,7 +241,7 @@ def test_objects(account: Account) -> None:
     etag = hashlib.md5(b"text").hexdigest()
     assert cloud.head(BUCKET, "a") == StoredObject("a", 4, etag)
     assert cloud.put(BUCKET, "raw", b"\xef\xbb\xbf{}")
-    assert cloud.read(BUCKET, "raw", 10) == Content(
+    assert cloud.read(BUCKET, "raw", 10) == ReadObject(
         b"\xef\xbb\xbf{}", hashlib.md5(b"\xef\xbb\xbf{}").hexdigest()
     )
     with pytest.raises(ObjectTooLargeError):
@@ -251,7 +251,7 @@ def test_objects(account: Account) -> None:
 def test_listing_pages_and_starts_behind_a_key(account: Account) -> None:
     for number in range(5):
         account.put(f"p/{number}", "x" * number)
-    cloud = AwsCloud("ledger")
+    cloud = AwsManagerCloud("ledger")
     assert [item.key for item in cloud.objects(BUCKET, "p/", "p/1", 2)] == ["p/2", "p/3"]
     assert [item.size for item in cloud.objects(BUCKET, "p/", "", 2000)] == [0, 1, 2, 3, 4]
 
@@ -262,7 +262,7 @@ def test_versions_are_those_that_are_latest(account: Account) -> None:
     for key in ("p/a", "p/b", "p/b", "p/c", "p/d"):
         written[key] = account.s3.put_object(Bucket=BUCKET, Key=key, Body=key.encode())["VersionId"]
     account.s3.delete_object(Bucket=BUCKET, Key="p/c")
-    cloud = AwsCloud("ledger")
+    cloud = AwsManagerCloud("ledger")
     found = list(cloud.objects(BUCKET, "p/", "p/a", 2, versions=True))
     assert [(item.key, item.version_id) for item in found] == [(key, written[key]) for key in ("p/b", "p/d")]
     assert [item.version_id for item in cloud.objects(BUCKET, "p/", "", 9)] == [None, None, None]
@@ -272,7 +272,7 @@ def test_versions_are_those_that_are_latest(account: Account) -> None:
 
 
 def test_the_lease(account: Account) -> None:
-    cloud = AwsCloud("ledger")
+    cloud = AwsManagerCloud("ledger")
     assert cloud.lease(JOB, "one", 100.0, 200.0, {"submission": "k", "analysis": "dti"}) == "taken"
     assert cloud.lease(JOB, "two", 150.0, 250.0, {"submission": "k", "analysis": "dti"}) == "busy"
     cloud.release(JOB, "two")
@@ -297,7 +297,7 @@ def test_the_lease(account: Account) -> None:
 
 def test_a_claim_is_made_once_and_replaced_only_when_its_job_was_deleted(account: Account) -> None:
     cloud, first, other = (
-        AwsCloud("ledger"),
+        AwsManagerCloud("ledger"),
         Claim("c1", "k1", "2026-01-31"),
         Claim("c2", "k2", "2026-02-01", cancelled_by="x"),
     )
@@ -335,7 +335,7 @@ def answer_of_ec2(number: int) -> dict[str, Any]:
 
 
 def test_a_launch_is_one_call_with_everything(account: Account) -> None:
-    cloud = AwsCloud("ledger")
+    cloud = AwsManagerCloud("ledger")
     tags = [{"Key": key, "Value": value} for key, value in REQUEST.tags.items()]
     expected = {
         "LaunchTemplate": {"LaunchTemplateId": "lt-1", "Version": "3"},
@@ -367,7 +367,7 @@ def test_a_launch_is_one_call_with_everything(account: Account) -> None:
 
 
 def test_machines_are_found_by_their_job(account: Account) -> None:
-    cloud = AwsCloud("ledger")
+    cloud = AwsManagerCloud("ledger")
     filters = [{"Name": f"tag:{key}", "Values": [REQUEST.tags[key]]} for key in ("bucket", "group", "job")]
     with Stubber(cloud.clients.ec2) as ec2:
         ec2.add_response("describe_instances", {"Reservations": [answer_of_ec2(1)]}, {"Filters": filters})
@@ -375,7 +375,7 @@ def test_machines_are_found_by_their_job(account: Account) -> None:
 
 
 def test_a_refused_launch_has_its_code(account: Account) -> None:
-    cloud = AwsCloud("ledger")
+    cloud = AwsManagerCloud("ledger")
     with Stubber(cloud.clients.ec2) as ec2:
         ec2.add_client_error("run_instances", "InsufficientInstanceCapacity", "none left")
         with pytest.raises(LaunchError) as caught:
@@ -384,7 +384,7 @@ def test_a_refused_launch_has_its_code(account: Account) -> None:
 
 
 def test_money_is_reserved_once_and_released_once(account: Account) -> None:
-    cloud = AwsCloud("ledger")
+    cloud = AwsManagerCloud("ledger")
     assert cloud.committed("dti/lab/2026-01") == 0
     other = JobId(BUCKET, "lab", "t2")
     for job in (JOB, other):
@@ -400,7 +400,7 @@ def test_money_is_reserved_once_and_released_once(account: Account) -> None:
 
 
 def test_settling_puts_what_was_spent_in_place_of_what_was_reserved(account: Account) -> None:
-    cloud, monitor = AwsCloud("ledger"), MonitorCloud("ledger", None)
+    cloud, monitor = AwsManagerCloud("ledger"), AwsMonitorCloud("ledger", None)
     cloud.lease(JOB, "one", 100.0, 200.0, {"submission": "k", "analysis": "dti"})
     cloud.reserve(JOB, "dti/lab/2026-01", 600, 1000)
     item = monitor.open_job(JOB)
@@ -413,7 +413,7 @@ def test_settling_puts_what_was_spent_in_place_of_what_was_reserved(account: Acc
 
 def test_a_parameter_that_is_not_there(account: Account) -> None:
     boto3.client("ssm").put_parameter(Name="/neurocaas/budgets/lab/dti", Value="12", Type="String")
-    cloud = AwsCloud("ledger")
+    cloud = AwsManagerCloud("ledger")
     names = ["/neurocaas/budgets/lab/dti", "/neurocaas/budgets/other/dti"]
     assert cloud.parameters(names) == {"/neurocaas/budgets/lab/dti": "12"}
 

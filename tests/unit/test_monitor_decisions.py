@@ -12,7 +12,7 @@ import pytest
 
 from runtime.monitor.finish import finish
 from runtime.monitor.sweep import sweep
-from runtime.monitor.watch import Watch
+from runtime.monitor.watch import JobWatch
 from runtime.protocol.keys import JobId, JobKeys
 from runtime.protocol.ledger import micro_dollars
 from runtime.protocol.limits import (
@@ -146,7 +146,7 @@ def test_a_document_of_another_job_is_none(world: World, change: dict[str, Any])
     world.aws.upload(BUCKET, KEYS.job, json.dumps({**json.loads(world.aws.text(BUCKET, KEYS.job)), **change}))
     before = {key for _, key in world.aws.objects_}
     world.aws.set_state(machine, "terminated")
-    assert Watch(MonitorView(world.aws), world.clock).job(JOB) is None
+    assert JobWatch(MonitorView(world.aws), world.clock).job(JOB) is None
     assert world.event(machine, "terminated") == "ignored: its job document is gone"
     world.sweep()
     assert world.aws.text(BUCKET, KEYS.end).startswith("FAILED 0/0")

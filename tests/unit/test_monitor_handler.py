@@ -11,9 +11,9 @@ import boto3
 import pytest
 from moto import mock_aws
 
-from runtime.manager.aws import AwsCloud as ManagerCloud
+from runtime.manager.aws import AwsManagerCloud
 from runtime.monitor import handler as module
-from runtime.monitor.aws import AwsCloud
+from runtime.monitor.aws import AwsMonitorCloud
 from runtime.monitor.port import Instance
 from runtime.protocol.documents import iso
 from runtime.protocol.keys import EvidenceKeys, JobId, JobKeys
@@ -81,7 +81,7 @@ def start(account: dict[str, Any]) -> str:
 
 
 def open_item() -> None:
-    manager = ManagerCloud("ledger")
+    manager = AwsManagerCloud("ledger")
     manager.lease(JOB, "one", 100.0, 200.0, {"submission": "k", "analysis": "dti"})
     manager.launched(JOB, 1, frozenset(), 300.0)
 
@@ -162,7 +162,9 @@ def test_a_dry_run_answers_what_it_would_do(
 def test_one_event_fails_alone(account: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
     instance = start(account)
     monkeypatch.setattr(
-        AwsCloud, "put", lambda *_args, **_options: (_ for _ in ()).throw(ConnectionError("no network"))
+        AwsMonitorCloud,
+        "put",
+        lambda *_args, **_options: (_ for _ in ()).throw(ConnectionError("no network")),
     )
     records = [event(instance, "running", "m1"), {"messageId": "m2", "body": "{}"}]
     assert module.handler({"Records": records}, None) == {"batchItemFailures": [{"itemIdentifier": "m1"}]}
@@ -170,7 +172,7 @@ def test_one_event_fails_alone(account: dict[str, Any], monkeypatch: pytest.Monk
 
 def test_closing_a_dataset_twice_changes_nothing(account: dict[str, Any]) -> None:
     open_item()
-    cloud = AwsCloud("ledger", None)
+    cloud = AwsMonitorCloud("ledger", None)
     for _ in range(2):
         item = cloud.close_dataset(JOB, 0, succeeded=True, instance="i-1", now=5.0)
         assert item is not None
@@ -189,8 +191,8 @@ def test_closing_a_dataset_twice_changes_nothing(account: dict[str, Any]) -> Non
 
 
 def test_a_launch_is_taken_over_from_nobody_who_works_on_it(account: dict[str, Any]) -> None:
-    ManagerCloud("ledger").lease(JOB, "one", 100.0, 200.0, {"submission": "k", "analysis": "dti"})
-    cloud = AwsCloud("ledger", None)
+    AwsManagerCloud("ledger").lease(JOB, "one", 100.0, 200.0, {"submission": "k", "analysis": "dti"})
+    cloud = AwsMonitorCloud("ledger", None)
     assert not cloud.abandon(JOB, 200.0)
     assert cloud.abandon(JOB, 201.0)
     assert not cloud.abandon(JOB, 202.0)
@@ -203,13 +205,13 @@ def test_a_launch_is_taken_over_from_nobody_who_works_on_it(account: dict[str, A
         "k",
         "dti",
     )
-    assert ManagerCloud("ledger").lease(JOB, "two", 300.0, 400.0, {}) == "launched"
+    assert AwsManagerCloud("ledger").lease(JOB, "two", 300.0, 400.0, {}) == "launched"
     assert not cloud.abandon(JobId(BUCKET, "lab", "unknown"), 201.0)
 
 
 def test_terminating_what_is_gone_is_no_error(account: dict[str, Any]) -> None:
     instance = start(account)
-    cloud = AwsCloud("ledger", None)
+    cloud = AwsMonitorCloud("ledger", None)
     cloud.terminate(["i-00000000000000000"])
     cloud.terminate([instance])
     (found,) = cloud.instances([instance, "i-00000000000000000"])
@@ -220,9 +222,9 @@ def test_terminating_what_is_gone_is_no_error(account: dict[str, Any]) -> None:
 
 
 def test_objects(account: dict[str, Any]) -> None:
-    cloud = AwsCloud("ledger", None).acting_for(BUCKET, "lab")
+    cloud = AwsMonitorCloud("ledger", None).acting_for(BUCKET, "lab")
     with pytest.raises(PermissionError):
-        AwsCloud("ledger", None).put(BUCKET, "p/a", "text")
+        AwsMonitorCloud("ledger", None).put(BUCKET, "p/a", "text")
     assert cloud.get(BUCKET, "none") is None
     assert cloud.get("no-such-bucket", "none") is None
     assert cloud.put(BUCKET, "p/a", "text", if_absent=True, metadata={"claim": "x"})

@@ -13,7 +13,7 @@ import pytest
 from botocore.exceptions import ClientError
 from moto import mock_aws
 
-from runtime.monitor.aws import AwsCloud
+from runtime.monitor.aws import AwsMonitorCloud
 from runtime.monitor.port import ComeAgainError, Move
 from tests.unit.job_world import BUCKET
 
@@ -36,12 +36,12 @@ def s3() -> Iterator[Any]:
 
 
 @pytest.fixture(scope="module")
-def cloud(s3: Any) -> AwsCloud:
-    return AwsCloud("ledger", None).acting_for(BUCKET, "lab")
+def cloud(s3: Any) -> AwsMonitorCloud:
+    return AwsMonitorCloud("ledger", None).acting_for(BUCKET, "lab")
 
 
 def test_results_are_set_aside_as_long_as_they_are_those_that_were_meant(
-    s3: Any, cloud: AwsCloud, monkeypatch: pytest.MonkeyPatch
+    s3: Any, cloud: AwsMonitorCloud, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder, there = "lab/results/job_t1/process_results/", "lab/results/job_t1/attempts/1/process_results/"
     versions = {
@@ -73,7 +73,7 @@ def test_results_are_set_aside_as_long_as_they_are_those_that_were_meant(
 
 
 def test_what_is_larger_than_a_copy_may_be_is_removed_only(
-    s3: Any, cloud: AwsCloud, monkeypatch: pytest.MonkeyPatch
+    s3: Any, cloud: AwsMonitorCloud, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     key = "lab/results/job_t2/process_results/large"
     version = s3.put_object(Bucket=BUCKET, Key=key, Body=b"12345")["VersionId"]
@@ -91,7 +91,7 @@ def test_what_is_larger_than_a_copy_may_be_is_removed_only(
     [("AccessDenied", 403, True), ("SlowDown", 503, False), ("InternalError", 500, False)],
 )
 def test_a_refusal_to_move_is_told_and_an_error_that_passes_is_raised(
-    s3: Any, cloud: AwsCloud, monkeypatch: pytest.MonkeyPatch, code: str, status: int, said: bool
+    s3: Any, cloud: AwsMonitorCloud, monkeypatch: pytest.MonkeyPatch, code: str, status: int, said: bool
 ) -> None:
     key = "lab/results/job_t3/process_results/a"
     s3.put_object(Bucket=BUCKET, Key=key, Body=b"a")
@@ -112,7 +112,7 @@ def test_a_refusal_to_move_is_told_and_an_error_that_passes_is_raised(
 
 
 def test_what_spot_costs_is_what_ec2_says_and_nothing_where_it_does_not(
-    cloud: AwsCloud, monkeypatch: pytest.MonkeyPatch
+    cloud: AwsMonitorCloud, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     when = datetime(2026, 1, 31, 12, tzinfo=UTC)
     asked: list[dict[str, Any]] = []

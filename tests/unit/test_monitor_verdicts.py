@@ -10,9 +10,17 @@ import pytest
 from botocore.exceptions import ClientError
 from botocore.stub import Stubber
 
-from runtime.monitor.aws import AwsCloud
+from runtime.monitor.aws import AwsMonitorCloud
 from runtime.monitor.jobless import DEFAULT_MINUTES, lifetime
-from runtime.monitor.machine import Place, Verdict, ended_at, judge, new_report, place, with_verdict
+from runtime.monitor.machine import (
+    DatasetPlace,
+    DatasetVerdict,
+    ended_at,
+    judge,
+    new_report,
+    place,
+    with_verdict,
+)
 from runtime.monitor.port import Instance, Move
 from runtime.protocol.attempt import RECLAIM
 from runtime.protocol.documents import iso
@@ -31,22 +39,22 @@ SILENT = DatasetStatus("IN PROGRESS")
 @pytest.mark.parametrize(
     ("status", "verdict"),
     [
-        (DatasetStatus("SUCCESS", reason="x", exit_code=0), Verdict("SUCCESS", None, 0, "success")),
-        (DatasetStatus("FAILED", exit_code=3), Verdict("FAILED", None, 3, "analysis")),
-        (DatasetStatus("FAILED", reason="why"), Verdict("FAILED", "why", None, "analysis")),
+        (DatasetStatus("SUCCESS", reason="x", exit_code=0), DatasetVerdict("SUCCESS", None, 0, "success")),
+        (DatasetStatus("FAILED", exit_code=3), DatasetVerdict("FAILED", None, 3, "analysis")),
+        (DatasetStatus("FAILED", reason="why"), DatasetVerdict("FAILED", "why", None, "analysis")),
         (
             DatasetStatus("FAILED", reason="timed out after 60 minutes"),
-            Verdict("FAILED", "timed out after 60 minutes", None, "timeout"),
+            DatasetVerdict("FAILED", "timed out after 60 minutes", None, "timeout"),
         ),
         (
             DatasetStatus("FAILED", reason="cancelled: by k"),
-            Verdict("FAILED", "cancelled: by k", None, "cancelled"),
+            DatasetVerdict("FAILED", "cancelled: by k", None, "cancelled"),
         ),
     ],
 )
 @pytest.mark.parametrize("state", ["terminated", "stopped", "running"])
 def test_a_machines_own_final_word_counts_however_it_ended(
-    status: DatasetStatus, verdict: Verdict, state: str
+    status: DatasetStatus, verdict: DatasetVerdict, state: str
 ) -> None:
     assert (
         judge(status, replace(MACHINE, state=state, reason_code="Server.SpotInstanceTermination", spot=True))
@@ -87,7 +95,7 @@ def test_a_verdict_keeps_what_its_machine_has_told_and_nothing_of_another_end() 
     told = DatasetStatus(
         "FAILED", "other", "i-9", "r", exit_code=1, job_start="s", job_finish="f", stdout={"0": "line"}
     )
-    same = with_verdict(told, dataset, "i-1", Verdict("FAILED", "why", 3, "analysis"), NOW)
+    same = with_verdict(told, dataset, "i-1", DatasetVerdict("FAILED", "why", 3, "analysis"), NOW)
     assert (same.status, same.reason, same.exit_code, same.input, same.instance) == (
         "FAILED",
         "why",
@@ -96,7 +104,7 @@ def test_a_verdict_keeps_what_its_machine_has_told_and_nothing_of_another_end() 
         "i-1",
     )
     assert (same.job_start, same.job_finish, same.stdout, same.updated) == ("s", "f", {"0": "line"}, iso(NOW))
-    other = with_verdict(told, dataset, None, Verdict("SUCCESS", None, None, "success"), NOW)
+    other = with_verdict(told, dataset, None, DatasetVerdict("SUCCESS", None, None, "success"), NOW)
     assert (other.status, other.reason, other.exit_code, other.instance, other.job_finish) == (
         "SUCCESS",
         "NONE",
@@ -105,7 +113,7 @@ def test_a_verdict_keeps_what_its_machine_has_told_and_nothing_of_another_end() 
         iso(NOW),
     )
     assert with_verdict(
-        DatasetStatus("FAILED"), dataset, "i-1", Verdict("FAILED", None, None, "x"), NOW
+        DatasetStatus("FAILED"), dataset, "i-1", DatasetVerdict("FAILED", None, None, "x"), NOW
     ).job_finish == iso(NOW)
 
 
@@ -123,7 +131,7 @@ def test_a_report_has_the_price_of_its_type_and_none_for_a_type_that_nobody_plan
 
 @pytest.mark.parametrize("missing", ["bucket", "group", "job", "offset"])
 def test_the_place_of_a_machine_is_in_its_tags(missing: str) -> None:
-    assert place(replace(MACHINE, tags=TAGS)) == Place(JobId("b", "g", "t"), 5, 2)
+    assert place(replace(MACHINE, tags=TAGS)) == DatasetPlace(JobId("b", "g", "t"), 5, 2)
     assert place(replace(MACHINE, tags={**TAGS, "offset": "x"})) is None
     assert (
         place(replace(MACHINE, tags={name: text for name, text in TAGS.items() if name != missing})) is None
@@ -154,7 +162,7 @@ def test_the_lifetime_that_a_tag_says(text: str, minutes: int) -> None:
 # Clients
 # ------------------------------------------------------------------------------------------------------------
 @pytest.fixture
-def cloud(monkeypatch: pytest.MonkeyPatch) -> AwsCloud:
+def cloud(monkeypatch: pytest.MonkeyPatch) -> AwsMonitorCloud:
     for name in ("AWS_ENDPOINT_URL", "AWS_PROFILE", "AWS_SESSION_TOKEN"):
         monkeypatch.delenv(name, raising=False)
     for name, value in {
@@ -163,11 +171,11 @@ def cloud(monkeypatch: pytest.MonkeyPatch) -> AwsCloud:
         "AWS_DEFAULT_REGION": "us-east-1",
     }.items():
         monkeypatch.setenv(name, value)
-    return AwsCloud("ledger", None)
+    return AwsMonitorCloud("ledger", None)
 
 
 def test_all_that_is_written_for_a_group_goes_by_the_session_of_this_group(
-    cloud: AwsCloud, monkeypatch: pytest.MonkeyPatch
+    cloud: AwsMonitorCloud, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: list[tuple[Any, ...]] = []
 
@@ -208,7 +216,9 @@ def test_all_that_is_written_for_a_group_goes_by_the_session_of_this_group(
         ("UnauthorizedOperation", "told"),
     ],
 )
-def test_what_becomes_of_a_machine_that_cannot_be_switched_off(cloud: AwsCloud, code: str, then: str) -> None:
+def test_what_becomes_of_a_machine_that_cannot_be_switched_off(
+    cloud: AwsMonitorCloud, code: str, then: str
+) -> None:
     with Stubber(cloud.clients.ec2) as ec2:
         ec2.add_client_error("stop_instances", code)
         if then == "terminated":
@@ -223,7 +233,7 @@ def test_what_becomes_of_a_machine_that_cannot_be_switched_off(cloud: AwsCloud, 
 
 
 @pytest.mark.parametrize("code", ["InvalidInstanceID.NotFound", "UnauthorizedOperation"])
-def test_machines_are_ended_by_hundreds(cloud: AwsCloud, code: str) -> None:
+def test_machines_are_ended_by_hundreds(cloud: AwsMonitorCloud, code: str) -> None:
     ids = [f"i-{number}" for number in range(150)]
     with Stubber(cloud.clients.ec2) as ec2:
         ec2.add_client_error("terminate_instances", code, expected_params={"InstanceIds": ids[:100]})

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from runtime.monitor.port import ComeAgainError
 from runtime.monitor.sweep import sweep
-from runtime.monitor.watch import StateChange, Watch
+from runtime.monitor.watch import JobWatch, StateChange
 from runtime.protocol.keys import JobKeys
 from runtime.protocol.limits import ENDING_GRACE
 from tests.examples import examples
@@ -135,7 +135,7 @@ def test_whatever_the_order_of_two_monitors_a_job_ends_once(
     change, turns = StateChange(machine, "terminated", world.clock()), Turns()
 
     def monitor(name: str) -> None:
-        Watch(Turning(MonitorView(world.aws), turns, name), world.clock).changed(
+        JobWatch(Turning(MonitorView(world.aws), turns, name), world.clock).changed(
             change, world.aws.ec2[machine]
         )
 
