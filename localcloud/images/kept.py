@@ -27,6 +27,8 @@ _FORMAT = 1
 _PACKAGES = (Path(__file__).resolve().parents[1], Path(awstoe.__file__).resolve().parent)
 _FETCHES = frozenset({"S3Download", "S3Upload", "WebDownload", "ExecuteDocument", "UpdateOS"})
 _BY_DIGEST = re.compile(r"[0-9a-f]{64}")
+_PLACE = re.compile(r"s3://[^/\s\"']+/(?=[^\s\"']*[0-9a-f]{64})")
+"""Where an object is that is named by its digest: its bucket is another one in each cloud, and no content."""
 _ELSEWHERE = re.compile(r"\{\{\s*aws:")
 """A reference to a parameter of the account or to the machine's metadata."""
 
@@ -64,7 +66,7 @@ class KeptLayer:
             "environment": access.environment,
             "build": {name: build.get(name) for name in ("region", "account", "working_directory")},
             "components": [
-                [component["data"], component.get("parameters") or {}]
+                [_PLACE.sub("s3://", component["data"]), component.get("parameters") or {}]
                 for component, document in zip(build["components"], documents, strict=True)
                 if any(phase.name != "test" for phase in document.phases)
             ],
