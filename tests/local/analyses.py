@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,8 @@ from tests.local.environments import environment
 from tests.shell.machines import ROOT, Machine
 
 EXAMPLES = ("decoder", "dti", "fmri")
+FMRI = {"head": 1065, "tsnr": 103.434, "variance": [0.102963, 0.0862083, 0.0709209]}
+"""What the README of `fmri` says of its sample."""
 LOCKS = [ROOT / "blueprints" / name / "provision" / "requirements.txt" for name in EXAMPLES]
 
 
@@ -36,3 +39,14 @@ def run_example(
     extra = {"ANALYSIS_PYTHON": str(python), "MPLCONFIGDIR": str(machine.root / "tmp" / "mpl")}
     done = machine.run(f"{analysis}/run_{analysis}.sh", f"lab/inputs/{dataset.name}", **extra)
     return done.returncode, machine.job / "process_results" / dataset.stem
+
+
+def directly(python: Path, code: str, *files: object) -> dict[str, Any]:
+    """What a program in the packages' own words finds in the files."""
+    command = [str(python), "-c", code, *map(str, files)]
+    environment = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "PATH": "/usr/bin:/bin"}
+    return dict(
+        json.loads(
+            subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout
+        )
+    )

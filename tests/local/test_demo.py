@@ -1,9 +1,10 @@
-"""`invoke demo` from nothing, and again: the whole road, in a copy of the project with a local cloud of its
-own.
+"""`invoke demo` from nothing, and then the examples that it does not show: the whole road, in a copy of the
+project with a local cloud of its own.
 """
 
 import hashlib
 import json
+import time
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,7 +12,12 @@ from typing import Any
 
 import pytest
 
+from blueprints.decoder import sample_data as digits
+from blueprints.fmri import sample_data as head
 from demo.playground import Playground, playground
+from tests.local.analyses import FMRI, directly, example_python
+from tests.local.baking import baked
+from tests.local.example_cloud import Cloud
 
 ROOT = Path(__file__).resolve().parents[2]
 pytestmark = [pytest.mark.local, pytest.mark.slow]
@@ -25,12 +31,6 @@ def ground() -> Iterator[Playground]:
 
 @pytest.fixture(scope="module")
 def first(ground: Playground) -> dict[str, Any]:
-    ground.invoke("demo")
-    return summary(ground)
-
-
-@pytest.fixture(scope="module")
-def second(ground: Playground, first: dict[str, Any]) -> dict[str, Any]:
     ground.invoke("demo")
     return summary(ground)
 
@@ -82,6 +82,22 @@ def test_there_are_numbers_and_a_figure_for_each_recording(first: dict[str, Any]
     assert any(path.endswith(".json") for path in results(first, "dti"))
 
 
+ENSEMBLE_DIRECTLY = """
+import json, sys
+import numpy as np
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+train, test = (np.loadtxt(path, delimiter=",") for path in sys.argv[1:])
+chances = []
+for member in (1, 2):
+    rows = np.random.default_rng(member).integers(len(train), size=len(train))
+    model = make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000)).fit(train[rows, :-1], train[rows, -1])
+    chances.append(model.predict_proba(test[:, :-1]))
+predicted = model.classes_[np.mean(chances, axis=0).argmax(axis=1)]
+print(json.dumps({"accuracy": (predicted == test[:, -1]).mean()}))
+"""  # noqa: E501
+
 DIRECTLY = """
 import json, sys
 import numpy, nibabel
@@ -122,30 +138,75 @@ def test_the_numbers_are_those_of_the_package_called_directly(
         assert ours[name]["mean"] == pytest.approx(value, rel=1e-5), name  # six digits are written
 
 
-def test_the_second_run_bakes_nothing_and_gives_the_same_numbers(
-    first: dict[str, Any], second: dict[str, Any]
+def test_what_was_baked_is_not_baked_again(first: dict[str, Any], ground: Playground) -> None:
+    done = baked(ground, "dti-webdev")
+    assert (done["action"], done["image_id"]) == ("nothing", first["analyses"]["dti"]["image"])
+
+
+def test_another_job_on_the_same_recordings_gives_the_same_numbers(
+    first: dict[str, Any], ground: Playground
 ) -> None:
-    assert second["analyses"]["dti"]["image"] == first["analyses"]["dti"]["image"]
-    assert second["analyses"]["dti"]["job"] != first["analyses"]["dti"]["job"]
-
-    def numbers(document: dict[str, Any]) -> dict[str, str]:
-        return {
-            path: digest
-            for path, digest in results(document, "dti").items()
-            if not path.endswith(("_config.json", "end.txt", "update.txt"))
-        }
-
-    assert numbers(second) == numbers(first)
+    certificate = ground.root / "results" / "demo" / "dti" / "logs" / "certificate.json"
+    done = json.loads(ground.invoke("rerun", "--local", str(certificate), "--json").stdout)
+    assert done["job"] != first["analyses"]["dti"]["job"]
+    outcomes = {one["path"]: one["outcome"] for one in done["verdicts"]}
+    assert len(outcomes) == 2 * 5, outcomes
+    assert set(outcomes.values()) == {"identical"}
 
 
-def test_no_machine_is_left(second: dict[str, Any], ground: Playground) -> None:
+@pytest.fixture(scope="module")
+def cloud(ground: Playground, first: dict[str, Any]) -> Cloud:
+    return Cloud(ground)
+
+
+def test_several_inputs_in_the_local_cloud(cloud: Cloud, tmp_path: Path) -> None:
+    (dataset,) = head.sample_datasets(tmp_path)
+    _, (found,) = cloud.run("fmri", dataset, {}, tmp_path / "results")
+    assert (found["voxels"]["head"], found["tsnr"]["mean"], found["components_variance"]) == tuple(
+        FMRI.values()
+    )
+
+
+def test_an_ensemble_is_trained_and_predicts_in_the_local_cloud(cloud: Cloud, tmp_path: Path) -> None:
+    """Each model on a machine of its own; the prediction takes the folder of their job as its second
+    input.
+    """
+    train, test = digits.sample_datasets(tmp_path)
+    job, members = cloud.run("decoder", train, {"mode": "train", "ensemble_size": 2}, tmp_path / "models")
+    assert [one["parameters"]["jobnb"] for one in members] == [1, 2]
+    models = f"{job.keys.resultdir}/process_results"
+    _, (found,) = cloud.run("decoder", test, {"mode": "predict", "model": models}, tmp_path / "predictions")
+    assert (found["models"], found["trials"]) == (2, 597)
+    assert found["accuracy"] == pytest.approx(
+        directly(example_python(), ENSEMBLE_DIRECTLY, train, test)["accuracy"], rel=1e-5
+    )
+
+
+def test_the_guides_script_in_the_local_cloud(cloud: Cloud, tmp_path: Path) -> None:
+    """Unmodified, with the AWS CLI and jq of the baked image."""
+    dataset = tmp_path / "data.txt"
+    dataset.write_text("data")
+    job = cloud.finished("analysis", dataset, {"wait": 1})
+    (status,) = job.statuses().values()
+    assert status.last_command == 'aws s3 sync ./ "s3://$bucketname/$groupdir/$processdir"'
+    lines = list(status.stdout.values())
+    assert lines[:2] == ["execpath", "environment epi"]
+    assert lines[2].startswith("s3://analysis/debuggers/inputs/data.txt -> epi/scripts/localdata/data.txt: ")
+
+
+def machines(ground: Playground) -> dict[str, int]:
     status = json.loads(ground.invoke("local.status", "--json").stdout)
-    assert {
-        state: count for state, count in status["instances"].items() if state != "terminated" and count
-    } == {}
+    return {state: count for state, count in status["instances"].items() if state != "terminated" and count}
 
 
-def test_down_ends_everything_that_it_started(second: dict[str, Any], ground: Playground) -> None:
+def test_no_machine_is_left(ground: Playground, cloud: Cloud) -> None:
+    deadline = time.monotonic() + 60  # the last ones may still be shutting down
+    while (left := machines(ground)) and time.monotonic() < deadline:
+        time.sleep(0.5)
+    assert left == {}
+
+
+def test_down_ends_everything_that_it_started(ground: Playground, cloud: Cloud) -> None:
     ground.invoke("local.down")
     home = str(ground.root).encode()
     alive = []

@@ -1,29 +1,21 @@
 """The examples with several inputs and with two modes, on real recordings: run by run_main.sh with the
-packages of their images, and baked, deployed and submitted in the local cloud."""
+packages of their images. `test_demo.py` submits them in the local cloud."""
 
 from __future__ import annotations
 
 import csv
 import json
 import shutil
-import subprocess
 import zipfile
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-import boto3
 import pytest
 
 from blueprints.decoder import sample_data as digits
 from blueprints.fmri import sample_data as head
-from demo.playground import Playground, playground
-from neurocaas import Analysis, JobHandle
-from tests.local.analyses import example_python, run_example
-from tests.local.job_helpers import ended
-from tests.shell.guide import listing
-from tests.shell.machines import ROOT, Machine, new_machine
+from tests.local.analyses import FMRI, directly, example_python, run_example
+from tests.shell.machines import Machine, new_machine
 
 pytestmark = [pytest.mark.local, pytest.mark.slow]
 
@@ -63,23 +55,6 @@ print(json.dumps({"folds": list(folds), "accuracy": model.score(test[:, :-1], te
 """  # noqa: E501
 
 
-ENSEMBLE_DIRECTLY = """
-import json, sys
-import numpy as np
-from sklearn.linear_model import LogisticRegression
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
-train, test = (np.loadtxt(path, delimiter=",") for path in sys.argv[1:])
-chances = []
-for member in (1, 2):
-    rows = np.random.default_rng(member).integers(len(train), size=len(train))
-    model = make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000)).fit(train[rows, :-1], train[rows, -1])
-    chances.append(model.predict_proba(test[:, :-1]))
-predicted = model.classes_[np.mean(chances, axis=0).argmax(axis=1)]
-print(json.dumps({"accuracy": (predicted == test[:, -1]).mean()}))
-"""  # noqa: E501
-
-
 @pytest.fixture(scope="module")
 def python() -> Path:
     return example_python()
@@ -88,16 +63,6 @@ def python() -> Path:
 @pytest.fixture
 def machine(tmp_path: Path) -> Machine:
     return new_machine(tmp_path / "machine")
-
-
-def directly(python: Path, code: str, *files: object) -> dict[str, Any]:
-    command = [str(python), "-c", code, *map(str, files)]
-    environment = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "PATH": "/usr/bin:/bin"}
-    return dict(
-        json.loads(
-            subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout
-        )
-    )
 
 
 def summary(results: Path) -> dict[str, Any]:
@@ -228,112 +193,3 @@ def test_what_cannot_be_decoded_is_told(
     assert code == 65
     assert said in errors(machine)
     assert "Traceback" not in errors(machine)
-
-
-FMRI = {"head": 1065, "tsnr": 103.434, "variance": [0.102963, 0.0862083, 0.0709209]}
-
-
-CONDA = """\
-#!/bin/bash
-mkdir -p /home/ubuntu/anaconda3/bin
-echo 'echo "environment $1"' > /home/ubuntu/anaconda3/bin/activate
-"""
-"""What the guide's listing expects of its image beside the tools of the starter."""
-
-
-class Cloud:
-    """The two examples, and the starter with the guide's own script, in a local cloud, each with a baked
-    image.
-    """
-
-    def __init__(self, ground: Playground) -> None:
-        self.ground = ground
-        starter = ground.root / "blueprints" / "analysis"
-        (starter / "run_analysis.sh").write_text(listing("Analysis script"))
-        (starter / "provision" / "20-conda.sh").write_text(CONDA)
-        ground.invoke("local.up")
-        self.up("utils")
-        with ThreadPoolExecutor() as pool:  # a bake waits for the package index most of its time
-            list(pool.map(self.bake, ("fmri-webdev", "decoder-webdev", "analysis-webdev")))
-
-    def up(self, stack: str) -> None:
-        self.ground.pulumi("up", "--yes", "--skip-preview", "--stack", stack)
-
-    def bake(self, stack: str) -> None:
-        self.up(stack)
-        self.ground.invoke("bake-ami", "--local", "--stack", stack)
-        self.up(stack)
-
-    def analysis(self, name: str) -> Analysis:
-        environ = self.ground.local_environment()
-        session = boto3.Session(
-            environ["AWS_ACCESS_KEY_ID"], environ["AWS_SECRET_ACCESS_KEY"], region_name=environ["AWS_REGION"]
-        )
-        return Analysis(name, "debuggers", session=Endpoint(session, environ["AWS_ENDPOINT_URL"]))
-
-    def finished(self, name: str, dataset: Path, config: dict[str, Any]) -> JobHandle:
-        analysis = self.analysis(name)
-        job = analysis.submit(analysis.upload([dataset]), config)
-        assert ended(job).succeeded, job.certificate()
-        return job
-
-    def run(
-        self, name: str, dataset: Path, config: dict[str, Any], folder: Path
-    ) -> tuple[JobHandle, list[dict[str, Any]]]:
-        """A finished job, and the summary of each of its datasets."""
-        job = self.finished(name, dataset, config)
-        job.fetch(folder)
-        return job, [json.loads(path.read_text()) for path in sorted(folder.rglob("summary.json"))]
-
-
-class Endpoint:
-    """A boto3 session whose clients have an address."""
-
-    def __init__(self, session: Any, url: str) -> None:
-        self._session, self._url = session, url
-
-    def client(self, service: str) -> Any:
-        return self._session.client(service, endpoint_url=self._url)
-
-
-@pytest.fixture(scope="module")
-def cloud() -> Iterator[Cloud]:
-    with playground(ROOT) as ground:
-        yield Cloud(ground)
-
-
-def test_several_inputs_in_the_local_cloud(cloud: Cloud, tmp_path: Path) -> None:
-    (dataset,) = head.sample_datasets(tmp_path)
-    _, (found,) = cloud.run("fmri", dataset, {}, tmp_path / "results")
-    assert (found["voxels"]["head"], found["tsnr"]["mean"], found["components_variance"]) == tuple(
-        FMRI.values()
-    )
-
-
-def test_an_ensemble_is_trained_and_predicts_in_the_local_cloud(
-    cloud: Cloud, python: Path, tmp_path: Path
-) -> None:
-    """Each model on a machine of its own; the prediction takes the folder of their job as its second
-    input.
-    """
-    train, test = digits.sample_datasets(tmp_path)
-    job, members = cloud.run("decoder", train, {"mode": "train", "ensemble_size": 2}, tmp_path / "models")
-    assert [one["parameters"]["jobnb"] for one in members] == [1, 2]
-    models = f"{job.keys.resultdir}/process_results"
-    _, (found,) = cloud.run("decoder", test, {"mode": "predict", "model": models}, tmp_path / "predictions")
-    assert (found["models"], found["trials"]) == (2, 597)
-    assert found["accuracy"] == pytest.approx(
-        directly(python, ENSEMBLE_DIRECTLY, train, test)["accuracy"], rel=1e-5
-    )
-
-
-def test_the_guides_script_in_the_local_cloud(cloud: Cloud, tmp_path: Path) -> None:
-    """Unmodified, with the AWS CLI and jq of the baked image."""
-    dataset = tmp_path / "data.txt"
-    dataset.write_text("data")
-    job = cloud.finished("analysis", dataset, {"wait": 1})
-    (status,) = job.statuses().values()
-    assert status.last_command == 'aws s3 sync ./ "s3://$bucketname/$groupdir/$processdir"'
-    lines = list(status.stdout.values())
-    assert lines[:2] == ["execpath", "environment epi"]
-    assert lines[2].startswith("s3://analysis/debuggers/inputs/data.txt -> epi/scripts/localdata/data.txt: ")
