@@ -20,7 +20,8 @@ from localcloud.images.layerfiles import copied, digest
 from localcloud.sandbox.base import remove_tree
 
 VARIABLE = "LOCALCLOUD_LAYERS"
-_KEPT = 24
+_KEPT = 8
+"""Layers, of some hundred MiB each: with those of one run of the tests there are those of another program."""
 _KEPT_SECONDS = 7 * 86400.0
 _ABANDONED_SECONDS = 3600.0
 
