@@ -15,10 +15,6 @@ from invoke.context import Context
 from invoke.exceptions import Exit
 from invoke.tasks import task
 
-from blueprints.model import UTILS
-from blueprints.outputs import NO_CLI, NoOutputs, arguments, outputs_of
-from blueprints.parents import BASE
-
 if TYPE_CHECKING:
     from image_builder.baking import Baking, Preview
     from image_builder.pipeline import Plan, Target
@@ -133,6 +129,7 @@ def _run(baking: Baking, preview: Preview) -> dict[str, Any]:
 
 def target_of(stack: str, analysis: str, *, base: bool = False) -> Target:
     """What the outputs of the stack (or of the analysis's webdev stack) say about its image."""
+    from blueprints.model import UTILS
     from image_builder import pipeline
 
     if base and (stack or analysis) and stack_of(stack, analysis) != UTILS:
@@ -151,12 +148,16 @@ def stack_of(stack: str, analysis: str) -> str:
     """The stack that has an image: the one that is named, else that of the analysis; empty when neither
     is.
     """
+    from blueprints.model import UTILS
+    from blueprints.parents import BASE
+
     return stack or (UTILS if analysis == BASE else f"{analysis}-webdev" if analysis else "")
 
 
 def _next(target: Target) -> str:
     """What brings a new image to where it is used."""
     import blueprints
+    from blueprints.parents import BASE
     from runtime.protocol.problems import InvalidInput
 
     if target.analysis != BASE:
@@ -176,6 +177,7 @@ def _next(target: Target) -> str:
 
 def stack_outputs(root: Path, stack: str) -> Mapping[str, Any]:
     """The stack's outputs by the Pulumi CLI. Raises BakeError when there are none."""
+    from blueprints.outputs import NO_CLI, NoOutputs, arguments, outputs_of
     from image_builder.pipeline import BakeError
 
     try:

@@ -14,8 +14,6 @@ from invoke.collection import Collection
 from invoke.context import Context
 from invoke.tasks import task
 
-from blueprints.model import UTILS
-from blueprints.parents import BASE
 from image_builder.commands import HELP, _root, clients_of, dumps, stack_of, stack_outputs
 
 if TYPE_CHECKING:
@@ -207,6 +205,7 @@ class _Place:
     """The images of one stack."""
 
     def __init__(self, target: Target, outputs: Mapping[str, Any]) -> None:
+        from blueprints.parents import BASE
         from image_builder.baking import load_imaged
         from image_builder.images import listed
 
@@ -237,6 +236,7 @@ def _parents(account: str, region: str) -> dict[str, str]:
 
 
 def _places(stack: str, analysis: str) -> Iterator[_Place]:
+    from blueprints.model import UTILS
     from image_builder.pipeline import BakeError, Target
 
     if name := stack_of(stack, analysis):

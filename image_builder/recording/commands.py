@@ -15,7 +15,6 @@ from invoke.context import Context
 from invoke.exceptions import Exit
 from invoke.tasks import task
 
-from blueprints.parents import BASE
 from runtime.protocol.lines import to_stderr
 
 if TYPE_CHECKING:
@@ -148,6 +147,8 @@ def verify_recording(c: Context, analysis: str, accept: bool = False, json: bool
     if not verdict.reproduces:
         to_stderr(f"do: {way_out(imaged)}")
         raise Exit(code=1)
+    from blueprints.parents import BASE
+
     stack = "utils" if analysis == BASE else f"{analysis}-webdev"
     to_stderr(f"Next: invoke deploy {stack}, then invoke bake-ami --stack {stack}")
 

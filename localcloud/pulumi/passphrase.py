@@ -15,9 +15,6 @@ import re
 import secrets
 from pathlib import Path
 
-from cryptography.exceptions import InvalidTag
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-
 ITERATIONS = 1_000_000
 """Of PBKDF2-HMAC-SHA256, as in the engine (sdk/go/common/resource/config/crypt.go)."""
 _SALT_LINE = re.compile(r"^encryptionsalt:[ \t]*(\S+)[ \t]*\n?", re.MULTILINE)
@@ -53,6 +50,9 @@ def belongs(salt: str, phrase: str) -> bool:
     """Whether `salt` (`v1:<salt>:v1:<nonce>:<the word "pulumi", encrypted>`) was made with this passphrase.
     Takes about half a second.
     """
+    from cryptography.exceptions import InvalidTag  # here: every command loads this module, few come here
+    from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
     parts = salt.split(":")
     if len(parts) != 5 or parts[0] != "v1" or parts[2] != "v1":
         return False
