@@ -56,6 +56,14 @@ def test_name_and_path_change_in_place(life: Lifecycle, token: str) -> None:
     assert life.read(token, "x", made, news, outputs) is None
 
 
+def test_the_tags_of_a_user_who_is_renamed_change_too(life: Lifecycle) -> None:
+    token = "aws:iam/user:User"
+    made, outputs = life.create(token, "x", {"name": "old", "path": "/", "tags": {"a": "1", "b": "1"}}, 0)
+    outputs = life.update(token, "x", made, outputs, {"name": "new", "path": "/", "tags": {"a": "2"}}, 0)
+    assert (outputs["name"], outputs["tagsAll"]) == ("new", {"a": "2"})
+    assert life.session.client("iam").list_user_tags(UserName="new")["Tags"] == [{"Key": "a", "Value": "2"}]
+
+
 def test_a_user_with_everything_goes_when_forced(life: Lifecycle) -> None:
     token = "aws:iam/user:User"
     inputs = {"name": "someone", "path": "/", "forceDestroy": True}

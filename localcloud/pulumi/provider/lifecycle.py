@@ -275,7 +275,7 @@ class Lifecycle:
         try:
             kind.handler.update(call, resource_id, before, wanted)
             if kind.handler.tags is not None:
-                thing = resource_id if kind.handler.tags.by == "id" else before[kind.handler.tags.by]
+                thing = {**before, **wanted, "id": resource_id}[kind.handler.tags.by]
                 kind.handler.tags.change(call, thing, before.get("tagsAll") or {}, call.all_tags(wanted))
             live = self._must_read(kind, call, resource_id, {**before, **wanted})
         except Exception as error:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import secrets
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from typing import Any
 
 from localcloud.pulumi.provider.errors import ProviderError, is_not_found
@@ -35,9 +36,6 @@ class _Renamed(Named):
     def read(self, call: Call, resource_id: str, state: Properties) -> Properties | None:
         return super().read(call, state.get("name") or resource_id, state)
 
-    def read_tags(self, call: Call, found: Any, resource_id: str, result: Properties) -> dict[str, str]:
-        return super().read_tags(call, found, result["name"], result)
-
     def update(self, call: Call, resource_id: str, olds: Properties, news: Properties) -> None:
         if (news["name"], news.get("path")) != (olds["name"], olds.get("path")):
             new = {f"New{self.key}": news["name"], "NewPath": news.get("path") or "/"}
@@ -63,7 +61,7 @@ class User(_Renamed):
     key, found = "UserName", "User"
     sent = {"name": "UserName", "path": "Path"}
     told = {"arn": "Arn", "uniqueId": "UserId"}
-    tags = tagged("user", "UserName")
+    tags = replace(tagged("user", "UserName"), by="name")
 
     def delete(self, call: Call, resource_id: str, state: Properties) -> None:
         client, name = call.client("iam"), state.get("name") or resource_id
