@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from blueprints import schema
-from blueprints.document import Document, parse
-from blueprints.finding import Finding, meant
+from blueprints.document import YamlDocument, parse
+from blueprints.finding import BlueprintFinding, meant
 from blueprints.merge import Layers
 from blueprints.model import Imaged, ImageSettings
 from blueprints.parents import BASE, PARENTS, RETIRED, ParentImage, parent_image
@@ -63,31 +63,31 @@ def load(root: Path) -> Base:
     )
 
 
-def load_problems(root: Path) -> list[Finding]:
+def load_problems(root: Path) -> list[BlueprintFinding]:
     """Every problem of the base image's settings."""
     return _resolve(root)[1]
 
 
-def _resolve(root: Path) -> tuple[Layers, list[Finding]]:
+def _resolve(root: Path) -> tuple[Layers, list[BlueprintFinding]]:
     layers = Layers()
     try:
         document = parse((root / SOURCE).read_text(encoding="utf-8"), SOURCE)
     except (OSError, UnicodeDecodeError) as error:
         got = f"a file that cannot be read ({error})"
         return layers, [
-            Document(SOURCE).finding(
+            YamlDocument(SOURCE).finding(
                 (), "file.unreadable", got, "the settings of the base image", f"Restore {SOURCE}"
             )
         ]
     problems = [*(document.problems or schema.check(document, part="base"))]
     if not problems:
-        layers.add(Document("", schema.defaults("base")))
+        layers.add(YamlDocument("", schema.defaults("base")))
         layers.add(document)
         problems += parent_findings(layers, PARENTS)
     return layers, problems
 
 
-def parent_findings(layers: Layers, codes: Collection[str]) -> list[Finding]:
+def parent_findings(layers: Layers, codes: Collection[str]) -> list[BlueprintFinding]:
     """What is wrong with `image.parent`, of which `codes` are allowed."""
     code = layers.data["image"]["parent"]
     try:

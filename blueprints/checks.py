@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from blueprints import base, finding, memory, parameters, scripts
-from blueprints.finding import Finding
+from blueprints.finding import BlueprintFinding
 from blueprints.machine_kinds import kind
 from blueprints.merge import Layers
 from blueprints.parents import BASE, PARENTS
@@ -25,12 +25,12 @@ class World:
     types: Collection[str] | None
 
 
-Rule = Callable[[Layers, World], Iterator[Finding]]
+Rule = Callable[[Layers, World], Iterator[BlueprintFinding]]
 
 
 def check(
     layers: Layers, folder: Path, types: Collection[str] | None = None, wrong: Collection[finding.Path] = ()
-) -> list[Finding]:
+) -> list[BlueprintFinding]:
     """All mistakes of merged settings. Reads the blueprint's `folder`.
 
     `wrong` are the paths that break the schema: rules that would read them are left out, all others are still
@@ -64,7 +64,7 @@ def near_types(name: str, types: Collection[str]) -> str:
     return ", ".join(near) + (f", and {more} others (docs/reference/blueprint.md)" if more > 0 else "")
 
 
-def _name(layers: Layers, world: World) -> Iterator[Finding]:
+def _name(layers: Layers, world: World) -> Iterator[BlueprintFinding]:
     got = layers.data["name"]
     if got != world.folder.name:
         allowed = f"the name of its folder, {world.folder.name!r}"
@@ -73,7 +73,7 @@ def _name(layers: Layers, world: World) -> Iterator[Finding]:
         )
 
 
-def _script(layers: Layers, world: World) -> Iterator[Finding]:
+def _script(layers: Layers, world: World) -> Iterator[BlueprintFinding]:
     name = layers.data["script"]
     script = world.folder / name
     if not script.is_file() or not script.stat().st_size:
@@ -90,7 +90,7 @@ def _script(layers: Layers, world: World) -> Iterator[Finding]:
             yield layers.finding(("script",), one.rule, f"{name!r}, with {one.got}", one.allowed, one.do)
 
 
-def _types(layers: Layers, world: World) -> Iterator[Finding]:
+def _types(layers: Layers, world: World) -> Iterator[BlueprintFinding]:
     for index, name in enumerate(layers.data["instance"]["types"]):
         if world.types is not None and name not in world.types:
             path = ("instance", "types", index)
@@ -105,7 +105,7 @@ def _types(layers: Layers, world: World) -> Iterator[Finding]:
             )
 
 
-def _type(layers: Layers, world: World) -> Iterator[Finding]:
+def _type(layers: Layers, world: World) -> Iterator[BlueprintFinding]:
     instance = layers.data["instance"]
     if instance["type"] not in instance["types"]:
         allowed = f"one of instance.types ({', '.join(instance['types'])})"
@@ -117,7 +117,7 @@ def _type(layers: Layers, world: World) -> Iterator[Finding]:
         )
 
 
-def _fallback(layers: Layers, world: World) -> Iterator[Finding]:
+def _fallback(layers: Layers, world: World) -> Iterator[BlueprintFinding]:
     instance = layers.data["instance"]
     for index, name in enumerate(instance["fallback"]):
         if name not in instance["types"]:
@@ -128,7 +128,7 @@ def _fallback(layers: Layers, world: World) -> Iterator[Finding]:
             )
 
 
-def _grow_memory(layers: Layers, world: World) -> Iterator[Finding]:
+def _grow_memory(layers: Layers, world: World) -> Iterator[BlueprintFinding]:
     instance, path = layers.data["instance"], ("instance", "grow_memory")
     if not instance["grow_memory"]:
         return
@@ -155,7 +155,7 @@ def _grow_memory(layers: Layers, world: World) -> Iterator[Finding]:
         )
 
 
-def _results(layers: Layers, world: World) -> Iterator[Finding]:
+def _results(layers: Layers, world: World) -> Iterator[BlueprintFinding]:
     for index, pattern in enumerate(layers.data["results"]["required"]):
         if pattern.startswith("process_results/"):
             allowed, do = (
@@ -167,7 +167,7 @@ def _results(layers: Layers, world: World) -> Iterator[Finding]:
             )
 
 
-def _duration(layers: Layers, world: World) -> Iterator[Finding]:
+def _duration(layers: Layers, world: World) -> Iterator[BlueprintFinding]:
     instance = layers.data["instance"]
     if instance["duration_minutes"] > instance["max_duration_minutes"]:
         allowed = f"at most instance.max_duration_minutes ({instance['max_duration_minutes']})"
@@ -175,7 +175,7 @@ def _duration(layers: Layers, world: World) -> Iterator[Finding]:
         yield layers.finding(("instance", "duration_minutes"), "instance.duration", got, allowed, do)
 
 
-def _parent(layers: Layers, world: World) -> Iterator[Finding]:
+def _parent(layers: Layers, world: World) -> Iterator[BlueprintFinding]:
     path: finding.Path = ("image", "parent")
     if layers.data["image"]["parent"] != BASE:
         yield from base.parent_findings(layers, (*PARENTS, BASE))
@@ -209,7 +209,7 @@ def _parent(layers: Layers, world: World) -> Iterator[Finding]:
         )
 
 
-def _recording(layers: Layers, world: World) -> Iterator[Finding]:
+def _recording(layers: Layers, world: World) -> Iterator[BlueprintFinding]:
     scripts = sorted((world.folder / "provision").glob("*.sh"))
     if layers.data["image"]["required"] and not scripts:
         allowed = "at least one script provision/*.sh when image.required is true"
@@ -219,7 +219,7 @@ def _recording(layers: Layers, world: World) -> Iterator[Finding]:
         )
 
 
-def _scripts(layers: Layers, world: World) -> Iterator[Finding]:
+def _scripts(layers: Layers, world: World) -> Iterator[BlueprintFinding]:
     for script in sorted((world.folder / "provision").glob("*.sh")):
         got = (
             "a folder, or a link to nothing"
@@ -234,7 +234,7 @@ def _scripts(layers: Layers, world: World) -> Iterator[Finding]:
             yield finding.finding(name, None, (), "image.empty-script", got, "a script with commands", do)
 
 
-def _groups(layers: Layers, world: World) -> Iterator[Finding]:
+def _groups(layers: Layers, world: World) -> Iterator[BlueprintFinding]:
     for index, group in enumerate(layers.data["groups"]):
         if group in RESERVED_GROUPS:
             allowed = "any other name: this prefix of the bucket belongs to the service"
@@ -243,7 +243,7 @@ def _groups(layers: Layers, world: World) -> Iterator[Finding]:
             )
 
 
-def _outside_buckets(layers: Layers, world: World) -> Iterator[Finding]:
+def _outside_buckets(layers: Layers, world: World) -> Iterator[BlueprintFinding]:
     for index, entry in enumerate(layers.data["outside_buckets"]):
         if entry["bucket"] == layers.data["bucket"]:
             allowed, do = (
@@ -259,7 +259,7 @@ def _outside_buckets(layers: Layers, world: World) -> Iterator[Finding]:
             )
 
 
-def _parameters(layers: Layers, world: World) -> Iterator[Finding]:
+def _parameters(layers: Layers, world: World) -> Iterator[BlueprintFinding]:
     given: dict[str, Any] | None = layers.data.get("parameters")
     for fault in parameters.faults(given) if given is not None else ():
         yield layers.finding(("parameters", *fault.path), fault.rule, fault.got, fault.allowed, fault.do)

@@ -8,7 +8,7 @@ from typing import Any
 
 import yaml
 
-from blueprints.finding import Finding, Path, finding
+from blueprints.finding import BlueprintFinding, Path, finding
 from runtime.protocol import yaml12
 from runtime.protocol.problems import shown
 
@@ -20,7 +20,7 @@ _Loader = yaml12.add_schema(type("_Loader", (_Fast,), {}))
 
 
 @dataclass(frozen=True)
-class Document:
+class YamlDocument:
     """A parsed file. `lines` has the 1-based line of every path; `problems` what kept it from being
     parsed.
     """
@@ -28,9 +28,9 @@ class Document:
     source: str
     data: Any = None
     lines: dict[Path, int] = field(default_factory=dict)
-    problems: tuple[Finding, ...] = ()
+    problems: tuple[BlueprintFinding, ...] = ()
 
-    def finding(self, path: Path, rule: str, got: str, allowed: str, do: str) -> Finding:
+    def finding(self, path: Path, rule: str, got: str, allowed: str, do: str) -> BlueprintFinding:
         """A mistake at `path`, with the line of the nearest enclosing value that has one."""
         return finding(self.source, self.line(path), path, rule, got, allowed, do)
 
@@ -41,34 +41,34 @@ class Document:
         return self.lines.get(known)
 
 
-def parse(text: str, source: str) -> Document:
+def parse(text: str, source: str) -> YamlDocument:
     """Reads one YAML document. Mistakes of syntax and keys given twice become problems, never exceptions."""
     try:
         node = yaml.compose(text, Loader=_Loader)
     except yaml.YAMLError as error:
-        return Document(source, problems=(_syntax(text, source, error),))
+        return YamlDocument(source, problems=(_syntax(text, source, error),))
     except RecursionError:
-        return Document(source, problems=(_too_deep(source, None, ()),))
+        return YamlDocument(source, problems=(_too_deep(source, None, ()),))
     if node is None:
         do = "Begin it with schema_version: 1"
-        return Document(
+        return YamlDocument(
             source,
             problems=(
                 finding(source, None, (), "yaml.empty", "a file without values", "a YAML mapping", do),
             ),
         )
     lines: dict[Path, int] = {}
-    problems: list[Finding] = []
+    problems: list[BlueprintFinding] = []
     _walk(node, (), source, lines, problems, frozenset())
     if problems:
-        return Document(source, lines=lines, problems=tuple(problems))
+        return YamlDocument(source, lines=lines, problems=tuple(problems))
     try:
         data = yaml.load(text, Loader=_Loader)  # noqa: S506  (a safe loader)
     except (yaml.YAMLError, ValueError) as error:
         what, line, _ = _place(error)
         problem = finding(source, line, (), "yaml.value", what, "plain YAML values", "Remove the tag")
-        return Document(source, lines=lines, problems=(problem,))
-    return Document(source, data, lines)
+        return YamlDocument(source, lines=lines, problems=(problem,))
+    return YamlDocument(source, data, lines)
 
 
 def _place(error: yaml.YAMLError | ValueError) -> tuple[str, int | None, int]:
@@ -78,7 +78,7 @@ def _place(error: yaml.YAMLError | ValueError) -> tuple[str, int | None, int]:
     return what, mark.line + 1 if mark else None, mark.column if mark else 0
 
 
-def _syntax(text: str, source: str, error: yaml.YAMLError) -> Finding:
+def _syntax(text: str, source: str, error: yaml.YAMLError) -> BlueprintFinding:
     """The slips that people make most are told in their words, all others in the parser's."""
     what, line, column = _place(error)
     allowed, do = "a YAML document", "Correct the syntax here"
@@ -103,12 +103,12 @@ def _syntax(text: str, source: str, error: yaml.YAMLError) -> Finding:
     return finding(source, line, (), "yaml.syntax", what, allowed, do)
 
 
-def _too_deep(source: str, line: int | None, path: Path) -> Finding:
+def _too_deep(source: str, line: int | None, path: Path) -> BlueprintFinding:
     allowed = f"up to {MOST_LEVELS} levels of values in values"
     return finding(source, line, path[:1], "yaml.size", "more levels", allowed, "Make it flatter")
 
 
-def _too_many(source: str, line: int) -> Finding:
+def _too_many(source: str, line: int) -> BlueprintFinding:
     allowed, do = f"up to {MOST_VALUES} values, aliases written out", "Remove what is not needed"
     return finding(source, line, (), "yaml.size", f"more than {MOST_VALUES} values", allowed, do)
 
@@ -118,7 +118,7 @@ def _walk(
     path: Path,
     source: str,
     lines: dict[Path, int],
-    problems: list[Finding],
+    problems: list[BlueprintFinding],
     above: frozenset[int],
 ) -> None:
     """Notes the line of every path, and keys that are given twice or are not text."""

@@ -14,7 +14,7 @@ from pathlib import Path
 import yaml
 
 from blueprints.base import FILE as BASE_FILE
-from blueprints.document import Document, parse
+from blueprints.document import YamlDocument, parse
 from blueprints.model import FILE
 from blueprints.parents import BASE
 from runtime.protocol.problems import InvalidInput, Problem, shown
@@ -137,7 +137,7 @@ def _cut(text: str, start: int, end: int) -> str:
 
 
 def _right(
-    source: str, document: Document, candidates: Iterable[str], images: Collection[object], by_hand: str
+    source: str, document: YamlDocument, candidates: Iterable[str], images: Collection[object], by_hand: str
 ) -> str:
     """The first text that says of `image` what one of `images` says, and all else as before. Raises
     InvalidInput when none does.
@@ -151,7 +151,7 @@ def _right(
     )
 
 
-def _read(root: Path, name: str) -> tuple[str, Path, str, Document]:
+def _read(root: Path, name: str) -> tuple[str, Path, str, YamlDocument]:
     """Name, place, text and document of a blueprint that is there and can be read. Raises InvalidInput."""
     source = f"blueprints/{name}/{BASE_FILE if name == BASE else FILE}"
     path = root / source

@@ -14,7 +14,7 @@ Path = tuple[str | int, ...]
 
 
 @dataclass(frozen=True)
-class Finding(Problem):
+class BlueprintFinding(Problem):
     """One mistake. `rule` is a name that does not change ("schema.type", "script.missing"), for programs and
     for looking it up.
 
@@ -31,11 +31,13 @@ class Finding(Problem):
         return {**place, "got": self.got, "allowed": self.allowed, "do": self.do}
 
 
-def finding(source: str, line: int | None, path: Path, rule: str, got: str, allowed: str, do: str) -> Finding:
+def finding(
+    source: str, line: int | None, path: Path, rule: str, got: str, allowed: str, do: str
+) -> BlueprintFinding:
     """The mistake at a place; its `field` is written `file:line: dotted.path`."""
     start = f"{source}:{line}" if source and line else source
     field = f"{start}: {dotted(path)}" if start and path else start or dotted(path)
-    return Finding(field, got, allowed, do, rule, source, line, path)
+    return BlueprintFinding(field, got, allowed, do, rule, source, line, path)
 
 
 def meant(got: object, known: Iterable[str], otherwise: str, alike: float = 0.6) -> str:

@@ -18,8 +18,8 @@ from pathlib import Path
 from typing import Any
 
 from blueprints import loader, schema
-from blueprints.document import Document, parse
-from blueprints.finding import Finding, meant, some
+from blueprints.document import YamlDocument, parse
+from blueprints.finding import BlueprintFinding, meant, some
 from blueprints.model import Stage
 from runtime.protocol.names import RESERVED_GROUPS
 from runtime.protocol.problems import InvalidInput, Problem, shown
@@ -45,7 +45,7 @@ class User:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Group:
+class GroupEntry:
     """`analyses` maps the analyses that the group may use to its monthly budget in US dollars, None for the
     blueprint's.
     `leads` are analysts as `members` are, and none of them is in both."""
@@ -79,7 +79,7 @@ class Directory:
     """The whole file; empty when there is none."""
 
     users: Mapping[str, User] = field(default_factory=dict)
-    groups: Mapping[str, Group] = field(default_factory=dict)
+    groups: Mapping[str, GroupEntry] = field(default_factory=dict)
     federation: Federation | None = None
 
     def using(self, analysis: str) -> tuple[str, ...]:
@@ -135,7 +135,7 @@ def load(root: Path) -> Directory:
         _groups(document, directory),
         _analyses(document, directory, root),
     )
-    found: list[Finding] = [*itertools.chain(*checks), *_federation(document, directory.federation)]
+    found: list[BlueprintFinding] = [*itertools.chain(*checks), *_federation(document, directory.federation)]
     if found:
         found.sort(key=lambda problem: problem.line or 0)
         raise InvalidInput(found)
@@ -171,7 +171,7 @@ def _schema() -> dict[str, Any]:
 def _directory(data: Mapping[str, Any]) -> Directory:
     users = {name: User(name=name, **(rest or {})) for name, rest in data.get("users", {}).items()}
     groups = {
-        name: Group(
+        name: GroupEntry(
             name=name,
             title=given.get("title", ""),
             members=tuple(given.get("members", ())),
@@ -189,7 +189,7 @@ def _budget(use: Mapping[str, Any] | None) -> float | None:
     return None if value is None else float(value)
 
 
-def _people(document: Document, directory: Directory) -> Iterator[Finding]:
+def _people(document: YamlDocument, directory: Directory) -> Iterator[BlueprintFinding]:
     for group in directory.groups.values():
         for kind, people in (("members", group.members), ("leads", group.leads)):
             for index, user in enumerate(people):
@@ -214,7 +214,7 @@ def _people(document: Document, directory: Directory) -> Iterator[Finding]:
             yield document.finding(("users", user), "groups.too-many", f"{count} IAM groups", allowed, do)
 
 
-def _groups(document: Document, directory: Directory) -> Iterator[Finding]:
+def _groups(document: YamlDocument, directory: Directory) -> Iterator[BlueprintFinding]:
     yield from _alike(document, "groups", directory.groups)
     for name in directory.groups:
         where = ("groups", name)
@@ -223,7 +223,7 @@ def _groups(document: Document, directory: Directory) -> Iterator[Finding]:
             yield document.finding(where, "groups.reserved", shown(name), allowed, "Rename the group")
 
 
-def _alike(document: Document, kind: str, names: Iterable[str]) -> Iterator[Finding]:
+def _alike(document: YamlDocument, kind: str, names: Iterable[str]) -> Iterator[BlueprintFinding]:
     same = Counter(name.lower() for name in names)
     for name in names:
         if same[name.lower()] > 1:
@@ -233,7 +233,7 @@ def _alike(document: Document, kind: str, names: Iterable[str]) -> Iterator[Find
             )
 
 
-def _analyses(document: Document, directory: Directory, root: Path) -> Iterator[Finding]:
+def _analyses(document: YamlDocument, directory: Directory, root: Path) -> Iterator[BlueprintFinding]:
     known = loader.names(root)
     for group in directory.groups.values():
         for analysis in group.analyses:
@@ -246,7 +246,7 @@ def _analyses(document: Document, directory: Directory, root: Path) -> Iterator[
                 yield document.finding(where, "groups.analysis-missing", shown(analysis), allowed, do)
 
 
-def _federation(document: Document, federation: Federation | None) -> Iterator[Finding]:
+def _federation(document: YamlDocument, federation: Federation | None) -> Iterator[BlueprintFinding]:
     if federation is None:
         return
     if not federation.saml and federation.audience is None:

@@ -11,11 +11,11 @@ from typing import Any
 
 from blueprints import old_format, old_names, old_people, old_script, old_types
 from blueprints.model import FILE
-from blueprints.old_command import Command
-from blueprints.old_fields import Context, Field, apply
+from blueprints.old_command import OldCommand
+from blueprints.old_fields import Field, ImportContext, apply
 from blueprints.old_groups import Proposal
 from blueprints.starter import check_new_name
-from blueprints.verdicts import Draft, Status, Verdict, as_json, duplicate_keys
+from blueprints.verdicts import Draft, FieldVerdict, Status, as_json, duplicate_keys
 from runtime.protocol import yaml12
 from runtime.protocol.problems import InvalidInput, Problem
 
@@ -37,10 +37,10 @@ class Imported:
     stage: str
     blueprint: Mapping[str, Any]
     people: Proposal
-    verdicts: tuple[Verdict, ...]
+    verdicts: tuple[FieldVerdict, ...]
     renamed: Mapping[str, str] = field(default_factory=dict)
     run_script: str = ""
-    command: Command = field(default_factory=Command)
+    command: OldCommand = field(default_factory=OldCommand)
 
     @property
     def groups(self) -> str:
@@ -48,12 +48,12 @@ class Imported:
         return self.people.text()
 
     @property
-    def stops(self) -> list[Verdict]:
+    def stops(self) -> list[FieldVerdict]:
         """What needs a decision before anything is written."""
         return [verdict for verdict in self.verdicts if verdict.status.stops]
 
     @property
-    def asks(self) -> list[Verdict]:
+    def asks(self) -> list[FieldVerdict]:
         """All that a person has to decide, before or after the import."""
         return [verdict for verdict in self.verdicts if verdict.status.asks]
 
@@ -118,7 +118,7 @@ def read(
         )
     if _is_profile(data):
         return _profile(draft, data)
-    return _blueprint(draft, data, Context(types, name, otherwise, taken))
+    return _blueprint(draft, data, ImportContext(types, name, otherwise, taken))
 
 
 def _not_json(text: str, error: ValueError | RecursionError) -> Problem:
@@ -162,7 +162,7 @@ def _objects(
     return found
 
 
-def _blueprint(draft: Draft, data: Mapping[str, Any], context: Context) -> Imported:
+def _blueprint(draft: Draft, data: Mapping[str, Any], context: ImportContext) -> Imported:
     apply(draft, old_format.TOP, data, (), context, old_format.OBJECTS)
     if "PipelineName" not in data and context.name is not None:
         draft.set("name", context.name)
@@ -197,7 +197,7 @@ def _blueprint(draft: Draft, data: Mapping[str, Any], context: Context) -> Impor
     )
 
 
-def _complete(draft: Draft, name: str | None, context: Context) -> dict[str, Any]:
+def _complete(draft: Draft, name: str | None, context: ImportContext) -> dict[str, Any]:
     """The new blueprint, in the order in which people read it."""
     if name is None:
         return {}
@@ -233,7 +233,7 @@ def _renamed(draft: Draft) -> dict[str, str]:
 
 
 def _profile(draft: Draft, data: Mapping[str, Any]) -> Imported:
-    def stage(inner: Draft, path: tuple[str | int, ...], value: str, context: Context) -> None:
+    def stage(inner: Draft, path: tuple[str | int, ...], value: str, context: ImportContext) -> None:
         if value in _PROFILE_STAGES:
             inner.dropped(path, value, "people are in groups.yaml, and stack utils makes them")
         else:
@@ -241,7 +241,7 @@ def _profile(draft: Draft, data: Mapping[str, Any]) -> Imported:
             inner.impossible(path, as_json(value), ", ".join(_PROFILE_STAGES), do)
 
     fields = {"STAGE": Field("text", stage), "REGION": Field("text", old_format.TOP["REGION"].use)}
-    apply(draft, fields, data, (), Context(), old_format.OBJECTS)
+    apply(draft, fields, data, (), ImportContext(), old_format.OBJECTS)
     if "Lambda" in data:
         draft.dropped(
             ("Lambda",),

@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from blueprints import base, checks, schema
-from blueprints.document import Document, parse
-from blueprints.finding import Finding, finding, some
+from blueprints.document import YamlDocument, parse
+from blueprints.finding import BlueprintFinding, finding, some
 from blueprints.finding import Path as ValuePath
 from blueprints.merge import Layers
 from blueprints.model import FILE, Blueprint, Imaged, ImageSettings, Stage
@@ -72,9 +72,11 @@ def imaged(
     return base.load(root) if name == BASE else load(name, stage, root, overrides)
 
 
-def load_problems(name: str, root: Path, known_types: Collection[str] | None = None) -> tuple[Finding, ...]:
+def load_problems(
+    name: str, root: Path, known_types: Collection[str] | None = None
+) -> tuple[BlueprintFinding, ...]:
     """Every problem that the blueprint has in any of the stages, without repetitions."""
-    found: dict[Finding, None] = {}
+    found: dict[BlueprintFinding, None] = {}
     for stage in Stage:
         found.update(dict.fromkeys(_resolve(name, stage, root, None, known_types)[1]))
     return tuple(found)
@@ -86,7 +88,7 @@ def _resolve(
     root: Path,
     overrides: Mapping[str, Any] | None,
     known_types: Collection[str] | None,
-) -> tuple[Layers, list[Finding]]:
+) -> tuple[Layers, list[BlueprintFinding]]:
     layers = Layers()
     folder = root / "blueprints" / name
     source = f"blueprints/{name}/{FILE}"
@@ -130,12 +132,12 @@ def _resolve(
             )
         ]
     document = parse(text, source)
-    stack = Document(f"stacks/Pulumi.{name}-{stage}.yaml: neurocaas:overrides", dict(overrides or {}))
+    stack = YamlDocument(f"stacks/Pulumi.{name}-{stage}.yaml: neurocaas:overrides", dict(overrides or {}))
     problems = [*(document.problems or schema.check(document)), *schema.check(stack, part=schema.OVERRIDES)]
     if not isinstance(document.data, dict):
         return layers, problems
     wrong = [problem.path for problem in problems]
-    layers.add(Document("", schema.defaults()))
+    layers.add(YamlDocument("", schema.defaults()))
     usable = _without(document, wrong)
     layers.add(usable, skip=_NOT_SETTINGS)
     if stage in usable.data.get("stages", {}):
@@ -160,7 +162,7 @@ def _outside(entry: Mapping[str, Any]) -> OutsideBucket:
     return read(OutsideBucket, {**defaults, **entry}, "outside bucket")
 
 
-def _without(document: Document, wrong: Collection[ValuePath]) -> Document:
+def _without(document: YamlDocument, wrong: Collection[ValuePath]) -> YamlDocument:
     """The document without the values at the paths `wrong`, so that what else it says can still be
     checked.
     """
@@ -173,7 +175,7 @@ def _without(document: Document, wrong: Collection[ValuePath]) -> Document:
             parent = parent.get(key) if isinstance(parent, dict) else None
         if keys and isinstance(parent, dict):
             parent.pop(keys[-1], None)
-    return Document(document.source, data, document.lines)
+    return YamlDocument(document.source, data, document.lines)
 
 
 def _blueprint(data: Mapping[str, Any], stage: Stage, root: Path, *, family: bool) -> Blueprint:

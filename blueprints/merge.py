@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from blueprints.document import Document
-from blueprints.finding import Finding, Path, finding
+from blueprints.document import YamlDocument
+from blueprints.finding import BlueprintFinding, Path, finding
 from runtime.protocol.schema import as_whole
 
 REPLACED = frozenset({"parameters"})
@@ -22,7 +22,7 @@ class Layers:
     data: dict[str, Any] = field(default_factory=dict)
     origins: dict[Path, tuple[str, int | None]] = field(default_factory=dict)
 
-    def add(self, document: Document, prefix: Path = (), *, skip: frozenset[str] = frozenset()) -> None:
+    def add(self, document: YamlDocument, prefix: Path = (), *, skip: frozenset[str] = frozenset()) -> None:
         """Puts a layer on top: the mapping at `prefix` of the document, but for the keys to skip."""
         layer: Any = document.data
         for part in prefix:
@@ -30,7 +30,7 @@ class Layers:
         kept = {key: value for key, value in layer.items() if key not in skip}
         self._merge(self.data, kept, (), document, prefix)
 
-    def finding(self, path: Path, rule: str, got: str, allowed: str, do: str) -> Finding:
+    def finding(self, path: Path, rule: str, got: str, allowed: str, do: str) -> BlueprintFinding:
         """A mistake in a value, at the file and line where it was written; of a default, at its path
         alone.
         """
@@ -41,7 +41,7 @@ class Layers:
         return finding(source, line, path, rule, got, allowed, do)
 
     def _merge(
-        self, into: dict[str, Any], layer: Mapping[str, Any], path: Path, document: Document, prefix: Path
+        self, into: dict[str, Any], layer: Mapping[str, Any], path: Path, document: YamlDocument, prefix: Path
     ) -> None:
         for key, value in layer.items():
             here = (*path, key)
@@ -58,7 +58,7 @@ class Layers:
                 self._note_below(here, value, document, prefix)
             self._note(here, document, prefix)
 
-    def _note_below(self, path: Path, value: Any, document: Document, prefix: Path) -> None:
+    def _note_below(self, path: Path, value: Any, document: YamlDocument, prefix: Path) -> None:
         inner: list[tuple[str | int, Any]] = []
         if isinstance(value, Mapping):
             inner = list(value.items())
@@ -68,7 +68,7 @@ class Layers:
             self._note((*path, key), document, prefix)
             self._note_below((*path, key), item, document, prefix)
 
-    def _note(self, path: Path, document: Document, prefix: Path) -> None:
+    def _note(self, path: Path, document: YamlDocument, prefix: Path) -> None:
         line = document.line((*prefix, *path))
         if line is not None:
             self.origins[path] = (document.source, line)

@@ -36,7 +36,7 @@ _CODE = re.compile(r"(?:/home/ubuntu/|(?:\.\./)+home/ubuntu/|~/|\./)?neurocaas_c
 
 
 @dataclass(frozen=True)
-class Step:
+class OldStep:
     """One command of the run script. `kind`: prepare (as it is), folder (one to go to), settings (a shell's
     dot file), conda, script (runs `script` with `arguments` as the main scripts did), program (`text` calls
     `script`, which has to be found first; None: as it is), or after (once all ran, whatever their codes).
@@ -49,12 +49,12 @@ class Step:
 
 
 @dataclass(frozen=True)
-class Command:
+class OldCommand:
     """`steps` of the run script, in order; `left_out` what of the line is not in it, each with its reason;
     `doubts` what a person has to look at. Without a step that runs something the run script can only say
     so."""
 
-    steps: tuple[Step, ...] = ()
+    steps: tuple[OldStep, ...] = ()
     left_out: tuple[str, ...] = ()
     doubts: tuple[str, ...] = ()
 
@@ -101,29 +101,29 @@ def fault(text: str) -> str | None:
     return None
 
 
-def read(text: str) -> Command:
+def read(text: str) -> OldCommand:
     """The parts of a COMMAND without fault."""
     return _Reader().read(text)
 
 
 @dataclass
 class _Reader:
-    steps: list[Step] = field(default_factory=list)
+    steps: list[OldStep] = field(default_factory=list)
     left_out: list[str] = field(default_factory=list)
     doubts: list[str] = field(default_factory=list)
     _numbers: count[int] = field(default_factory=count)
 
-    def read(self, text: str) -> Command:
+    def read(self, text: str) -> OldCommand:
         try:
             self._line(text)
         except ValueError as error:
             self.steps.clear()
             self.doubts.append(f"its shell is {error}: write the run script by hand")
-            return Command((), tuple(self.left_out), tuple(self.doubts))
+            return OldCommand((), tuple(self.left_out), tuple(self.doubts))
         # no step ends in another
         alone = (f"one() {{\n{step.text or f'run {step.arguments}'}\n}}" for step in self.steps)
         if not old_shell.readable("\n".join(alone)):
-            return Command(
+            return OldCommand(
                 (), tuple(self.left_out), ("its shell is none that bash reads: write the run script by hand",)
             )
         places = next(self._numbers)
@@ -139,7 +139,7 @@ class _Reader:
             )
         if not any(step.kind in ("script", "program") for step in self.steps):
             self.doubts.append("it names no script: write what is to be run into the run script")
-        return Command(tuple(self.steps), tuple(dict.fromkeys(self.left_out)), tuple(self.doubts))
+        return OldCommand(tuple(self.steps), tuple(dict.fromkeys(self.left_out)), tuple(self.doubts))
 
     def _line(self, text: str) -> None:
         every = old_shell.commands(text)
@@ -147,13 +147,13 @@ class _Reader:
         kept = ""
         for number, one in enumerate(every):
             if kept:  # the second half of `a || b`, where neither is a call
-                one, kept = old_shell.Command(f"{kept} {one.text}", "", one.after), ""
+                one, kept = old_shell.OldShellCommand(f"{kept} {one.text}", "", one.after), ""
             if one.after == "||" and "{}" not in one.text and number < last:
                 kept = f"{one.text} ||"
                 continue
             self._command(one, after=number > last)
 
-    def _command(self, one: old_shell.Command, *, after: bool) -> None:
+    def _command(self, one: old_shell.OldShellCommand, *, after: bool) -> None:
         if one.text.startswith("(") and one.text.endswith(")") and "{}" in one.text:
             self._line(one.text[1:-1])
             return
@@ -213,7 +213,7 @@ class _Reader:
                 break
         return [*assigned, *words]
 
-    def _call(self, words: list[str], one: old_shell.Command) -> None:
+    def _call(self, words: list[str], one: old_shell.OldShellCommand) -> None:
         if one.after == "&":
             self._out("&", "the run script waits for what it runs")
         if one.after == "||":
@@ -226,11 +226,11 @@ class _Reader:
                 self._out(plain[main], "machines run run_main.sh by themselves, around this script")
                 for word in words[:main]:
                     if _NAME.match(word):
-                        self.steps.append(Step("prepare", f"export {self._filled(word)}"))
+                        self.steps.append(OldStep("prepare", f"export {self._filled(word)}"))
                 self._count(one.text)
                 more = " ".join(words[number] for number in rest[1:])
                 self.steps.append(
-                    Step("script", script=_absolute(plain[rest[0]]), arguments=self._filled(more))
+                    OldStep("script", script=_absolute(plain[rest[0]]), arguments=self._filled(more))
                 )
                 return
             if plain[main].rpartition("/")[2] in ("run_main.sh", "run_main_cli.sh"):
@@ -253,12 +253,12 @@ class _Reader:
             or not old_shell.fixed(words[place])
             or not re.search(r"/|\.(sh|py|R|pl|jl)$", script)
         ):
-            self.steps.append(Step("program", self._filled(" ".join(words))))
+            self.steps.append(OldStep("program", self._filled(" ".join(words))))
             return
         before = words[:place]
         started = [word for word in before if not _NAME.match(word)]
         text = " ".join([*before, *([] if started else ["run"]), '"$script"', *words[place + 1 :]])
-        self.steps.append(Step("program", self._filled(text), script))
+        self.steps.append(OldStep("program", self._filled(text), script))
 
     def _prepare(self, words: list[str], first: str) -> None:
         sourced = (
@@ -277,7 +277,7 @@ class _Reader:
         ):
             below = _CODE.sub("", old_shell.plain(words[1]), count=1)
             self.steps.append(
-                Step("prepare", 'cd "$neurocaasrootdir"' + (shlex.quote(below) if below else ""))
+                OldStep("prepare", 'cd "$neurocaasrootdir"' + (shlex.quote(below) if below else ""))
             )
         elif (
             first == "cd"
@@ -285,24 +285,26 @@ class _Reader:
             and old_shell.fixed(words[1])
             and not re.match(r"/|~|\.\./", old_shell.plain(words[1]))
         ):
-            self.steps.append(Step("folder", f"enter {words[1]}"))
+            self.steps.append(OldStep("folder", f"enter {words[1]}"))
         elif settings:
-            self.steps.append(Step("settings", f"settings {self._filled(words[-1])}"))
+            self.steps.append(OldStep("settings", f"settings {self._filled(words[-1])}"))
         elif first == "conda" and words[1:2] == ["activate"]:
-            self.steps.append(Step("conda", self._filled(" ".join(words))))
+            self.steps.append(OldStep("conda", self._filled(" ".join(words))))
         elif _NAME.match(first):
             export = "export " if all(map(_NAME.match, words)) else ""
-            self.steps.append(Step("prepare", export + self._filled(" ".join(words))))
+            self.steps.append(OldStep("prepare", export + self._filled(" ".join(words))))
         else:
-            self.steps.append(Step("prepare", self._filled(" ".join(words))))
+            self.steps.append(OldStep("prepare", self._filled(" ".join(words))))
 
-    def _after(self, words: list[str], one: old_shell.Command) -> None:
+    def _after(self, words: list[str], one: old_shell.OldShellCommand) -> None:
         if words[0] in (".", "source") and re.search(
             r"neurocaas_contrib|ncap_utils|(workflow|transfer|paths)\.sh", one.text
         ):
             self._out(one.text, "its functions were for the end of a job, which comes by itself")
             return
-        self.steps.append(Step("after" if one.before != "&&" else "prepare", self._filled(" ".join(words))))
+        self.steps.append(
+            OldStep("after" if one.before != "&&" else "prepare", self._filled(" ".join(words)))
+        )
 
     def _count(self, text: str) -> None:
         """The main scripts' own arguments: they are the same four here, and are only counted."""

@@ -16,7 +16,7 @@ DEAD = "nothing in the first implementation reads it"
 
 
 @dataclass(frozen=True)
-class Context:
+class ImportContext:
     """`types`: instance types on offer, with their prices if it is a mapping. `name`: what the analysis is to
     be called; `otherwise`: when its own name cannot be used; `taken`: names of others. `group`: of the
     affiliate that is being read."""
@@ -28,7 +28,7 @@ class Context:
     group: str | None = None
 
 
-Use = Callable[[Draft, Path, Any, Context], None]
+Use = Callable[[Draft, Path, Any, ImportContext], None]
 
 
 @dataclass(frozen=True)
@@ -71,7 +71,7 @@ KINDS = {
 
 
 def drop(why: str) -> Use:
-    def use(draft: Draft, path: Path, value: Any, context: Context) -> None:
+    def use(draft: Draft, path: Path, value: Any, context: ImportContext) -> None:
         draft.dropped(path, value, why)
 
     return use
@@ -82,7 +82,7 @@ def apply(
     fields: Mapping[str, Field],
     given: Mapping[str, Any],
     above: Path,
-    context: Context,
+    context: ImportContext,
     also: Collection[str] = (),
 ) -> None:
     """A verdict for each field of an object: those in the table, those that are missing, and those that

@@ -13,7 +13,7 @@ from blueprints import import_old, loader, old_names, old_people
 from blueprints.import_old import Imported
 from blueprints.old_groups import Proposal
 from blueprints.starter import near_name
-from blueprints.verdicts import Verdict
+from blueprints.verdicts import FieldVerdict
 from runtime.protocol.names import ANALYSIS_NAME
 from runtime.protocol.problems import InvalidInput, Problem
 
@@ -38,7 +38,7 @@ class Done:
 class Decision:
     """What a person has to decide, once for all the analyses that it is the same for."""
 
-    verdict: Verdict
+    verdict: FieldVerdict
     field: str
     analyses: tuple[str, ...]
 
@@ -52,7 +52,7 @@ class Decision:
 
 
 @dataclass
-class Report:
+class ImportReport:
     """What became of a folder. `failed`: files that could not be imported. `passed_over`: JSON files that are
     something else.
     `renamed`: old name -> new name of groups. `groups_file`: where the proposal for groups.yaml was written,
@@ -67,7 +67,7 @@ class Report:
 
     def decisions(self) -> list[Decision]:
         """The same question of several files is one; what is asked of most comes first."""
-        asked: dict[tuple[str, ...], list[tuple[str, Verdict]]] = {}
+        asked: dict[tuple[str, ...], list[tuple[str, FieldVerdict]]] = {}
         for one in self.done:
             for verdict in one.imported.asks:
                 what = re.sub(r"\[\d+\]", "", verdict.path)
@@ -111,11 +111,11 @@ def _short(imported: Imported) -> dict[str, Any]:
 
 def import_folder(
     folder: Path, root: Path, types: Collection[str], *, dry_run: bool = False, force: bool = False
-) -> Report:
+) -> ImportReport:
     """Imports all files of `folder` and what is below it into blueprints/. A value that cannot mean anything
     gets its default, and is among the decisions. Nothing that is there already is overwritten without
     `force`; a blueprint that exists fails, and the others do not."""
-    report = Report()
+    report = ImportReport()
     read: dict[Path, str] = {}
     groups: list[str] = []
     for path in _files(folder):
@@ -204,7 +204,7 @@ def _script(imported: Imported, path: Path, folder: Path) -> Path | None:
     return None
 
 
-def _together(report: Report, root: Path) -> None:
+def _together(report: ImportReport, root: Path) -> None:
     """The people of all files: groups of blueprints, and of user profiles for the analyses that there are
     now.
     """
@@ -227,7 +227,7 @@ def _together(report: Report, root: Path) -> None:
                 )
 
 
-def _write_groups(report: Report, root: Path, text: str, force: bool) -> None:
+def _write_groups(report: ImportReport, root: Path, text: str, force: bool) -> None:
     place = root / GROUPS
     if place.exists() and not force and place.read_text(encoding="utf-8") != text:
         do = "Move it away, or import with --force"

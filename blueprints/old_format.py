@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from blueprints import machine_kinds, old_command, old_types
 from blueprints.checks import near_types
 from blueprints.finding import Path
-from blueprints.old_fields import DEAD, Context, Field, drop
+from blueprints.old_fields import DEAD, Field, ImportContext, drop
 from blueprints.starter import NAME_RULE
 from blueprints.verdicts import Draft, as_json
 from runtime.protocol.names import ANALYSIS_NAME
@@ -35,7 +35,7 @@ _HANDLERS = {
 _POST_HANDLERS = ("postprocess.postprocess_prediction", "data_format_lambda.lambda_handler")
 
 
-def _name(draft: Draft, path: Path, value: str, context: Context) -> None:
+def _name(draft: Draft, path: Path, value: str, context: ImportContext) -> None:
     if context.name is not None:
         draft.set("name", context.name)
         if ANALYSIS_NAME.fullmatch(value) and value != context.name:
@@ -57,7 +57,7 @@ def _name(draft: Draft, path: Path, value: str, context: Context) -> None:
         draft.impossible(path, as_json(value), NAME_RULE, "Correct it, or give another with --name NAME")
 
 
-def _region(draft: Draft, path: Path, value: str, context: Context) -> None:
+def _region(draft: Draft, path: Path, value: str, context: ImportContext) -> None:
     if REGION.fullmatch(value):
         do = (
             f"where it runs is the stack's setting aws:region (pulumi config set aws:region {value} --stack "
@@ -70,7 +70,7 @@ def _region(draft: Draft, path: Path, value: str, context: Context) -> None:
         )
 
 
-def _stage(draft: Draft, path: Path, value: str, context: Context) -> None:
+def _stage(draft: Draft, path: Path, value: str, context: ImportContext) -> None:
     if value in _STAGES:
         draft.stage = _STAGES[value]
         draft.mapped(path, value, "the stack's name", f"…-{draft.stage}")
@@ -84,7 +84,7 @@ def _stage(draft: Draft, path: Path, value: str, context: Context) -> None:
         )
 
 
-def _handler(draft: Draft, path: Path, value: str, context: Context) -> None:
+def _handler(draft: Draft, path: Path, value: str, context: ImportContext) -> None:
     """Whatever it was: nothing here needs it."""
     unknown = (
         "the manager takes its place; the first implementation, as it was last, has no such handler, and "
@@ -93,7 +93,7 @@ def _handler(draft: Draft, path: Path, value: str, context: Context) -> None:
     draft.mapped(path, value, "the manager", _HANDLERS.get(value, unknown))
 
 
-def _post_handler(draft: Draft, path: Path, value: str, context: Context) -> None:
+def _post_handler(draft: Draft, path: Path, value: str, context: ImportContext) -> None:
     why = "a step after a job, which is not part of this service"
     if value not in _POST_HANDLERS:
         why += "; the first implementation, as it was last, has no such handler, so it was none there either"
@@ -107,7 +107,7 @@ def _post_handler(draft: Draft, path: Path, value: str, context: Context) -> Non
     )
 
 
-def _ami(draft: Draft, path: Path, value: str, context: Context) -> None:
+def _ami(draft: Draft, path: Path, value: str, context: ImportContext) -> None:
     if _AMI.fullmatch(value):
         draft.set("image.parent", value)
         draft.set("image.required", False)
@@ -124,7 +124,7 @@ def _ami(draft: Draft, path: Path, value: str, context: Context) -> None:
         draft.impossible(path, as_json(value), "the id of an image, ami- and 8 to 17 hexadecimal digits", do)
 
 
-def _instance_type(draft: Draft, path: Path, value: str, context: Context) -> None:
+def _instance_type(draft: Draft, path: Path, value: str, context: ImportContext) -> None:
     if value in context.types:
         draft.set("instance.type", value)
         draft.mapped(path, value, "instance.type", _may_ask(value, context))
@@ -153,12 +153,12 @@ def _instance_type(draft: Draft, path: Path, value: str, context: Context) -> No
     draft.decide(path, value, f"instance.type {place}", why, near_types(place, context.types), do)
 
 
-def _may_ask(value: str, context: Context) -> str:
+def _may_ask(value: str, context: ImportContext) -> str:
     count = len(old_types.askable(value, context.types))
     return f"A submission may ask for {count} types (instance.types); there it could ask for any"
 
 
-def _command(draft: Draft, path: Path, value: str, context: Context) -> None:
+def _command(draft: Draft, path: Path, value: str, context: ImportContext) -> None:
     wrong = old_command.fault(value)
     if wrong is not None:
         allowed = f"a shell line with four placeholders {{}}: {', '.join(old_command.PLACEHOLDERS)}"
@@ -186,7 +186,7 @@ def _command(draft: Draft, path: Path, value: str, context: Context) -> None:
         draft.mapped(path, value, "script", why)
 
 
-def _directory(draft: Draft, path: Path, value: str, context: Context) -> None:
+def _directory(draft: Draft, path: Path, value: str, context: ImportContext) -> None:
     draft.directory = value
     draft.mapped(
         path,
@@ -196,7 +196,7 @@ def _directory(draft: Draft, path: Path, value: str, context: Context) -> None:
     )
 
 
-def _role(draft: Draft, path: Path, value: str, context: Context) -> None:
+def _role(draft: Draft, path: Path, value: str, context: ImportContext) -> None:
     draft.dropped(
         path,
         value,
@@ -206,7 +206,7 @@ def _role(draft: Draft, path: Path, value: str, context: Context) -> None:
     )
 
 
-def _shutdown(draft: Draft, path: Path, value: str, context: Context) -> None:
+def _shutdown(draft: Draft, path: Path, value: str, context: ImportContext) -> None:
     if value == "terminate":
         draft.mapped(path, value, "the launch template", "machines always terminate")
     else:
@@ -218,7 +218,7 @@ def _shutdown(draft: Draft, path: Path, value: str, context: Context) -> None:
         )
 
 
-def _launch(draft: Draft, path: Path, value: bool, context: Context) -> None:
+def _launch(draft: Draft, path: Path, value: bool, context: ImportContext) -> None:
     if value:
         draft.mapped(path, value, "the manager", "it starts a machine for each dataset")
     else:
@@ -230,7 +230,7 @@ def _launch(draft: Draft, path: Path, value: bool, context: Context) -> None:
         )
 
 
-def _monitor(draft: Draft, path: Path, value: bool, context: Context) -> None:
+def _monitor(draft: Draft, path: Path, value: bool, context: ImportContext) -> None:
     if value:
         draft.mapped(path, value, "the monitor", "it watches every machine")
     else:
@@ -242,7 +242,7 @@ def _monitor(draft: Draft, path: Path, value: bool, context: Context) -> None:
         )
 
 
-def _job_limit(draft: Draft, path: Path, value: int, context: Context) -> None:
+def _job_limit(draft: Draft, path: Path, value: int, context: ImportContext) -> None:
     minutes = -(-value // 60)
     if 1 <= minutes <= 43200:
         draft.set("instance.max_duration_minutes", minutes)
@@ -255,7 +255,7 @@ def _job_limit(draft: Draft, path: Path, value: int, context: Context) -> None:
         )
 
 
-def _machines(draft: Draft, path: Path, value: int, context: Context) -> None:
+def _machines(draft: Draft, path: Path, value: int, context: ImportContext) -> None:
     if 1 <= value <= 10000:
         draft.set("limits.datasets", value)
         why = "there: machines of this type in the whole account; here: datasets of one submission"
@@ -264,7 +264,7 @@ def _machines(draft: Draft, path: Path, value: int, context: Context) -> None:
         draft.impossible(path, as_json(value), "1 to 10000", "Correct it, or import --anyway with 500")
 
 
-def _budget(draft: Draft, path: Path, value: float | str, context: Context) -> None:
+def _budget(draft: Draft, path: Path, value: float | str, context: ImportContext) -> None:
     try:
         dollars = float(value)
     except (ValueError, OverflowError):

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from blueprints.finding import Path
-from blueprints.old_fields import DEAD, Context, Field, apply, drop
+from blueprints.old_fields import DEAD, Field, ImportContext, apply, drop
 from blueprints.verdicts import Draft, as_json
 from runtime.protocol.names import ANALYSIS_NAME
 
@@ -43,7 +43,7 @@ def read(draft: Draft, ux: Mapping[str, Any], above: Path, *, profile: bool) -> 
                 "Remove some, or import --anyway: the blueprint names the first, imported/groups.yaml has all"
             )
             draft.impossible(path, f"{len(draft.groups)} groups", f"at most {MOST_GROUPS} in a blueprint", do)
-    apply(draft, {}, ux, above, Context(), ("Affiliates",))
+    apply(draft, {}, ux, above, ImportContext(), ("Affiliates",))
 
 
 def names(data: object) -> list[str]:
@@ -78,10 +78,10 @@ def _affiliate(draft: Draft, one: Any, path: Path, fields: Mapping[str, Field]) 
         got = "nothing" if "AffiliateName" not in one else as_json(name)
         allowed = "1 to 63 letters, digits, '.', '_' and '-', starting with a letter or digit, and not 'logs'"
         draft.impossible(where, got, allowed, "Correct it, or import --anyway without this group")
-    apply(draft, fields, one, path, Context(group=group), ("AffiliateName",))
+    apply(draft, fields, one, path, ImportContext(group=group), ("AffiliateName",))
 
 
-def _members(draft: Draft, path: Path, value: Any, context: Context) -> None:
+def _members(draft: Draft, path: Path, value: Any, context: ImportContext) -> None:
     names = [value] if isinstance(value, str) else value
     if not isinstance(names, list):
         draft.impossible(
@@ -103,7 +103,7 @@ def _members(draft: Draft, path: Path, value: Any, context: Context) -> None:
     draft.mapped(path, value, "members of the group", "in imported/groups.yaml")
 
 
-def _contact(draft: Draft, path: Path, value: Any, context: Context) -> None:
+def _contact(draft: Draft, path: Path, value: Any, context: ImportContext) -> None:
     placeholder = isinstance(value, str) and (not value or value.startswith(_PROSE))
     draft.dropped(
         path,
@@ -114,7 +114,7 @@ def _contact(draft: Draft, path: Path, value: Any, context: Context) -> None:
     )
 
 
-def _analyses(draft: Draft, path: Path, value: list[str], context: Context) -> None:
+def _analyses(draft: Draft, path: Path, value: list[str], context: ImportContext) -> None:
     if context.group is None:
         draft.dropped(path, value, _NO_GROUP)
         return
@@ -140,7 +140,7 @@ def _analyses(draft: Draft, path: Path, value: list[str], context: Context) -> N
         )
 
 
-def _input(draft: Draft, path: Path, value: bool, context: Context) -> None:
+def _input(draft: Draft, path: Path, value: bool, context: ImportContext) -> None:
     if value:
         draft.mapped(path, value, "the bucket's notification", "submissions start jobs")
     else:

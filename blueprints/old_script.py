@@ -11,7 +11,7 @@ import shlex
 from itertools import count
 
 from blueprints import old_shell
-from blueprints.old_command import Command, Step
+from blueprints.old_command import OldCommand, OldStep
 
 _HEAD = """\
 #!/bin/bash
@@ -104,7 +104,7 @@ exit 64
 _FOUR = " ".join(f'"${name}"' for name in old_shell.VARIABLES)
 
 
-def write(name: str, file: str, text: str, command: Command, folder: str = "") -> str:
+def write(name: str, file: str, text: str, command: OldCommand, folder: str = "") -> str:
     """The script `file` of analysis `name`, from the COMMAND `text`. `folder`: its WORKING_DIRECTORY, "" when
     it had none.
     """
@@ -140,7 +140,7 @@ def _directory(folder: str) -> str:
     return f"mkdir -p {place}\ncd {place}\n"
 
 
-def _step(step: Step) -> str:
+def _step(step: OldStep) -> str:
     match step.kind:
         case "conda":
             return f'eval "$(conda shell.bash hook)"\n{step.text}\n'

@@ -37,7 +37,7 @@ _RESERVED = frozenset(
 
 
 @dataclass(frozen=True)
-class Command:
+class OldShellCommand:
     """A command, or a pipe of commands, as it is written; `before` joins it to the one before ("" for the
     first), `after` to the next.
     """
@@ -52,7 +52,7 @@ class Command:
         return tuple(_words(self.text))
 
 
-def commands(text: str) -> list[Command]:
+def commands(text: str) -> list[OldShellCommand]:
     """The commands of a line. Raises ValueError for a line that does not end, or is more than commands (if,
     for, functions).
     """
@@ -70,11 +70,11 @@ def commands(text: str) -> list[Command]:
         else:
             position += 1
     parts.append((text[start:].strip(), ""))
-    made: list[Command] = []
+    made: list[OldShellCommand] = []
     before = ""
     for part, after in parts:
         if part and not part.startswith("#"):
-            made.append(Command(part, before, after))
+            made.append(OldShellCommand(part, before, after))
         before = after if part else before
     for one in made:
         first = one.words[0] if one.words else ""

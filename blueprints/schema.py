@@ -9,8 +9,8 @@ from pathlib import Path as FilePath
 from typing import TYPE_CHECKING, Any
 
 from blueprints import wording
-from blueprints.document import Document
-from blueprints.finding import Finding, Path, meant
+from blueprints.document import YamlDocument
+from blueprints.finding import BlueprintFinding, Path, meant
 from runtime.protocol.pattern import matches
 
 if TYPE_CHECKING:
@@ -27,8 +27,8 @@ def schema() -> dict[str, Any]:
 
 
 def check(
-    document: Document, *, part: str | None = None, whole: Mapping[str, Any] | None = None
-) -> list[Finding]:
+    document: YamlDocument, *, part: str | None = None, whole: Mapping[str, Any] | None = None
+) -> list[BlueprintFinding]:
     """All the places where the document breaks the schema (`part`: a definition of it; `whole`: another
     schema), in the file's order.
     """
@@ -72,7 +72,7 @@ def _resolve(rule: Mapping[str, Any]) -> Mapping[str, Any]:
     return {**target, **{key: value for key, value in rule.items() if key != "$ref"}}
 
 
-def _explain(document: Document, error: ValidationError) -> Iterable[Finding]:
+def _explain(document: YamlDocument, error: ValidationError) -> Iterable[BlueprintFinding]:
     path: Path = tuple(error.absolute_path)
     rule: Any = error.schema
     value: Any = error.instance

@@ -25,7 +25,7 @@ _BASH = '((BASH_VERSINFO[0] < 4)) || exec "$BASH" "$@"'
 
 @dataclass(frozen=True)
 class Mistake:
-    """`rule` as in a `Finding`; `line` is 1-based, None for the whole."""
+    """`rule` as in a `BlueprintFinding`; `line` is 1-based, None for the whole."""
 
     rule: str
     line: int | None

@@ -12,7 +12,7 @@ from enum import StrEnum
 from typing import Any
 
 from blueprints.finding import Path, dotted
-from blueprints.old_command import Command
+from blueprints.old_command import OldCommand
 from runtime.protocol.problems import shown
 
 
@@ -53,7 +53,7 @@ class Status(StrEnum):
 
 
 @dataclass(frozen=True)
-class Verdict:
+class FieldVerdict:
     """One field: `path` in the old file, `got` its value, `to` the field of the new blueprint; `allowed` and
     `do` when it asks.
     """
@@ -89,19 +89,19 @@ class Draft:
     groups: dict[str, dict[str, Any]] = field(default_factory=dict)
     names: Mapping[str, str] = field(default_factory=dict)
     stage: str = "webdev"
-    command: Command = field(default_factory=Command)
+    command: OldCommand = field(default_factory=OldCommand)
     command_text: str = ""
     directory: str = ""
-    verdicts: list[Verdict] = field(default_factory=list)
+    verdicts: list[FieldVerdict] = field(default_factory=list)
 
     def mapped(self, path: Path, value: object, to: str, why: str = "") -> None:
-        self.verdicts.append(Verdict(dotted(path), Status.MAPPED, as_json(value), why, to))
+        self.verdicts.append(FieldVerdict(dotted(path), Status.MAPPED, as_json(value), why, to))
 
     def defaulted(self, path: Path, to: str, why: str) -> None:
-        self.verdicts.append(Verdict(dotted(path), Status.DEFAULTED, "nothing", why, to))
+        self.verdicts.append(FieldVerdict(dotted(path), Status.DEFAULTED, "nothing", why, to))
 
     def dropped(self, path: Path, value: object, why: str) -> None:
-        self.verdicts.append(Verdict(dotted(path), Status.DROPPED, as_json(value), why))
+        self.verdicts.append(FieldVerdict(dotted(path), Status.DROPPED, as_json(value), why))
 
     def unknown(self, path: Path, value: object, known: Iterable[str], near: str | None) -> None:
         do = (
@@ -111,14 +111,14 @@ class Draft:
         )
         why = "no version of the format has it"
         self.verdicts.append(
-            Verdict(dotted(path), Status.UNKNOWN, as_json(value), why, allowed=", ".join(known), do=do)
+            FieldVerdict(dotted(path), Status.UNKNOWN, as_json(value), why, allowed=", ".join(known), do=do)
         )
 
     def impossible(self, path: Path, got: str, allowed: str, do: str, why: str = "") -> None:
-        self.verdicts.append(Verdict(dotted(path), Status.IMPOSSIBLE, got, why, allowed=allowed, do=do))
+        self.verdicts.append(FieldVerdict(dotted(path), Status.IMPOSSIBLE, got, why, allowed=allowed, do=do))
 
     def decide(self, path: Path, value: object, to: str, why: str, allowed: str, do: str) -> None:
-        self.verdicts.append(Verdict(dotted(path), Status.DECIDE, as_json(value), why, to, allowed, do))
+        self.verdicts.append(FieldVerdict(dotted(path), Status.DECIDE, as_json(value), why, to, allowed, do))
 
     def set(self, to: str, value: object) -> None:
         """Put a value at `to` ("instance.type") of the new blueprint."""
@@ -129,7 +129,7 @@ class Draft:
         place[last] = value
 
     @property
-    def stops(self) -> list[Verdict]:
+    def stops(self) -> list[FieldVerdict]:
         return [verdict for verdict in self.verdicts if verdict.status.stops]
 
     def counts(self) -> dict[str, int]:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from checks.published import published
-from checks.resource import Resource, Stack, as_list
+from checks.resource import Resource, StackResources, as_list
 from checks.rule import Rule
 from checks.unscoped import UNSCOPED
 
@@ -48,12 +48,12 @@ def _administers_key(resource: Resource, statement: Mapping[str, Any]) -> bool:
     return resource.type == KEY and isinstance(by, str) and by.endswith(":root")
 
 
-def _boundary(resource: Resource, stack: Stack) -> Iterator[str]:
+def _boundary(resource: Resource, stack: StackResources) -> Iterator[str]:
     if not resource.has("permissionsBoundary"):
         yield "a role without a permissions boundary"
 
 
-def _wildcard_action(resource: Resource, stack: Stack) -> Iterator[str]:
+def _wildcard_action(resource: Resource, stack: StackResources) -> Iterator[str]:
     for statement in _allowing(resource):
         if _administers_key(resource, statement):
             continue
@@ -64,7 +64,7 @@ def _wildcard_action(resource: Resource, stack: Stack) -> Iterator[str]:
             yield f"{', '.join(wide)} ({statement.get('Sid', 'no Sid')})"
 
 
-def _unscoped(resource: Resource, stack: Stack) -> Iterator[str]:
+def _unscoped(resource: Resource, stack: StackResources) -> Iterator[str]:
     for statement in _allowing(resource):
         if "NotResource" in statement:
             yield f"an allowing NotResource ({statement.get('Sid', 'no Sid')})"
@@ -76,7 +76,7 @@ def _unscoped(resource: Resource, stack: Stack) -> Iterator[str]:
                 yield f"{', '.join(tied)} on every resource ({statement.get('Sid', 'no Sid')})"
 
 
-def _pass_role(resource: Resource, stack: Stack) -> Iterator[str]:
+def _pass_role(resource: Resource, stack: StackResources) -> Iterator[str]:
     for statement in _allowing(resource):
         if "iam:PassRole" in as_list(statement.get("Action", [])):
             conditions = statement.get("Condition", {})
@@ -84,7 +84,7 @@ def _pass_role(resource: Resource, stack: Stack) -> Iterator[str]:
                 yield f"iam:PassRole to any service ({statement.get('Sid', 'no Sid')})"
 
 
-def _foreign_policy(resource: Resource, stack: Stack) -> Iterator[str]:
+def _foreign_policy(resource: Resource, stack: StackResources) -> Iterator[str]:
     key = "managedPolicyArns" if resource.type == ROLE else "policyArn"
     for arn in resource.all(key):
         name = str(arn).rpartition("/")[2]
@@ -92,7 +92,7 @@ def _foreign_policy(resource: Resource, stack: Stack) -> Iterator[str]:
             yield name
 
 
-def _public_policy(resource: Resource, stack: Stack) -> Iterator[str]:
+def _public_policy(resource: Resource, stack: StackResources) -> Iterator[str]:
     for statement in _allowing(resource):
         principal = statement.get("Principal")
         everybody = principal == "*" or (
@@ -112,7 +112,7 @@ def _for_some(statement: Mapping[str, Any]) -> bool:
     return any(not key.lower().endswith(":aud") for key in keys)
 
 
-def _trust(resource: Resource, stack: Stack) -> Iterator[str]:
+def _trust(resource: Resource, stack: StackResources) -> Iterator[str]:
     for statement in resource.statements("assumeRolePolicy"):
         principal = statement.get("Principal", "*")
         if statement.get("Effect") != "Allow":

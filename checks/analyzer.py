@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from checks.preview import NAMES
-from checks.resource import UNKNOWN, Resource, Stack
+from checks.resource import UNKNOWN, Resource, StackResources
 from checks.rule import Rule, run
 from checks.tags import PROVIDER
 
@@ -21,7 +21,7 @@ def of_resource(rule: Rule, unknown: type[Exception]) -> Validation:
     """
 
     def validate(args: Any, report: Callable[[str], None]) -> None:
-        for finding in run([rule], Stack([_resource(args, unknown)])).findings:
+        for finding in run([rule], StackResources([_resource(args, unknown)])).findings:
             report(_told(rule, finding.got))
 
     return validate
@@ -39,7 +39,7 @@ def of_stack(rule: Rule, unknown: type[Exception]) -> Validation:
             for urn, one in providers.items()
             if urn not in known
         ]
-        for finding in run([rule], Stack(resources)).findings:
+        for finding in run([rule], StackResources(resources)).findings:
             report(_told(rule, finding.got), finding.resource.urn)
 
     return validate

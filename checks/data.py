@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator
 
 from checks.published import published
-from checks.resource import Resource, Stack, as_list
+from checks.resource import Resource, StackResources, as_list
 from checks.rule import Rule
 
 BUCKET = "aws:s3/bucket:Bucket"
@@ -15,7 +15,7 @@ _BLOCKS = ("blockPublicAcls", "blockPublicPolicy", "ignorePublicAcls", "restrict
 _OF_POLICIES = {"blockPublicPolicy", "restrictPublicBuckets"}
 
 
-def _private(resource: Resource, stack: Stack) -> Iterator[str]:
+def _private(resource: Resource, stack: StackResources) -> Iterator[str]:
     blocks = stack.beside(resource, "aws:s3/bucketPublicAccessBlock:BucketPublicAccessBlock", "bucket")
     if not blocks:
         yield "a bucket without a public access block"
@@ -30,7 +30,7 @@ def _private(resource: Resource, stack: Stack) -> Iterator[str]:
         yield "access lists are not turned off (BucketOwnerEnforced)"
 
 
-def _publishes(resource: Resource, stack: Stack) -> bool:
+def _publishes(resource: Resource, stack: StackResources) -> bool:
     """Whether the bucket's policy allows something to everybody, and only what may be published
     (no-public-policy judges the rest).
     """
@@ -42,27 +42,27 @@ def _publishes(resource: Resource, stack: Stack) -> bool:
     )
 
 
-def _encrypted(resource: Resource, stack: Stack) -> Iterator[str]:
+def _encrypted(resource: Resource, stack: StackResources) -> Iterator[str]:
     kind = "aws:s3/bucketServerSideEncryptionConfiguration:BucketServerSideEncryptionConfiguration"
     settings = stack.beside(resource, kind, "bucket")
     if not any(one.get("rules", 0, "applyServerSideEncryptionByDefault", "sseAlgorithm") for one in settings):
         yield "a bucket without default encryption"
 
 
-def _versioned(resource: Resource, stack: Stack) -> Iterator[str]:
+def _versioned(resource: Resource, stack: StackResources) -> Iterator[str]:
     settings = stack.beside(resource, "aws:s3/bucketVersioning:BucketVersioning", "bucket")
     if not any(one.get("versioningConfiguration", "status") == "Enabled" for one in settings):
         yield "a bucket that keeps no old versions"
 
 
-def _lifecycle(resource: Resource, stack: Stack) -> Iterator[str]:
+def _lifecycle(resource: Resource, stack: StackResources) -> Iterator[str]:
     if not stack.beside(
         resource, "aws:s3/bucketLifecycleConfiguration:BucketLifecycleConfiguration", "bucket"
     ):
         yield "a bucket that keeps old versions for ever"
 
 
-def _tls(resource: Resource, stack: Stack) -> Iterator[str]:
+def _tls(resource: Resource, stack: StackResources) -> Iterator[str]:
     for policy in stack.beside(resource, "aws:s3/bucketPolicy:BucketPolicy", "bucket"):
         for statement in policy.statements("policy"):
             secure = statement.get("Condition", {}).get("Bool", {}).get("aws:SecureTransport")
@@ -74,12 +74,12 @@ def _tls(resource: Resource, stack: Stack) -> Iterator[str]:
     yield "a bucket that answers without TLS"
 
 
-def _queue_encrypted(resource: Resource, stack: Stack) -> Iterator[str]:
+def _queue_encrypted(resource: Resource, stack: StackResources) -> Iterator[str]:
     if resource.get("sqsManagedSseEnabled") is not True and not resource.has("kmsMasterKeyId"):
         yield "a queue that is not encrypted"
 
 
-def _dead_letters(resource: Resource, stack: Stack) -> Iterator[str]:
+def _dead_letters(resource: Resource, stack: StackResources) -> Iterator[str]:
     """A queue that other queues put their failed messages into needs none itself."""
     if resource.has("redrivePolicy"):
         return
@@ -92,25 +92,25 @@ def _dead_letters(resource: Resource, stack: Stack) -> Iterator[str]:
     yield "a queue whose failed messages go nowhere"
 
 
-def _topic_encrypted(resource: Resource, stack: Stack) -> Iterator[str]:
+def _topic_encrypted(resource: Resource, stack: StackResources) -> Iterator[str]:
     if not resource.has("kmsMasterKeyId"):
         yield "a topic that is not encrypted"
 
 
-def _table(resource: Resource, stack: Stack) -> Iterator[str]:
+def _table(resource: Resource, stack: StackResources) -> Iterator[str]:
     if resource.get("serverSideEncryption", "enabled") is not True:
         yield "a table that is not encrypted"
     if resource.get("pointInTimeRecovery", "enabled") is not True:
         yield "a table that cannot be set back"
 
 
-def _retention(resource: Resource, stack: Stack) -> Iterator[str]:
+def _retention(resource: Resource, stack: StackResources) -> Iterator[str]:
     days = resource.get("retentionInDays")
     if not days:
         yield "a log that is kept for ever"
 
 
-def _function_log(resource: Resource, stack: Stack) -> Iterator[str]:
+def _function_log(resource: Resource, stack: StackResources) -> Iterator[str]:
     """Lambda itself makes the log group of a function without one, and that has no retention."""
     if not resource.has("loggingConfig", "logGroup"):
         yield "a function that writes to a log group which Lambda would make"
@@ -118,7 +118,7 @@ def _function_log(resource: Resource, stack: Stack) -> Iterator[str]:
         yield "a function whose log is not JSON"
 
 
-def _key_rotation(resource: Resource, stack: Stack) -> Iterator[str]:
+def _key_rotation(resource: Resource, stack: StackResources) -> Iterator[str]:
     if resource.get("enableKeyRotation") is not True:
         yield "a key that is never rotated"
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Iterator
 
-from checks.resource import Resource, Stack
+from checks.resource import Resource, StackResources
 from checks.rule import Rule
 
 TEMPLATE = "aws:ec2/launchTemplate:LaunchTemplate"
@@ -18,18 +18,18 @@ INGRESS = (
 )
 
 
-def _tokens(resource: Resource, stack: Stack) -> Iterator[str]:
+def _tokens(resource: Resource, stack: StackResources) -> Iterator[str]:
     key = "instanceMetadataOptions" if resource.type == BUILDER else "metadataOptions"
     if resource.get(key, "httpTokens") != "required":
         yield "metadata (and so the role's credentials) for whoever asks without a token"
 
 
-def _hops(resource: Resource, stack: Stack) -> Iterator[str]:
+def _hops(resource: Resource, stack: StackResources) -> Iterator[str]:
     if resource.get("metadataOptions", "httpPutResponseHopLimit") not in (1, None):
         yield "metadata for containers and proxies on the machine (a hop limit above 1)"
 
 
-def _volumes(resource: Resource, stack: Stack) -> Iterator[str]:
+def _volumes(resource: Resource, stack: StackResources) -> Iterator[str]:
     if resource.type == INSTANCE:
         disks: list[tuple[str | int, ...]] = [("rootBlockDevice", "encrypted")]
     else:
@@ -44,7 +44,7 @@ def _volumes(resource: Resource, stack: Stack) -> Iterator[str]:
             yield f"{'.'.join(map(str, disk[:-1]))} is not encrypted"
 
 
-def _open(resource: Resource, stack: Stack) -> Iterator[str]:
+def _open(resource: Resource, stack: StackResources) -> Iterator[str]:
     if resource.type == GROUP:
         sources = [cidr for number in range(len(resource.all("ingress"))) for key in ("cidrBlocks",
             "ipv6CidrBlocks")

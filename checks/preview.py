@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from checks.resource import UNKNOWN, Resource, Stack
+from checks.resource import UNKNOWN, Resource, StackResources
 
 SENTINELS = frozenset(
     {
@@ -29,9 +29,9 @@ NAMES = ("id", "arn", "name", "bucket", "url")
 """Properties by whose value other resources refer to one."""
 
 
-def stack(digest: Mapping[str, Any]) -> Stack:
+def stack(digest: Mapping[str, Any]) -> StackResources:
     """Every resource as it would be, those that stay as they are included."""
-    return Stack(list(_resources(digest)))
+    return StackResources(list(_resources(digest)))
 
 
 def _resources(digest: Mapping[str, Any]) -> Iterator[Resource]:

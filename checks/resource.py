@@ -89,7 +89,7 @@ class Resource:
 
 
 @dataclass(frozen=True)
-class Stack:
+class StackResources:
     """All resources that a rule may look at."""
 
     resources: Sequence[Resource]

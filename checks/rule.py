@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-from checks.resource import NotKnownError, Resource, Stack
+from checks.resource import NotKnownError, Resource, StackResources
 
-Check = Callable[[Resource, Stack], Iterator[str]]
+Check = Callable[[Resource, StackResources], Iterator[str]]
 """Yields what is wrong with a resource, once for each fault."""
 
 
@@ -29,7 +29,7 @@ class Rule:
 
 
 @dataclass(frozen=True)
-class Finding:
+class BrokenRule:
     """A rule that a resource breaks."""
 
     rule: Rule
@@ -47,28 +47,28 @@ class Finding:
 
 
 @dataclass(frozen=True)
-class Report:
+class RuleReport:
     """`judged` counts pairs of a rule and a resource that could be judged, `open` has those that need values
     not known yet.
     """
 
     judged: int
-    findings: tuple[Finding, ...]
+    findings: tuple[BrokenRule, ...]
     open: tuple[tuple[Rule, Resource], ...]
 
 
-def run(rules: Sequence[Rule], stack: Stack) -> Report:
+def run(rules: Sequence[Rule], stack: StackResources) -> RuleReport:
     """Every rule on every resource that it concerns."""
-    judged, findings, unknown = 0, list[Finding](), list[tuple[Rule, Resource]]()
+    judged, findings, unknown = 0, list[BrokenRule](), list[tuple[Rule, Resource]]()
     for resource in stack.resources:
         for rule in rules:
             if not rule.concerns(resource):
                 continue
             try:
-                found = [Finding(rule, resource, got) for got in rule.check(resource, stack)]
+                found = [BrokenRule(rule, resource, got) for got in rule.check(resource, stack)]
             except NotKnownError:
                 unknown.append((rule, resource))
                 continue
             judged += 1
             findings += found
-    return Report(judged, tuple(findings), tuple(unknown))
+    return RuleReport(judged, tuple(findings), tuple(unknown))

@@ -5,14 +5,14 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 
-from checks.resource import Resource, Stack
+from checks.resource import Resource, StackResources
 from checks.rule import Rule
 
 PROVIDER = "pulumi:providers:aws"
 REQUIRED = ("neurocaas:project", "neurocaas:stack")
 
 
-def _tagged(resource: Resource, stack: Stack) -> Iterator[str]:
+def _tagged(resource: Resource, stack: StackResources) -> Iterator[str]:
     """Tags come from the provider: a resource has what its provider gives to all, and may add to it."""
     providers = [one for one in stack.of(PROVIDER) if one.urn == resource.provider]
     if not providers:

@@ -36,13 +36,13 @@ def _stacks(engine: Any, names: list[str]) -> list[str]:
 
 def _read(engine: Any, stack: str, bake: Any = None) -> Any:
     """The preview of a stack, with what does not change in it."""
-    from ci.preview import Preview, read
+    from ci.preview import StackPreview, read
     from console.engine import plain
 
     done = engine.capture("preview", "--stack", stack, "--json", "--show-sames", "--non-interactive")
     preview = read(stack, done.stdout, bake)
     if preview.failure is None and done.returncode != 0:
-        return Preview(
+        return StackPreview(
             stack, failure=plain(done.stderr).strip() or f"pulumi preview ended with {done.returncode}"
         )
     return preview

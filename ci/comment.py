@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from ci.preview import Preview
+from ci.preview import StackPreview
 
 MARK = "<!-- neurocaas preview -->"
 """The first line: by it the comment is found again."""
@@ -16,7 +16,7 @@ _SHOWN = ("create", "update", "replace", "delete")
 _CUT = "\n\nThe comment is cut here: it is too long for GitHub. `invoke preview STACK` shows everything.\n"
 
 
-def render(previews: Sequence[Preview]) -> str:
+def render(previews: Sequence[StackPreview]) -> str:
     """The comment. Names of resources and properties only: no value of a stack is in it."""
     lines = [
         MARK,
@@ -36,7 +36,7 @@ def render(previews: Sequence[Preview]) -> str:
     return kept + ("\n</details>" if kept.count("<details>") > kept.count("</details>") else "") + _CUT
 
 
-def _row(preview: Preview) -> str:
+def _row(preview: StackPreview) -> str:
     if preview.failure is not None:
         return f"| `{preview.stack}` | {' | '.join('-' for _ in _SHOWN)} | - | no preview | - |"
     counts = " | ".join(str(preview.count(op)) for op in _SHOWN)
@@ -49,7 +49,7 @@ def _row(preview: Preview) -> str:
     return f"| `{preview.stack}` | {counts} | {preview.unchanged} | {said} | {image} |"
 
 
-def _about(preview: Preview) -> Iterator[str]:
+def _about(preview: StackPreview) -> Iterator[str]:
     policies = preview.policies
     if not (preview.failure or preview.changes or preview.bake or (policies and policies.findings)):
         return

@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from checks import preview as resources
-from checks.rule import Report, run
+from checks.rule import RuleReport, run
 from checks.rules import RULES
 from console.engine import plain
 
@@ -20,7 +20,7 @@ OPERATIONS = ("delete", "replace", "update", "import", "create")
 
 
 @dataclass(frozen=True)
-class Change:
+class ResourceChange:
     """What happens to one resource. `properties`: names of those that differ, not their values. `replaces`:
     those that force a new one.
     """
@@ -41,13 +41,13 @@ class Bake:
 
 
 @dataclass(frozen=True)
-class Preview:
+class StackPreview:
     """`failure`: what the engine said when there is no preview. `policies` is None then."""
 
     stack: str
-    changes: tuple[Change, ...] = ()
+    changes: tuple[ResourceChange, ...] = ()
     unchanged: int = 0
-    policies: Report | None = None
+    policies: RuleReport | None = None
     bake: Bake | None = None
     failure: str | None = None
 
@@ -70,7 +70,7 @@ class Preview:
         }
 
 
-def policies_dict(report: Report) -> dict[str, Any]:
+def policies_dict(report: RuleReport) -> dict[str, Any]:
     return {
         "judged": report.judged,
         "findings": [finding.to_dict() for finding in report.findings],
@@ -80,21 +80,21 @@ def policies_dict(report: Report) -> dict[str, Any]:
     }
 
 
-def read(stack: str, text: str, bake: Bake | None = None) -> Preview:
+def read(stack: str, text: str, bake: Bake | None = None) -> StackPreview:
     """The preview that the engine printed; one with a failure when it printed none, or only errors."""
     try:
         digest = json.loads(text)
     except ValueError:
         digest = None
     if not isinstance(digest, Mapping) or not isinstance(digest.get("steps", []), Sequence):
-        return Preview(stack, failure=text.strip() or "the engine printed nothing")
+        return StackPreview(stack, failure=text.strip() or "the engine printed nothing")
     errors = [
         plain(str(one.get("message", ""))).strip()
         for one in digest.get("diagnostics") or []
         if one.get("severity") == "error"
     ]
     if errors:
-        return Preview(stack, failure="\n".join(dict.fromkeys(errors)))
+        return StackPreview(stack, failure="\n".join(dict.fromkeys(errors)))
     changes = [
         change(step)
         for step in digest.get("steps", [])
@@ -102,7 +102,7 @@ def read(stack: str, text: str, bake: Bake | None = None) -> Preview:
     ]
     unchanged = int((digest.get("changeSummary") or {}).get("same", 0))
     changes.sort(key=lambda one: (OPERATIONS.index(one.op), one.type, one.name))
-    return Preview(stack, tuple(changes), unchanged, run(RULES, resources.stack(digest)), bake)
+    return StackPreview(stack, tuple(changes), unchanged, run(RULES, resources.stack(digest)), bake)
 
 
 def _is_resource(step: Mapping[str, Any]) -> bool:
@@ -111,11 +111,11 @@ def _is_resource(step: Mapping[str, Any]) -> bool:
     return bool(state.get("custom")) and not str(state.get("type", "")).startswith("pulumi:")
 
 
-def change(step: Mapping[str, Any]) -> Change:
+def change(step: Mapping[str, Any]) -> ResourceChange:
     """One step of the digest."""
     state = step.get("newState") or step.get("oldState") or {}
     differing = step.get("detailedDiff") or dict.fromkeys(step.get("diffReasons") or ())
-    return Change(
+    return ResourceChange(
         op=str(step["op"]),
         type=str(state.get("type", "")),
         name=str(step["urn"]).rpartition("::")[2],

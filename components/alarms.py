@@ -90,7 +90,7 @@ class WatchArgs:
     topic_arn: pulumi.Input[str]
 
 
-class Watch(pulumi.ComponentResource):
+class AlarmSet(pulumi.ComponentResource):
     """Alarms on a manager that fails, jobs that fail, budgets that are nearly spent and machines that outlive
     their duration, and a dashboard. The alarm on dead letters belongs to the queue."""
 

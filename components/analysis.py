@@ -16,7 +16,7 @@ from blueprints.model import Blueprint
 from blueprints.parents import ParentImage
 from blueprints.prices import Prices
 from blueprints.provision import Provision
-from components.alarms import Watch, WatchArgs
+from components.alarms import AlarmSet, WatchArgs
 from components.image import ImagePipeline, ImagePipelineArgs
 from components.machines import GroupMachines, GroupMachinesArgs
 from components.manager import Manager, ManagerArgs
@@ -138,7 +138,7 @@ class AnalysisStack(pulumi.ComponentResource):
             ),
             opts=self._below,
         )
-        watch = Watch(
+        watch = AlarmSet(
             name,
             WatchArgs(
                 place=place,

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import pulumi
 import pulumi_aws as aws
 
-from blueprints.groups import FILE, Directory, Group, User, lead_role, session_role
+from blueprints.groups import FILE, Directory, GroupEntry, User, lead_role, session_role
 from components.names import logical
 from components.options import child
 from components.place import Place
@@ -64,7 +64,7 @@ class People(pulumi.ComponentResource):
         }
         self.register_outputs({"groups": self.outputs})
 
-    def _group(self, group: Group) -> aws.iam.Group:
+    def _group(self, group: GroupEntry) -> aws.iam.Group:
         args, name = self._args, logical(self._name, group.name)
         rights = people.analysts(args.place, buckets=args.buckets[group.name], group=group.name)
         trust = people.session_trust(args.place, group.name, args.directory.federation)
@@ -90,7 +90,7 @@ class People(pulumi.ComponentResource):
                 )
         return made
 
-    def _leads(self, group: Group) -> aws.iam.Group | None:
+    def _leads(self, group: GroupEntry) -> aws.iam.Group | None:
         """The role of its leads, where there are any or an identity provider may send some, and the IAM group
         of those with a user.
         """

@@ -17,7 +17,7 @@ from typing import Any
 from console.engine import Engine, failure
 from console.errors import UserError
 from console.own import images, machines, messages, people, storage, watching
-from console.own.model import PREFIX, Account, Identity, Owner, Thing, Wanted, autonamed
+from console.own.model import PREFIX, Account, Identity, Owner, Thing, WantedResource, autonamed
 from console.own.table import LISTED, NAME_PROPERTY, PLACED
 
 Properties = Mapping[str, Any]
@@ -54,7 +54,7 @@ class _Found:
     refused: list[str] = field(default_factory=list)
 
 
-class State:
+class StackState:
     """A stack's deployment as `pulumi stack export` gives it."""
 
     def __init__(self, document: dict[str, Any]) -> None:
@@ -93,7 +93,7 @@ def adopt(engine: Engine, stack: str, make: Callable[..., Any]) -> Adopted:
     """Look for all that is the stack's own, and take it. `make`: boto3.client. Raises UserError for what is
     in the way.
     """
-    state, owner = State(engine.export(stack)), Owner(stack)
+    state, owner = StackState(engine.export(stack)), Owner(stack)
     steps = engine.preview_steps(stack)
     created = {
         step["urn"]: step["newState"] for step in steps if step["op"] == "create" and step.get("newState")
@@ -112,7 +112,7 @@ def adopt(engine: Engine, stack: str, make: Callable[..., Any]) -> Adopted:
             "it. Then try again; nothing was changed",
         )
     failed = _take(engine, stack, state, created, found.taken) if found.taken or state.pending else ""
-    if any(map(_unfinished, State(engine.export(stack)).resources)):
+    if any(map(_unfinished, StackState(engine.export(stack)).resources)):
         _mend(engine, stack, at)
     if failed:
         raise UserError(
@@ -120,7 +120,7 @@ def adopt(engine: Engine, stack: str, make: Callable[..., Any]) -> Adopted:
             "things that the provider can read",
             f"put right what is said above, then again: invoke adopt {stack}",
         )
-    known = State(engine.export(stack))
+    known = StackState(engine.export(stack))
     return Adopted(found.taken, strays(at, owner, known))
 
 
@@ -128,14 +128,14 @@ def needed(engine: Engine, stack: str, make: Callable[..., Any], bucket: str = "
     """Whether something is not as a finished deploy leaves it: an operation that was begun, an import that
     was not finished, or a thing of the stack's own that the state does not know. `bucket`: a name of the
     program's own choosing."""
-    state = State(engine.export(stack))
+    state = StackState(engine.export(stack))
     if state.pending or any(_unfinished(one) for one in state.resources):
         return True
     at = Account(make, state.region() or engine.region(stack))
     return bool(strays(at, Owner(stack), state, *([bucket] if bucket else ())))
 
 
-def strays(at: Account, owner: Owner, state: State, *names: str) -> list[Thing]:
+def strays(at: Account, owner: Owner, state: StackState, *names: str) -> list[Thing]:
     """What carries the stack's tags and is not in the state: all with names of Pulumi's making, log groups,
     and `names` of buckets.
     """
@@ -154,7 +154,7 @@ def _prefixes(kind: str, owner: Owner, buckets: Iterable[str]) -> list[str]:
     return [owner.prefix, *(buckets if kind == storage.BUCKET else ())]
 
 
-def _search(at: Account, owner: Owner, state: State, created: Mapping[str, Properties]) -> _Found:
+def _search(at: Account, owner: Owner, state: StackState, created: Mapping[str, Properties]) -> _Found:
     """What exists already of that which a deploy would make."""
     found, living = _Found(), state.living
     begun = {one["resource"]["urn"]: one["resource"] for one in state.pending if one["type"] == "creating"}
@@ -190,7 +190,7 @@ def _wanted(
     created: Mapping[str, Properties],
     *,
     exact: bool,
-) -> Wanted:
+) -> WantedResource:
     inputs = {
         key: value
         for key, value in resource["inputs"].items()
@@ -209,10 +209,12 @@ def _wanted(
             None,
         )
         inputs["policy"] = None if policy in UNKNOWN else policy
-    return Wanted(urn, resource["type"], inputs, refers, exact)
+    return WantedResource(urn, resource["type"], inputs, refers, exact)
 
 
-def _find(at: Account, owner: Owner, state: State, wanted: Wanted, found: _Found) -> Thing | None:
+def _find(
+    at: Account, owner: Owner, state: StackState, wanted: WantedResource, found: _Found
+) -> Thing | None:
     """The thing that is the wanted one; says in `found.refused` what is in its way."""
     name = NAME_PROPERTY.get(wanted.type, "name")
     value, chosen = wanted.inputs.get(name), name in (wanted.inputs.get(DEFAULTS) or ())
@@ -253,7 +255,7 @@ def _find(at: Account, owner: Owner, state: State, wanted: Wanted, found: _Found
     return _one(at, owner, wanted, candidates, found)
 
 
-def _proves_itself(at: Account, owner: Owner, wanted: Wanted, thing: Thing, *, chosen: bool) -> bool:
+def _proves_itself(at: Account, owner: Owner, wanted: WantedResource, thing: Thing, *, chosen: bool) -> bool:
     """Whether a thing without tags is the stack's own all the same.
 
     An engine that was killed had begun to make it: under a name that nobody else can know, or as a bucket
@@ -270,7 +272,9 @@ def _proves_itself(at: Account, owner: Owner, wanted: Wanted, thing: Thing, *, c
     return False
 
 
-def _one(at: Account, owner: Owner, wanted: Wanted, candidates: list[Thing], found: _Found) -> Thing | None:
+def _one(
+    at: Account, owner: Owner, wanted: WantedResource, candidates: list[Thing], found: _Found
+) -> Thing | None:
     """The only candidate; of several, the only one that others of ours use. Where none is used, one is as
     good as the other, unless it has data."""
     if len(candidates) < 2:
@@ -314,7 +318,11 @@ def _uses(at: Account) -> str:
 
 
 def _take(
-    engine: Engine, stack: str, state: State, created: Mapping[str, Properties], taken: Mapping[str, Thing]
+    engine: Engine,
+    stack: str,
+    state: StackState,
+    created: Mapping[str, Properties],
+    taken: Mapping[str, Thing],
 ) -> str:
     """Put the components above the things into the state, then let the engine import the things. What failed,
     as text.
@@ -403,7 +411,7 @@ def _unfinished(resource: Properties) -> bool:
 
 def _mend(engine: Engine, stack: str, at: Account) -> None:
     """Complete what was imported, so that the next deploy replaces none of it."""
-    state = State(engine.export(stack))
+    state = StackState(engine.export(stack))
     for one in state.resources:
         name = _own_name(one) if one.get("custom") else None
         if name:

@@ -42,7 +42,7 @@ def doctor(c: Context, names: list[str], json: bool = False, machine: bool = Fal
 
         add_pulumi(os.environ)
         found += health.all_asked("account", account.checks(around))
-    broken = [check.name for check in found if check.state is health.State.BAD]
+    broken = [check.name for check in found if check.state is health.CheckState.BAD]
     if json:
         report = {"schema_version": 1, "ok": not broken, "checks": [check.to_dict() for check in found]}
         sys.stdout.write(json_format.dumps(report, indent=2) + "\n")

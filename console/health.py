@@ -7,7 +7,7 @@ from enum import StrEnum
 from pathlib import Path
 
 
-class State(StrEnum):
+class CheckState(StrEnum):
     """How a check ended."""
 
     OK = "ok"
@@ -24,7 +24,7 @@ class Check:
     """
 
     name: str
-    state: State
+    state: CheckState
     found: str
     fix: str = ""
     allowed: str = ""
@@ -34,15 +34,15 @@ class Check:
 
 
 def good(name: str, found: str) -> Check:
-    return Check(name, State.OK, found)
+    return Check(name, CheckState.OK, found)
 
 
 def note(name: str, found: str, fix: str, allowed: str = "") -> Check:
-    return Check(name, State.NOTE, found, fix, allowed)
+    return Check(name, CheckState.NOTE, found, fix, allowed)
 
 
 def bad(name: str, found: str, fix: str, allowed: str = "") -> Check:
-    return Check(name, State.BAD, found, fix, allowed)
+    return Check(name, CheckState.BAD, found, fix, allowed)
 
 
 @dataclass(frozen=True)

@@ -8,11 +8,11 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from blueprints.import_old import Imported
-from blueprints.old_folder import Report
+from blueprints.old_folder import ImportReport
 from console.layout import labelled
 
 
-def told_of_folder(report: Report, dry_run: bool) -> str:
+def told_of_folder(report: ImportReport, dry_run: bool) -> str:
     """What became of a folder: what was imported, what was not, and each decision once."""
     made = [one for one in report.done if one.imported.kind == "blueprint"]
     lines = [

@@ -11,7 +11,7 @@ import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
-from console.adoption import State, strays
+from console.adoption import StackState, strays
 from console.health import Check, Surroundings, bad, good, note
 from console.own import images, machines, messages, people, storage, watching
 from console.own.model import Account, Owner, absent
@@ -46,7 +46,7 @@ def of_stacks(names: Sequence[str], around: Surroundings) -> list[Check]:
 def checks(engine: Any, stack: str, make: Callable[..., Any]) -> Iterator[Check]:
     """What is said of a stack; of an analysis, what it needs of `utils` as well."""
     documents = {
-        name: State(engine.export(name))
+        name: StackState(engine.export(name))
         for name in dict.fromkeys((stack, "utils"))
         if name in engine.stack_names()
     }
@@ -62,7 +62,7 @@ def _deploy(stack: str) -> str:
     return f"invoke deploy {stack}"
 
 
-def _of_stack(stack: str, state: State, at: Account) -> Iterator[Check]:
+def _of_stack(stack: str, state: StackState, at: Account) -> Iterator[Check]:
     if state.pending:
         count = len(state.pending)
         yield bad(
@@ -161,7 +161,7 @@ def _parsed(policy: Any) -> Any:
 
 def mapping(at: Account, one: Resource) -> Iterator[Difference]:
     found = at.client("lambda").get_event_source_mapping(UUID=one["id"])
-    if found.get("State") not in ("Enabled", "Enabling", "Updating", "Creating"):
+    if found.get("StackState") not in ("Enabled", "Enabling", "Updating", "Creating"):
         yield (
             f"event source mapping {one['id']} is {found.get('State')}",
             "Enabled: nothing else takes messages of the queue",
@@ -176,7 +176,7 @@ def mapping(at: Account, one: Resource) -> Iterator[Difference]:
 def function(at: Account, one: Resource) -> Iterator[Difference]:
     found = at.client("lambda").get_function(FunctionName=one["id"])
     made, inputs = found["Configuration"], one["inputs"]
-    if made.get("State", "Active") not in ("Active", "Inactive"):
+    if made.get("StackState", "Active") not in ("Active", "Inactive"):
         yield (
             f"function {one['id']} is {made['State']}: {made.get('StateReason', 'no reason is given')}",
             "Active",
@@ -300,7 +300,7 @@ def topic(at: Account, one: Resource) -> Iterator[Difference]:
 
 def rule(at: Account, one: Resource) -> Iterator[Difference]:
     found = at.client("events").describe_rule(Name=one["id"])
-    if found.get("State") != "ENABLED":
+    if found.get("StackState") != "ENABLED":
         yield f"rule {one['id']} is {found.get('State')}", "ENABLED"
     for ours, theirs, read in (
         ("eventPattern", "EventPattern", _parsed),
@@ -367,7 +367,7 @@ def launches(at: Account, settings: Resource) -> Iterator[Difference]:
             yield f"the machines of group {name} have no instance profile {held}", "that it exists"
 
 
-def _settings(at: Account, state: State) -> Resource | None:
+def _settings(at: Account, state: StackState) -> Resource | None:
     """The document that the manager works by, as it is there now."""
     for one in state.living.values():
         variables = (

@@ -5,7 +5,7 @@ within seconds.
 from pathlib import Path
 
 from console import machine
-from console.health import State, Surroundings, all_asked, asked
+from console.health import CheckState, Surroundings, all_asked, asked
 from runtime.protocol.problems import InvalidInput, Problem
 
 
@@ -19,7 +19,7 @@ def require(root: Path) -> None:
     problems = [
         Problem(one.name, one.found, one.allowed or "what it finds in order", one.fix)
         for one in found
-        if one.state is not State.OK
+        if one.state is not CheckState.OK
     ]
     if problems:
         raise InvalidInput(problems)

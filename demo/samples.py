@@ -11,7 +11,7 @@ from console.errors import UserError
 
 
 @dataclass(frozen=True)
-class Sample:
+class TourSample:
     """One analysis of the tour. `baked`: its machines need an image of their own. `recordings`: which of the
     blueprint's sample data.
     """
@@ -76,6 +76,6 @@ def _groups(value: Any, name: str = "numbers") -> Iterator[tuple[str, str]]:
 
 
 SAMPLES = (
-    Sample("analysis", {"wait": 5}, baked=False),
-    Sample("dti", {"fit_method": "WLS"}, baked=True, recordings=("small_64D", "small_25")),
+    TourSample("analysis", {"wait": 5}, baked=False),
+    TourSample("dti", {"fit_method": "WLS"}, baked=True, recordings=("small_64D", "small_25")),
 )

@@ -16,7 +16,7 @@ from console.engine import Engine
 from console.errors import UserError, message
 from console.stacks import all_stacks
 from demo import machines
-from demo.samples import SAMPLES, Sample
+from demo.samples import SAMPLES, TourSample
 from demo.summary import AnalysisResult, Phase, dataset_results, write
 from localcloud.paths import Paths
 from localcloud.running import Cloud
@@ -87,17 +87,17 @@ class Tour:
         self.outputs[stack] = engine.outputs(stack)
         self._say(done.text())
 
-    def _bake(self, engine: Engine, sample: Sample) -> None:
+    def _bake(self, engine: Engine, sample: TourSample) -> None:
         from image_builder.baking import Baking, Options
         from image_builder.commands import clients_of
         from image_builder.pipeline import Target
-        from image_builder.report import Report
+        from image_builder.report import BakeReport
 
         with self._phase(f"bake {sample.analysis}"):
             target = Target.from_outputs(sample.stack, self.outputs[sample.stack])
             # The tour is no work on the analysis: only the image's id is written, and nothing is committed.
             baking = Baking(
-                self.root, target, clients_of(target.region), Report(sys.stdout), Options(keep=False)
+                self.root, target, clients_of(target.region), BakeReport(sys.stdout), Options(keep=False)
             )
             preview = baking.preview()
             self._say(preview.plan.why)
@@ -106,7 +106,7 @@ class Tour:
             with self._phase(f"deploy {sample.stack} with its image"):
                 self._deploy(engine, sample.stack)
 
-    def _submit(self, sample: Sample, data: list[Path]) -> JobHandle:
+    def _submit(self, sample: TourSample, data: list[Path]) -> JobHandle:
         bucket = str(self.outputs[sample.stack]["bucket"])
         analysis = Analysis(bucket, GROUP)
         keys = analysis.upload(data)
@@ -151,7 +151,7 @@ class Tour:
                 "what is missing",
             )
 
-    def _collect(self, sample: Sample, job: JobHandle, state: JobState) -> AnalysisResult:
+    def _collect(self, sample: TourSample, job: JobHandle, state: JobState) -> AnalysisResult:
         folder = self.results / sample.analysis
         machines.clear(folder)
         files = [replace(one, path=f"{sample.analysis}/{one.path}") for one in job.fetch(folder)]

@@ -14,13 +14,13 @@ from blueprints import BASE, Imaged
 from blueprints.golden import FOLDER
 from blueprints.provision import ABOUT, read, sha256_of
 from image_builder import pipeline, provenance
-from image_builder.commits import CommitError, State, can_commit, commit_folder, state
+from image_builder.commits import CommitError, CommitState, can_commit, commit_folder, state
 from image_builder.images import BakedImage
 from image_builder.place import CONSEQUENCE, puts_something_there
 from image_builder.preflight import ClientMaker, check
 from image_builder.recipe import recipe_of
 from image_builder.recording.verification import Verified, verification, way_out
-from image_builder.report import Report
+from image_builder.report import BakeReport
 from runtime.protocol import yaml12
 from runtime.protocol.problems import InvalidInput, Problem
 
@@ -75,7 +75,7 @@ class Baking:
     root: Path
     target: pipeline.Target
     clients: ClientMaker
-    report: Report
+    report: BakeReport
     options: Options = field(default_factory=Options)
 
     def __post_init__(self) -> None:
@@ -239,7 +239,7 @@ class Baking:
         what = provenance.entry(
             image_id=image_id,
             target=about.recipe,
-            git=where if about.commit is None else State(about.commit, about.commit == "unknown"),
+            git=where if about.commit is None else CommitState(about.commit, about.commit == "unknown"),
             scripts=about.scripts,
             parent=self.imaged.image.parent,
             verified=about.verified,

@@ -73,10 +73,10 @@ def bake_ami(
     """
     from image_builder import pipeline
     from image_builder.baking import Baking, Options
-    from image_builder.report import Report
+    from image_builder.report import BakeReport
 
     target = target_of(stack, analysis, base=base)
-    report = Report(sys.stderr if json else sys.stdout)
+    report = BakeReport(sys.stderr if json else sys.stdout)
     options = Options(force=force, resume=resume, unverified=unverified, commit=commit, purpose=message)
     baking = Baking(_root(), target, clients_of(target.region), report, options)
     if cancel:

@@ -31,7 +31,7 @@ class CommitError(UserFacingError):
 
 
 @dataclass(frozen=True)
-class State:
+class CommitState:
     """Where a folder stands in git. `commit`: of HEAD, None outside a repository and before the first commit.
     `dirty`: the folder differs from that commit."""
 
@@ -39,16 +39,16 @@ class State:
     dirty: bool
 
 
-def state(folder: Path) -> State:
+def state(folder: Path) -> CommitState:
     """What git says of a folder; State(None, True) where there is no git."""
     try:
         head = _git(folder, "rev-parse", "--verify", "--quiet", "HEAD")
     except FileNotFoundError:
-        return State(None, True)
+        return CommitState(None, True)
     if head.returncode != 0:
-        return State(None, True)
+        return CommitState(None, True)
     changes = _git(folder, "status", "--porcelain", "--untracked-files=all", "--", ".")
-    return State(head.stdout.strip(), changes.returncode != 0 or bool(changes.stdout.strip()))
+    return CommitState(head.stdout.strip(), changes.returncode != 0 or bool(changes.stdout.strip()))
 
 
 def can_commit(repo_root: Path, say: Callable[[str], None]) -> bool:

@@ -75,7 +75,7 @@ class NeuroCaaSAMI(Console):
         self._say("checking image is available...")
         image = amis.describe(image_id, self._ec2)
         utils = self._read_outputs("utils")
-        wanted = machine.Wanted(
+        wanted = machine.WantedMachine(
             blueprint=self.blueprint,
             image=image,
             volume_gib=volume_size or self.blueprint.instance.volume_gib,

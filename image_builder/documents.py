@@ -56,7 +56,7 @@ class Archive:
 
 
 @dataclass(frozen=True)
-class Stack:
+class TestedStack:
     """Where a stack tells about itself, for the golden test: the artifact bucket, and the key of the stack's
     settings in it.
     """
@@ -66,7 +66,7 @@ class Stack:
 
 
 @dataclass(frozen=True)
-class Document:
+class ComponentDocument:
     """One component document. `kind` is "build" or "test"; `data` is the YAML text; equal content has an
     equal version.
     """
@@ -94,7 +94,7 @@ class Recipe:
     analysis: str
     parent: str
     volume_gib: int
-    documents: tuple[Document, ...]
+    documents: tuple[ComponentDocument, ...]
 
     @property
     def sha256(self) -> str:
@@ -120,15 +120,15 @@ def needs_archive(provision: Provision) -> bool:
     for phases in _KINDS.values():
         if sum(len(script.text) for script in provision.scripts if script.phase in phases) > SCRIPT_LIMIT:
             return True
-    stack = Stack("b" * 63, f"analyses/{'s' * 63}/settings.json") if provision.golden else None
+    stack = TestedStack("b" * 63, f"analyses/{'s' * 63}/settings.json") if provision.golden else None
     return any(
         len(document.data) > INLINE_LIMIT for document in _documents("any-analysis", provision, None, stack)
     )
 
 
 def compile_documents(
-    analysis: str, provision: Provision, archive: Archive | None = None, stack: Stack | None = None
-) -> tuple[Document, ...]:
+    analysis: str, provision: Provision, archive: Archive | None = None, stack: TestedStack | None = None
+) -> tuple[ComponentDocument, ...]:
     """The component documents of a recording, one or two; none when there is no script.
 
     `archive` must be given when `needs_archive` says so (ValueError otherwise), and is not used when it says
@@ -142,8 +142,8 @@ def compile_documents(
 
 
 def _documents(
-    analysis: str, provision: Provision, archive: Archive | None, stack: Stack | None = None
-) -> tuple[Document, ...]:
+    analysis: str, provision: Provision, archive: Archive | None, stack: TestedStack | None = None
+) -> tuple[ComponentDocument, ...]:
     documents = []
     for kind, phases in _KINDS.items():
         steps = {phase: [script for script in provision.scripts if script.phase == phase] for phase in phases}
@@ -152,13 +152,17 @@ def _documents(
             description = f"{'Builds and validates' if kind == 'build' else 'Tests'} the image of {analysis}"
             name = safe_name(f"{analysis}-{kind}")
             documents.append(
-                Document(kind, name, description, _emit(name, description, steps, archive, stack))
+                ComponentDocument(kind, name, description, _emit(name, description, steps, archive, stack))
             )
     return tuple(documents)
 
 
 def _emit(
-    name: str, description: str, phases: dict[str, list[Script]], archive: Archive | None, stack: Stack | None
+    name: str,
+    description: str,
+    phases: dict[str, list[Script]],
+    archive: Archive | None,
+    stack: TestedStack | None,
 ) -> str:
     lines = [
         f"name: {json.dumps(name)}",
@@ -212,7 +216,7 @@ def _download(step: str, source: str, destination: str) -> list[str]:
     ]
 
 
-def _golden(stack: Stack) -> list[str]:
+def _golden(stack: TestedStack) -> list[str]:
     folder = golden.MACHINE_FOLDER
     prepare, download, unpack, settings, code, fetch, check = golden.STEPS
     return [

@@ -148,7 +148,7 @@ class Details:
     """How an image was built, what is installed in it, and what its golden test found (None when the build's
     log is gone; the last also when there was no such test)."""
 
-    steps: list[provenance.Step]
+    steps: list[provenance.WorkflowStep]
     manifest: manifest.Manifest | None
     golden: dict[str, Any] | None
 

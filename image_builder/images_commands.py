@@ -160,10 +160,10 @@ def promote(
 ) -> None:
     """Name a baked image in the blueprint (an older one, for instance); the next deploy uses it."""
     from image_builder.baking import Baking, Options
-    from image_builder.report import Report
+    from image_builder.report import BakeReport
 
     place, one = _only(stack, analysis, image)
-    report = Report(sys.stderr if json else sys.stdout)
+    report = BakeReport(sys.stderr if json else sys.stdout)
     baking = Baking(
         _root(),
         place.target,

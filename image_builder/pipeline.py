@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from blueprints.parents import BASE
-from image_builder.progress import Event, Watch
+from image_builder.progress import BuildEvent, BuildWatch
 from runtime.protocol.problems import UserFacingError
 
 RECIPE_TAG = "recipe_sha256"
@@ -127,7 +127,7 @@ def follow(
     build_arn: str,
     imagebuilder: Any,
     logs: Any,
-    on_event: Callable[[Event], None],
+    on_event: Callable[[BuildEvent], None],
     *,
     clock: Any = time,
 ) -> Baked:
@@ -138,7 +138,7 @@ def follow(
     that a client can wait for.
     """
     begun, wait = clock.monotonic(), SHORTEST_WAIT
-    watch = Watch(build_arn, imagebuilder, logs)
+    watch = BuildWatch(build_arn, imagebuilder, logs)
     while True:
         image = imagebuilder.get_image(imageBuildVersionArn=build_arn)["image"]
         events = watch.news(image)

@@ -15,7 +15,7 @@ _NO_NEWS = ("PENDING", "SKIPPED")
 
 
 @dataclass(frozen=True)
-class Event:
+class BuildEvent:
     """`kind` is "state" (text: the new state of the build), "step" (name, status and message of a workflow
     step) or "log".
     """
@@ -26,7 +26,7 @@ class Event:
     status: str = ""
 
 
-class Watch:
+class BuildWatch:
     """Reads one build repeatedly. `tail` holds the last 40 log lines."""
 
     def __init__(self, build_arn: str, imagebuilder: Any, logs: Any) -> None:
@@ -40,21 +40,21 @@ class Watch:
     def tail(self) -> list[str]:
         return list(self._tail)
 
-    def news(self, image: Mapping[str, Any]) -> list[Event]:
+    def news(self, image: Mapping[str, Any]) -> list[BuildEvent]:
         """What is new since the last call: state first, then steps, then log lines. `image` is GetImage's
         answer.
         """
         return [*self._new_state(image), *self._new_steps(), *self._new_lines(log_of(image))]
 
-    def _new_state(self, image: Mapping[str, Any]) -> list[Event]:
+    def _new_state(self, image: Mapping[str, Any]) -> list[BuildEvent]:
         state = str(image["state"]["status"])
         if state == self._state:
             return []
         self._state = state
-        return [Event("state", str(image["state"].get("reason") or ""), status=state)]
+        return [BuildEvent("state", str(image["state"].get("reason") or ""), status=state)]
 
-    def _new_steps(self) -> list[Event]:
-        events: list[Event] = []
+    def _new_steps(self) -> list[BuildEvent]:
+        events: list[BuildEvent] = []
         request: dict[str, Any] = {"imageBuildVersionArn": self._arn}
         for execution in _pages(self._imagebuilder.list_workflow_executions, request, "workflowExecutions"):
             if execution.get("retried"):
@@ -69,12 +69,12 @@ class Watch:
                     continue
                 if self._steps.get(step["stepExecutionId"]) != now:
                     self._steps[step["stepExecutionId"]] = now
-                    events.append(Event("step", now[1], name=str(step.get("name", "")), status=now[0]))
+                    events.append(BuildEvent("step", now[1], name=str(step.get("name", "")), status=now[0]))
         return events
 
-    def _new_lines(self, request: dict[str, Any]) -> list[Event]:
+    def _new_lines(self, request: dict[str, Any]) -> list[BuildEvent]:
         """Log lines that have arrived; none while the group or the stream does not exist yet."""
-        events: list[Event] = []
+        events: list[BuildEvent] = []
         while True:
             if self._token:
                 request["nextToken"] = self._token
@@ -87,7 +87,7 @@ class Watch:
                     if is_manifest(line):
                         continue
                     self._tail.append(line)
-                    events.append(Event("log", line))
+                    events.append(BuildEvent("log", line))
             token = page.get("nextForwardToken")
             if not page["events"] or token == self._token:
                 self._token = token

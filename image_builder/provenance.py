@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from image_builder import golden, manifest
-from image_builder.commits import State
+from image_builder.commits import CommitState
 from image_builder.progress import log_of, moment
 from image_builder.versions import GENERATOR
 
@@ -19,7 +19,7 @@ SCHEMA_VERSION = 1
 
 
 @dataclass(frozen=True)
-class Step:
+class WorkflowStep:
     """One step of the service's workflows. `seconds` is None when the service names no end."""
 
     workflow: str
@@ -28,7 +28,7 @@ class Step:
     seconds: float | None
 
 
-def steps(imagebuilder: Any, build_arn: str) -> list[Step]:
+def steps(imagebuilder: Any, build_arn: str) -> list[WorkflowStep]:
     """The steps of a build that ran, in their order, with their times."""
     found = []
     executions = imagebuilder.list_workflow_executions(imageBuildVersionArn=build_arn)["workflowExecutions"]
@@ -39,7 +39,7 @@ def steps(imagebuilder: Any, build_arn: str) -> list[Step]:
             if step.get("startTime"):
                 seconds = _seconds(step["startTime"], step.get("endTime"))
                 found.append(
-                    Step(
+                    WorkflowStep(
                         str(execution.get("type", "")),
                         str(step.get("name", "")),
                         str(step.get("status", "")),
@@ -69,7 +69,7 @@ def entry(
     *,
     image_id: str,
     target: Mapping[str, str],
-    git: State,
+    git: CommitState,
     scripts: Mapping[str, str] | None,
     parent: str,
     verified: str,

@@ -10,7 +10,14 @@ from blueprints import Imaged, parent_of
 from blueprints.provision import Provision, read
 from image_builder import golden
 from image_builder.archive import pack, sha256
-from image_builder.documents import Archive, Document, Recipe, Stack, compile_documents, needs_archive
+from image_builder.documents import (
+    Archive,
+    ComponentDocument,
+    Recipe,
+    TestedStack,
+    compile_documents,
+    needs_archive,
+)
 
 
 @dataclass(frozen=True)
@@ -45,10 +52,12 @@ class PackedProvision:
         """Of the archive in the artifact bucket."""
         return f"provision/{self.archive_sha256}.tar.gz"
 
-    def documents(self, analysis: str, bucket: str, settings: str = "settings.json") -> tuple[Document, ...]:
+    def documents(
+        self, analysis: str, bucket: str, settings: str = "settings.json"
+    ) -> tuple[ComponentDocument, ...]:
         """`bucket` is the artifact bucket, `settings` the key of the stack's settings in it."""
         archive = None if self.archive is None else Archive(bucket, self.key, self.archive_sha256)
-        return compile_documents(analysis, self.provision, archive, Stack(bucket, settings))
+        return compile_documents(analysis, self.provision, archive, TestedStack(bucket, settings))
 
     def recipe(self, analysis: str, parent: str, volume_gib: int) -> Recipe:
         """With placeholders for the bucket and the stack, which are not content: stages share the digest, and

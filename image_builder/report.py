@@ -9,10 +9,10 @@ import time
 from typing import TYPE_CHECKING, TextIO
 
 if TYPE_CHECKING:
-    from image_builder.progress import Event
+    from image_builder.progress import BuildEvent
 
 
-class Report:
+class BakeReport:
     """Writes to `out`. A context manager: times count from its entry, and the live line is gone after it."""
 
     def __init__(self, out: TextIO) -> None:
@@ -20,7 +20,7 @@ class Report:
         self._pending = False
         self._since: dict[str, float] = {}
 
-    def __enter__(self) -> Report:
+    def __enter__(self) -> BakeReport:
         self._begun = time.monotonic()
         return self
 
@@ -33,7 +33,7 @@ class Report:
         self._out.write(text + "\n")
         self._out.flush()
 
-    def event(self, event: Event) -> None:
+    def event(self, event: BuildEvent) -> None:
         """What became of a build, or a line of its log."""
         now = time.monotonic() - self._begun
         at = f"{now:7.1f} s"

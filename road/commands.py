@@ -14,7 +14,7 @@ from invoke.context import Context
 from invoke.exceptions import Exit
 from invoke.tasks import task
 
-from road.ship import FAILED, Road, Run, Step
+from road.ship import FAILED, Road, RoadStep, Run
 from runtime.protocol.lines import to_stderr, to_stdout
 from runtime.protocol.printable import printable
 
@@ -96,7 +96,7 @@ def ship(
         raise Exit(code=stopped.exit_code)
 
 
-def _told(road: Road, steps: Sequence[Step], following: str) -> list[str]:
+def _told(road: Road, steps: Sequence[RoadStep], following: str) -> list[str]:
     lines = [f"{step.name:<17} {step.state:<9} {step.seconds:6.1f} s  {step.said}".rstrip() for step in steps]
     for path in road.results:
         lines.append(f"  {path}")

@@ -23,7 +23,7 @@ Run = Callable[[Sequence[str]], int]
 
 
 @dataclass(frozen=True)
-class Step:
+class RoadStep:
     """One part of the road. `state` is one of the four words above; `command` what was run; `said` why
     nothing was, or what came out; `exit_code` that of a command that failed, 1 where there was none to
     run."""
@@ -45,7 +45,7 @@ class StopError(Exception):
 
 
 @dataclass(frozen=True)
-class Sample:
+class ShipSample:
     """What `tests/` has to try an analysis with: datasets, a configuration (None: the defaults), and the
     group whose members submit.
     """
@@ -61,7 +61,7 @@ class Sample:
         return total.hexdigest()
 
 
-def sample(folder: Path, groups: Sequence[str]) -> Sample:
+def sample(folder: Path, groups: Sequence[str]) -> ShipSample:
     """The sample that `tests/submit.json` of an analysis's `folder` names by its keys. Raises UserError when
     there is none.
     """
@@ -90,7 +90,7 @@ def sample(folder: Path, groups: Sequence[str]) -> Sample:
             "put them there",
         )
     configuration = folder / "tests" / config
-    return Sample(
+    return ShipSample(
         data, configuration if configuration.is_file() else None, group if group in groups else groups[0]
     )
 
@@ -118,7 +118,7 @@ class Road:
         self.job = ""
         self.results: list[str] = []
 
-    def walk(self) -> list[Step]:
+    def walk(self) -> list[RoadStep]:
         """Do what is to do; the steps, of which only the last can have failed."""
         parts = (
             ("validate", self.validate),
@@ -133,7 +133,7 @@ class Road:
         )
         from console.errors import message
 
-        steps: list[Step] = []
+        steps: list[RoadStep] = []
         for number, (name, part) in enumerate(parts, 1):
             begun = time.monotonic()
             self.tell(f"[{number}/{len(parts)}] {name}")
@@ -154,7 +154,7 @@ class Road:
                 state, command, said, code = FAILED, "", text, 1
             if said and not code:
                 self.tell(f"  {state}: {said}")
-            steps.append(Step(name, state, round(time.monotonic() - begun, 1), command, said, code))
+            steps.append(RoadStep(name, state, round(time.monotonic() - begun, 1), command, said, code))
             if code:
                 break
         return steps
@@ -236,7 +236,7 @@ class Road:
             f"job {self.job}",
         )
 
-    def _job(self, outputs: Any, tried: Sample) -> tuple[str, bool]:
+    def _job(self, outputs: Any, tried: ShipSample) -> tuple[str, bool]:
         """The name of the job that tries this code and image on this sample, and whether it has ended well
         already. Jobs of that name that failed are left as they are: the next one has the next number."""
         from neurocaas import Analysis

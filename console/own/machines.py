@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from functools import partial
 from typing import Any
 
-from console.own.model import Account, Thing, Wanted, pairs, tagging
+from console.own.model import Account, Thing, WantedResource, pairs, tagging
 
 KEY_PAIR = "aws:ec2/keyPair:KeyPair"
 SECURITY_GROUP = "aws:ec2/securityGroup:SecurityGroup"
@@ -36,11 +36,11 @@ def launch_templates(at: Account, prefix: str) -> Iterator[Thing]:
             yield Thing(LAUNCH_TEMPLATE, name, one["LaunchTemplateId"], tags=partial(pairs, one.get("Tags")))
 
 
-def egress(at: Account, wanted: Wanted) -> Iterator[Thing]:
+def egress(at: Account, wanted: WantedResource) -> Iterator[Thing]:
     yield from _rules(at, wanted, EGRESS, outgoing=True)
 
 
-def ingress(at: Account, wanted: Wanted) -> Iterator[Thing]:
+def ingress(at: Account, wanted: WantedResource) -> Iterator[Thing]:
     yield from _rules(at, wanted, INGRESS, outgoing=False)
 
 
@@ -53,7 +53,7 @@ _SAME = {
 }
 
 
-def _rules(at: Account, wanted: Wanted, kind: str, *, outgoing: bool) -> Iterator[Thing]:
+def _rules(at: Account, wanted: WantedResource, kind: str, *, outgoing: bool) -> Iterator[Thing]:
     """Rules of a security group of ours that let the same through: EC2 takes no second one."""
     group = wanted.home("securityGroupId")
     if group is None:

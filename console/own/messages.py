@@ -3,7 +3,7 @@
 import json
 from collections.abc import Iterator
 
-from console.own.model import Account, Thing, Wanted, absent, autonamed, tagging
+from console.own.model import Account, Thing, WantedResource, absent, autonamed, tagging
 
 QUEUE, TOPIC = "aws:sqs/queue:Queue", "aws:sns/topic:Topic"
 FUNCTION, PERMISSION = "aws:lambda/function:Function", "aws:lambda/permission:Permission"
@@ -38,7 +38,7 @@ def functions(at: Account, prefix: str) -> Iterator[Thing]:
             )
 
 
-def mappings(at: Account, wanted: Wanted) -> Iterator[Thing]:
+def mappings(at: Account, wanted: WantedResource) -> Iterator[Thing]:
     """What takes messages of a queue of ours to a function of ours."""
     function, queue = wanted.home("functionName"), wanted.home("eventSourceArn")
     if function and queue:
@@ -52,7 +52,7 @@ def mappings(at: Account, wanted: Wanted) -> Iterator[Thing]:
                 yield Thing(MAPPING, one["UUID"], one["UUID"])
 
 
-def permissions(at: Account, wanted: Wanted) -> Iterator[Thing]:
+def permissions(at: Account, wanted: WantedResource) -> Iterator[Thing]:
     """Statements of a function of ours."""
     function = wanted.home("function")
     if function is None:
@@ -82,7 +82,7 @@ def rules(at: Account, prefix: str) -> Iterator[Thing]:
         )
 
 
-def targets(at: Account, wanted: Wanted) -> Iterator[Thing]:
+def targets(at: Account, wanted: WantedResource) -> Iterator[Thing]:
     """Targets of a rule of ours."""
     rule = wanted.home("rule")
     if rule is None:

@@ -66,7 +66,7 @@ class Identity:
 
 
 @dataclass(frozen=True)
-class Wanted:
+class WantedResource:
     """A resource that the program has and the state has not. `refers`: property to what it refers to, None
     where that does not exist either. `exact`: the inputs are those with which an engine began to make it, so
     that a name in them is no guess."""
@@ -143,5 +143,5 @@ def absent(error: Exception, *codes: str) -> bool:
 
 Lister = Callable[[Account, str], Iterator[Thing]]
 """All things of a type whose name begins so."""
-Finder = Callable[[Account, Wanted], Iterator[Thing]]
+Finder = Callable[[Account, WantedResource], Iterator[Thing]]
 """The things of a type that lie where a wanted resource would lie."""

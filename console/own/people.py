@@ -5,7 +5,7 @@ import urllib.parse
 from collections.abc import Iterator
 from typing import Any
 
-from console.own.model import Account, Thing, Wanted, autonamed, tagging
+from console.own.model import Account, Thing, WantedResource, autonamed, tagging
 
 ROLE, ROLE_POLICY = "aws:iam/role:Role", "aws:iam/rolePolicy:RolePolicy"
 POLICY, PROFILE = "aws:iam/policy:Policy", "aws:iam/instanceProfile:InstanceProfile"
@@ -58,7 +58,7 @@ def decoded(policy: Any) -> Any:
     return json.loads(urllib.parse.unquote(policy)) if isinstance(policy, str) else policy
 
 
-def role_policies(at: Account, wanted: Wanted) -> Iterator[Thing]:
+def role_policies(at: Account, wanted: WantedResource) -> Iterator[Thing]:
     """Inline policies of a role of ours."""
     role, iam = wanted.home("role"), at.client("iam")
     if role is None or not any(
@@ -71,7 +71,7 @@ def role_policies(at: Account, wanted: Wanted) -> Iterator[Thing]:
             yield Thing(ROLE_POLICY, name, f"{role.name}:{name}", document=document)
 
 
-def group_policies(at: Account, wanted: Wanted) -> Iterator[Thing]:
+def group_policies(at: Account, wanted: WantedResource) -> Iterator[Thing]:
     """Inline policies of a group of ours."""
     group, iam = wanted.home("group"), at.client("iam")
     if group is None or not any(
@@ -84,7 +84,7 @@ def group_policies(at: Account, wanted: Wanted) -> Iterator[Thing]:
             yield Thing(GROUP_POLICY, name, f"{group.name}:{name}", document=document)
 
 
-def groups(at: Account, wanted: Wanted) -> Iterator[Thing]:
+def groups(at: Account, wanted: WantedResource) -> Iterator[Thing]:
     """Groups have no tags. One of ours has the name that an engine was about to give it, or holds an inline
     policy of the same making as the one that the program wants for it (`wanted.inputs["policy"]`)."""
     iam = at.client("iam")

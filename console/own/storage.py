@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from functools import partial
 
-from console.own.model import Account, Tags, Thing, Wanted, absent, autonamed, pairs, tagging
+from console.own.model import Account, Tags, Thing, WantedResource, absent, autonamed, pairs, tagging
 
 BUCKET = "aws:s3/bucket:Bucket"
 TABLE = "aws:dynamodb/table:Table"
@@ -86,7 +86,7 @@ def keys(at: Account, prefix: str) -> Iterator[Thing]:
             )
 
 
-def aliases(at: Account, wanted: Wanted) -> Iterator[Thing]:
+def aliases(at: Account, wanted: WantedResource) -> Iterator[Thing]:
     """Names of a key of ours."""
     key = wanted.home("targetKeyId")
     name = autonamed(wanted.name, before="alias/")

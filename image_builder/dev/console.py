@@ -16,7 +16,7 @@ from blueprints.model import FILE
 from image_builder.commands import stack_outputs
 from image_builder.dev import access, machine
 from image_builder.dev.errors import DevelopmentError
-from image_builder.dev.state import State, state_file
+from image_builder.dev.state import DevelopmentState, state_file
 
 NOTHING = "No state change."
 NO_INSTANCE = "No instance declared"
@@ -56,7 +56,11 @@ class Console:
         no other call for it.
         """
         found = self._found()
-        return machine.address(found) if found is not None and found["State"]["Name"] == "running" else None
+        return (
+            machine.address(found)
+            if found is not None and found["DevelopmentState"]["Name"] == "running"
+            else None
+        )
 
     @property
     def instance(self) -> str | None:
@@ -88,7 +92,7 @@ class Console:
     def refresh(self) -> bool:
         """Whether there is an instance that has not ended, by asking EC2."""
         found = self._found()
-        return found is not None and found["State"]["Name"] != "terminated"
+        return found is not None and found["DevelopmentState"]["Name"] != "terminated"
 
     def touched(self) -> None:
         """Somebody works on the instance: what was saved of it before is not the whole any more."""
@@ -103,7 +107,7 @@ class Console:
         if found is None:
             self._say(f"{NO_INSTANCE}.")
             return {}
-        return {"InstanceId": self.instance, "ip": machine.address(found), **found["State"]}
+        return {"InstanceId": self.instance, "ip": machine.address(found), **found["DevelopmentState"]}
 
     def check_running(self) -> bool:
         """Whether the instance runs; prints which it is."""
@@ -112,7 +116,7 @@ class Console:
             self._say(f"{NO_INSTANCE}.")
             return False
         self._say(f"Instance {self.instance} is {found['State']['Name']}.")
-        return bool(found["State"]["Name"] == "running")
+        return bool(found["DevelopmentState"]["Name"] == "running")
 
     def check_clear(self) -> bool:
         """Whether another instance may be launched; prints why. A stopped one counts: its disk is work that
@@ -122,7 +126,7 @@ class Console:
         if found is None:
             self._say(f"{NO_INSTANCE}, safe to deploy.")
             return True
-        name = found["State"]["Name"]
+        name = found["DevelopmentState"]["Name"]
         clear = name in ("terminated", "shutting-down")
         self._say(f"Instance {self.instance} is {name}, {'safe' if clear else 'not safe'} to deploy.")
         return clear
@@ -178,8 +182,8 @@ class Console:
         )
 
     @cached_property
-    def _state(self) -> State:
-        return State.load(self._path)
+    def _state(self) -> DevelopmentState:
+        return DevelopmentState.load(self._path)
 
     def _keep(self) -> None:
         self._state.save(self._path)

@@ -19,7 +19,7 @@ QUICK, SLOW = 1, 5
 
 
 @dataclass(frozen=True)
-class Wanted:
+class WantedMachine:
     """A development instance to start. `owner` is the developer's ARN; the last three are names from the
     outputs of `utils`.
     """
@@ -34,7 +34,7 @@ class Wanted:
     security_group: str
 
 
-def launch(wanted: Wanted, ec2: Any, *, dry_run: bool) -> str | None:
+def launch(wanted: WantedMachine, ec2: Any, *, dry_run: bool) -> str | None:
     """Start it and return its id; None for a dry run that would have succeeded. Shutting down from inside
     stops it: its disk stays.
     """

@@ -26,7 +26,7 @@ def state_file(analysis: str, *identity: str) -> Path:
 
 
 @dataclass
-class State:
+class DevelopmentState:
     """`instance` is the current one, `instance_hist` are those before it. `saved`: nothing was done on it
     since its last image.
     `ami_hist` are the images made, `commands` the test jobs submitted, oldest first. `opened`: addresses that
@@ -40,7 +40,7 @@ class State:
     opened: list[str] = field(default_factory=list)
 
     @classmethod
-    def load(cls, path: Path) -> "State":
+    def load(cls, path: Path) -> "DevelopmentState":
         """What the file says; a missing file, or one of another version, says nothing."""
         try:
             document = json.loads(path.read_text(encoding="utf-8"))

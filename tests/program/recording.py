@@ -64,11 +64,11 @@ class Recorded:
         )
         return found[0]
 
-    def stack(self) -> checks.Stack:
+    def stack(self) -> checks.StackResources:
         """The resources as rules see them. The provider's URN is known from those that go through it."""
         providers = {resource.provider.rpartition("::")[0] for resource in self.resources} - {""}
         urns = {PROVIDER: providers.pop()} if len(providers) == 1 else {}
-        return checks.Stack(
+        return checks.StackResources(
             [
                 checks.Resource(
                     one.type,

@@ -11,7 +11,7 @@ import pytest
 
 from checks.preview import SENTINELS
 from checks.preview import stack as from_preview
-from checks.resource import UNKNOWN, Resource, Stack
+from checks.resource import UNKNOWN, Resource, StackResources
 from checks.rule import run
 from checks.rules import RULES
 from checks.unscoped import UNSCOPED
@@ -169,7 +169,7 @@ def test_a_fault_is_found_by_its_rule(
             break
     assert place is not None
     every[place] = replace(every[place], properties={**every[place].properties, **changes})
-    assert {finding.rule.name for finding in run(RULES, Stack(every)).findings} == {rule}
+    assert {finding.rule.name for finding in run(RULES, StackResources(every)).findings} == {rule}
 
 
 def test_every_rule_is_tried_out_above() -> None:
@@ -179,22 +179,22 @@ def test_every_rule_is_tried_out_above() -> None:
 @pytest.mark.parametrize("source", ["0.0.0.0/0", "::/0"])
 def test_a_port_that_is_open_to_the_world_is_found(source: str) -> None:
     rule = Resource(INGRESS, "ssh", {"cidrIpv6" if ":" in source else "cidrIpv4": source})
-    (finding,) = run([BY_NAME["no-open-ingress"]], Stack([rule])).findings
+    (finding,) = run([BY_NAME["no-open-ingress"]], StackResources([rule])).findings
     assert source in finding.got
     closed = Resource(INGRESS, "ssh", {"cidrIpv4": "192.0.2.0/24"})
-    assert not run([BY_NAME["no-open-ingress"]], Stack([closed])).findings
+    assert not run([BY_NAME["no-open-ingress"]], StackResources([closed])).findings
 
 
 def test_a_resource_of_another_provider_has_no_tags(analysis: Recorded) -> None:
     every = list(analysis.stack().resources)
     own = next(place for place, one in enumerate(every) if one.type.startswith("aws:"))
     moved = [replace(one, provider="urn:other") if place == own else one for place, one in enumerate(every)]
-    assert [finding.rule.name for finding in run(RULES, Stack(moved)).findings] == ["tagged"]
+    assert [finding.rule.name for finding in run(RULES, StackResources(moved)).findings] == ["tagged"]
     untagged = [
         replace(one, properties={"region": "us-east-1"}) if one.type.startswith("pulumi:providers") else one
         for one in every
     ]
-    found = run(RULES, Stack(untagged)).findings
+    found = run(RULES, StackResources(untagged)).findings
     assert len(found) == sum(one.type.startswith("aws:") for one in every)
 
 
@@ -205,7 +205,7 @@ def test_what_is_not_known_yet_is_no_finding_and_not_forgotten(utils: Recorded) 
         else one
         for one in utils.stack().resources
     ]
-    report = run(RULES, Stack(every))
+    report = run(RULES, StackResources(every))
     assert not report.findings
     assert {rule.name for rule, _ in report.open} == {
         "no-wildcard-action",

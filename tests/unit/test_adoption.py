@@ -14,7 +14,7 @@ from moto import mock_aws
 
 from console import adoption
 from console.own import people, storage
-from console.own.model import Account, Identity, Owner, Wanted, autonamed
+from console.own.model import Account, Identity, Owner, WantedResource, autonamed
 from console.own.table import LISTED, PLACED, PUT
 from localcloud.pulumi import torn
 from localcloud.pulumi.provider.table import TABLE
@@ -82,15 +82,15 @@ def account(monkeypatch: pytest.MonkeyPatch) -> Any:
         yield Account(make, "us-east-1")
 
 
-def wanted(name: str, inputs: dict[str, Any], *, exact: bool = False) -> Wanted:
-    return Wanted(
+def wanted(name: str, inputs: dict[str, Any], *, exact: bool = False) -> WantedResource:
+    return WantedResource(
         f"urn:pulumi:dti-prod::neurocaas::{storage.BUCKET}::{name}", storage.BUCKET, inputs, exact=exact
     )
 
 
-def found(account: Account, of: Wanted) -> tuple[str | None, list[str]]:
+def found(account: Account, of: WantedResource) -> tuple[str | None, list[str]]:
     result = adoption._Found()
-    thing = adoption._find(account, Owner("dti-prod"), adoption.State({"deployment": {}}), of, result)
+    thing = adoption._find(account, Owner("dti-prod"), adoption.StackState({"deployment": {}}), of, result)
     return thing.id if thing else None, result.refused
 
 
@@ -131,9 +131,9 @@ def test_a_group_without_a_policy_of_ours_is_nobodys(account: Account) -> None:
     iam.put_group_policy(
         GroupName=f"{logical}-0000002", PolicyName=f"{logical}-0000002", PolicyDocument=policy("a", "b")
     )
-    of = Wanted(f"urn::{logical}", people.GROUP, {"policy": policy("a", "b")})
+    of = WantedResource(f"urn::{logical}", people.GROUP, {"policy": policy("a", "b")})
     assert [thing.name for thing in people.groups(account, of)] == [f"{logical}-0000002"]
-    begun = Wanted(f"urn::{logical}", people.GROUP, {"name": f"{logical}-0000000"}, exact=True)
+    begun = WantedResource(f"urn::{logical}", people.GROUP, {"name": f"{logical}-0000000"}, exact=True)
     assert [thing.name for thing in people.groups(account, begun)] == [f"{logical}-0000000"]
 
 
@@ -144,11 +144,13 @@ def test_parts_are_looked_for_on_their_home_only(account: Account) -> None:
         iam.put_role_policy(
             RoleName=name, PolicyName="neurocaas-dti-prod-manager-0000000", PolicyDocument=policy("a")
         )
-    of = Wanted("urn::neurocaas-dti-prod-manager", people.ROLE_POLICY, {}, {"role": Identity("ours", "ours")})
+    of = WantedResource(
+        "urn::neurocaas-dti-prod-manager", people.ROLE_POLICY, {}, {"role": Identity("ours", "ours")}
+    )
     assert [thing.id for thing in people.role_policies(account, of)] == [
         "ours:neurocaas-dti-prod-manager-0000000"
     ]
-    assert list(people.role_policies(account, Wanted(of.urn, of.type, {}, {"role": None}))) == []
+    assert list(people.role_policies(account, WantedResource(of.urn, of.type, {}, {"role": None}))) == []
 
 
 def test_an_import_is_unfinished_until_its_name_counts_as_pulumis() -> None:

@@ -14,8 +14,8 @@ import pytest
 
 from image_builder import pipeline
 from image_builder.baking import Baking, Options, Preview, load_imaged
-from image_builder.progress import Event, log_of
-from image_builder.report import Report
+from image_builder.progress import BuildEvent, log_of
+from image_builder.report import BakeReport
 
 ROOT = Path(__file__).resolve().parents[2]
 ACCOUNT, REGION = "123456789012", "eu-west-1"
@@ -107,7 +107,7 @@ def image(
     }
 
 
-def follow(service: Service, on_event: Callable[[Event], None] = lambda event: None) -> pipeline.Baked:
+def follow(service: Service, on_event: Callable[[BuildEvent], None] = lambda event: None) -> pipeline.Baked:
     return pipeline.follow(TARGET, BUILD, service, service, on_event, clock=service)
 
 
@@ -144,7 +144,7 @@ def test_an_image_that_the_blueprint_does_not_name_any_more_is_named_again(tmp_p
         ROOT / "blueprints", tmp_path / "blueprints", ignore=shutil.ignore_patterns("__pycache__")
     )
     service = Service(images=[image("AVAILABLE", "ami-00000000000000009")])
-    baking = Baking(tmp_path, TARGET, lambda name: service, Report(io.StringIO()), Options(keep=False))
+    baking = Baking(tmp_path, TARGET, lambda name: service, BakeReport(io.StringIO()), Options(keep=False))
     preview = Preview(pipeline.plan(TARGET, None, service), None)
     assert preview.plan.action == "record"
     assert baking.run(preview)["image_id"] == "ami-00000000000000009"
@@ -176,7 +176,7 @@ def test_a_build_tells_each_thing_once_and_ends_with_the_image_of_its_region() -
             },
         ]
     )
-    events: list[Event] = []
+    events: list[BuildEvent] = []
     assert follow(service, events.append).image_id == "ami-1"
     assert [event.status for event in events if event.kind == "state"] == ["PENDING", "BUILDING", "AVAILABLE"]
     assert [event.status for event in events if event.kind == "step"] == ["RUNNING", "COMPLETED"]

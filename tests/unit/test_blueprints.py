@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 import blueprints
 from blueprints import machine_kinds, memory, merge, prices, schema
-from blueprints.document import Document, parse
+from blueprints.document import YamlDocument, parse
 from blueprints.model import StackName, Stage, parse_stack_name
 from localcloud import instance_types
 from runtime.protocol import required
@@ -490,7 +490,7 @@ layers = st.dictionaries(st.sampled_from("abcd"), values, max_size=4)
 def merged(*documents: dict[str, object]) -> dict[str, object]:
     result = merge.Layers()
     for number, data in enumerate(documents):
-        result.add(Document(f"layer{number}", data))
+        result.add(YamlDocument(f"layer{number}", data))
     return result.data
 
 

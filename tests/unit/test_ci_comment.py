@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from ci import comment
-from ci.preview import Bake, Preview, read
+from ci.preview import Bake, StackPreview, read
 
 LEDGER = "aws:dynamodb/table:Table"
 
@@ -124,7 +124,7 @@ def test_text_cannot_bring_markup_into_the_comment() -> None:
     name = "x`|<script>@everybody"
     preview = read("utils", digest(PROVIDER, topic("create", name, {})))
     text = comment.render(
-        [preview, Preview("dti-prod", bake=Bake("@all | <b>", "invoke"), policies=preview.policies)]
+        [preview, StackPreview("dti-prod", bake=Bake("@all | <b>", "invoke"), policies=preview.policies)]
     )
     table = next(line for line in text.splitlines() if line.startswith("| create"))
     assert table.replace("\\|", "").count("|") == 5

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from image_builder.commits import CommitError, State, can_commit, commit_folder, state
+from image_builder.commits import CommitError, CommitState, can_commit, commit_folder, state
 
 
 @pytest.fixture(autouse=True)
@@ -99,11 +99,11 @@ def test_outside_a_repository_it_is_said(tmp_path: Path, monkeypatch: pytest.Mon
     folder.mkdir()
     assert commit_folder(folder, folder, "m", say=said.append) is None
     assert "no git repository" in said[0]
-    assert state(folder) == State(None, True)
+    assert state(folder) == CommitState(None, True)
     monkeypatch.setenv("PATH", str(folder))
     assert not can_commit(folder, said.append)
     assert "no git on PATH" in said[1]
-    assert state(folder) == State(None, True)
+    assert state(folder) == CommitState(None, True)
 
 
 def test_state_and_first_commit(tmp_path: Path, repository: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -112,8 +112,8 @@ def test_state_and_first_commit(tmp_path: Path, repository: Path, monkeypatch: p
         ["git", "-C", str(repository), "rev-parse", "HEAD"], capture_output=True, text=True
     ).stdout.strip()
     (repository / "blueprints/other/blueprint.yaml").write_text("changed\n")
-    assert state(repository / "blueprints/dti") == State(head, False)
-    assert state(repository / "blueprints/other") == State(head, True)
+    assert state(repository / "blueprints/dti") == CommitState(head, False)
+    assert state(repository / "blueprints/other") == CommitState(head, True)
     empty = tmp_path / "empty"
     empty.mkdir()
     monkeypatch.delenv("GIT_INDEX_FILE")
@@ -121,5 +121,5 @@ def test_state_and_first_commit(tmp_path: Path, repository: Path, monkeypatch: p
     git(empty, "config", "user.name", "Someone")
     git(empty, "config", "user.email", "someone@example.org")
     (empty / "file").write_text("x")
-    assert state(empty) == State(None, True)
+    assert state(empty) == CommitState(None, True)
     assert commit_folder(empty, empty, "first", say=pytest.fail) == git(empty, "rev-parse", "HEAD").strip()

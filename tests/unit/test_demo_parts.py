@@ -13,7 +13,7 @@ from moto import mock_aws
 
 from console.errors import UserError
 from demo import machines
-from demo.samples import Sample
+from demo.samples import TourSample
 from demo.summary import AnalysisResult, Phase, dataset_results, write
 from demo.tour import Tour
 from localcloud.processes import identify
@@ -89,7 +89,7 @@ def test_numbers_are_shown_with_the_dataset_that_they_belong_to(tmp_path: Path) 
     )
     (folder / "figure.png").write_bytes(b"\x89PNG")
     (tmp_path / "process_results" / "2026_config.json").write_text('{"wait": 1}')
-    lines = Sample("dti", {}, baked=True).numbers(tmp_path)
+    lines = TourSample("dti", {}, baked=True).numbers(tmp_path)
     assert lines == [
         "small_64D  numbers: voxels 3",
         "small_64D  fa: mean 0.5, std 2e-07",

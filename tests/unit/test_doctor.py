@@ -16,7 +16,7 @@ import pytest
 from botocore.exceptions import ClientError, ReadTimeoutError
 
 from console import account, health, machine
-from console.health import State, Surroundings
+from console.health import CheckState, Surroundings
 from tests.invoked import invoked
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -156,35 +156,36 @@ EXPIRED = ClientError(
 
 def test_expired_credentials_are_named_with_what_to_do() -> None:
     check = account._identity(Session("us-east-1", {"identity": EXPIRED}))
-    assert check.state is State.BAD
+    assert check.state is CheckState.BAD
     assert "ExpiredToken" in check.found
     assert "renew" in check.fix
     assert (
         account._identity(Session(None, {"identity": {"Account": "111122223333", "Arn": "arn:x"}})).state
-        is State.OK
+        is CheckState.OK
     )
 
 
 @pytest.mark.parametrize(
     ("answer", "state", "said"),
     [
-        ({"Quota": {"Value": 256.0}}, State.OK, "256 virtual CPUs"),
-        ({"Quota": {"Value": 5.0}}, State.NOTE, "5 virtual CPUs"),
-        ({}, State.NOTE, "not told (KeyError)"),
-        (EXPIRED, State.NOTE, "not told (ExpiredToken)"),
-        (ReadTimeoutError(endpoint_url="https://x"), State.NOTE, "not told (ReadTimeoutError)"),
+        ({"Quota": {"Value": 256.0}}, CheckState.OK, "256 virtual CPUs"),
+        ({"Quota": {"Value": 5.0}}, CheckState.NOTE, "5 virtual CPUs"),
+        ({}, CheckState.NOTE, "not told (KeyError)"),
+        (EXPIRED, CheckState.NOTE, "not told (ExpiredToken)"),
+        (ReadTimeoutError(endpoint_url="https://x"), CheckState.NOTE, "not told (ReadTimeoutError)"),
     ],
 )
-def test_the_quota_is_told_or_why_not(answer: Any, state: State, said: str) -> None:
+def test_the_quota_is_told_or_why_not(answer: Any, state: CheckState, said: str) -> None:
     check = account._quota(Session("us-east-1", {"quota": answer}))
     assert (check.state, said in check.found) == (state, True)
 
 
 @pytest.mark.parametrize(
-    ("region", "state"), [(None, State.NOTE), ("us-east-1", State.NOTE), ("eu-west-1", State.OK)]
+    ("region", "state"),
+    [(None, CheckState.NOTE), ("us-east-1", CheckState.NOTE), ("eu-west-1", CheckState.OK)],
 )
 def test_a_region_that_is_not_the_stacks_is_told(
-    around: Surroundings, region: str | None, state: State
+    around: Surroundings, region: str | None, state: CheckState
 ) -> None:
     check = account._region(Session(region, {}), around)
     assert check.state is state
@@ -201,10 +202,10 @@ def test_a_port_that_is_taken_or_no_port(around: Surroundings, monkeypatch: pyte
         taken.listen()
         monkeypatch.setenv("LOCALCLOUD_PORT", str(taken.getsockname()[1]))
         check = of_the_cloud(around)["port"]
-    assert check.state is State.NOTE
+    assert check.state is CheckState.NOTE
     assert "LOCALCLOUD_PORT=" in check.fix
     monkeypatch.setenv("LOCALCLOUD_PORT", "much")
-    assert of_the_cloud(around)["port"].state is State.BAD
+    assert of_the_cloud(around)["port"].state is CheckState.BAD
 
 
 def test_what_is_missing_has_its_line(around: Surroundings, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -214,14 +215,14 @@ def test_what_is_missing_has_its_line(around: Surroundings, monkeypatch: pytest.
     states = {
         check.__name__: check(around).state for check in (machine.pulumi, machine.emulator, machine.git)
     }
-    assert states == {"pulumi": State.BAD, "emulator": State.BAD, "git": State.NOTE}
+    assert states == {"pulumi": CheckState.BAD, "emulator": CheckState.BAD, "git": CheckState.NOTE}
     of_it = of_the_cloud(around)
-    assert of_it["bubblewrap"].state is State.NOTE
+    assert of_it["bubblewrap"].state is CheckState.NOTE
     assert "sandboxes" not in of_it, "nothing more is learned from it"
     monkeypatch.setattr(machine, "DISK_GIB", 1 << 40)
     monkeypatch.setattr(machine, "MEMORY_GIB", 1 << 20)
-    assert machine.disk(around).state is State.NOTE
-    assert machine.memory(around).state is State.NOTE
+    assert machine.disk(around).state is CheckState.NOTE
+    assert machine.memory(around).state is CheckState.NOTE
 
 
 def test_a_check_that_fails_is_a_finding(around: Surroundings) -> None:
@@ -229,7 +230,7 @@ def test_a_check_that_fails_is_a_finding(around: Surroundings) -> None:
         raise FileNotFoundError("no\nfile")
 
     check = health.asked(broken, around)
-    assert (check.name, check.state) == ("broken", State.BAD)
+    assert (check.name, check.state) == ("broken", CheckState.BAD)
     assert check.found == "cannot be checked: FileNotFoundError: no file"
 
 

@@ -19,7 +19,14 @@ from blueprints import provision
 from blueprints.provision import Provision, Script
 from image_builder import manifest
 from image_builder.archive import Entry, tar_gz
-from image_builder.documents import INLINE_LIMIT, Archive, Document, Recipe, compile_documents, needs_archive
+from image_builder.documents import (
+    INLINE_LIMIT,
+    Archive,
+    ComponentDocument,
+    Recipe,
+    compile_documents,
+    needs_archive,
+)
 from image_builder.versions import GENERATOR, content_version, safe_name
 from runtime.protocol.problems import InvalidInput
 
@@ -30,12 +37,12 @@ def recording(*scripts: tuple[str, str, str]) -> Provision:
     return Provision(tuple(Script(*script) for script in scripts), ())
 
 
-def one(text: str, path: str = "10-packages.sh") -> Document:
+def one(text: str, path: str = "10-packages.sh") -> ComponentDocument:
     (document,) = compile_documents("dti", recording(("build", path, text)))
     return document
 
 
-def commands(document: Document) -> list[str]:
+def commands(document: ComponentDocument) -> list[str]:
     """Of the scripts' steps: that which writes the list of packages stays out."""
     parsed = yaml.safe_load(document.data)
     steps = [step for phase in parsed["phases"] for step in phase["steps"]]
@@ -53,7 +60,7 @@ def as_text(value: Any) -> Any:
     return [as_text(item) for item in value] if isinstance(value, list) else str(value)
 
 
-def run(document: Document, tmp_path: Path) -> subprocess.CompletedProcess[str]:
+def run(document: ComponentDocument, tmp_path: Path) -> subprocess.CompletedProcess[str]:
     """Runs the only step as AWSTOE does: the commands in a file, by plain bash."""
     (text,) = commands(document)
     file = tmp_path / "step.sh"

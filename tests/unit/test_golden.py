@@ -20,7 +20,7 @@ from blueprints import golden as golden_folder
 from blueprints import provision
 from blueprints.golden import FOLDER
 from image_builder import golden, golden_check, golden_trial, provenance
-from image_builder.documents import Stack, compile_documents
+from image_builder.documents import TestedStack, compile_documents
 from image_builder.recipe import PackedProvision
 from image_builder.recording import replay
 from image_builder.recording.errors import RecordingError
@@ -82,7 +82,7 @@ def test_other_numbers_make_no_other_image_and_need_no_other_replay(folder: Path
 
 def test_without_a_golden_folder_there_is_no_such_step(folder: Path) -> None:
     shutil.rmtree(folder / FOLDER)
-    stack = Stack("artifacts")
+    stack = TestedStack("artifacts")
     assert [
         document.kind for document in compile_documents("words", provision.read(folder), stack=stack)
     ] == ["build"]

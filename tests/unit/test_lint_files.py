@@ -150,7 +150,9 @@ def test_the_blueprints_and_what_is_compiled_from_them_are_clean(name: str) -> N
     folder = ROOT / "blueprints" / name / "provision"
     assert lint_provision(folder, ROOT) == []
     archive = documents.Archive(*["x"] * len(fields(documents.Archive)))
-    for compiled in documents.compile_documents(name, read(folder), archive, documents.Stack("artifacts")):
+    for compiled in documents.compile_documents(
+        name, read(folder), archive, documents.TestedStack("artifacts")
+    ):
         assert lint_document(compiled.data, compiled.name) == []
 
 
