@@ -24,7 +24,7 @@ _BASH = '((BASH_VERSINFO[0] < 4)) || exec "$BASH" "$@"'
 
 
 @dataclass(frozen=True)
-class Mistake:
+class ScriptMistake:
     """`rule` as in a `BlueprintFinding`; `line` is 1-based, None for the whole."""
 
     rule: str
@@ -34,24 +34,24 @@ class Mistake:
     do: str
 
 
-def mistakes(content: bytes) -> Iterator[Mistake]:
+def mistakes(content: bytes) -> Iterator[ScriptMistake]:
     """Everything in a run script that keeps a machine from running it as it is meant."""
     runner = interpreter.parse(content)
     marked = any(content.startswith(mark) for mark in interpreter.MARKS)
     if not marked and b"\0" in content[:_HEAD]:
         got, do = "NUL bytes", "Save it as UTF-8; of a compiled program write a script that calls it"
-        yield Mistake("script.encoding", None, got, "a text", do)
+        yield ScriptMistake("script.encoding", None, got, "a text", do)
         return
     windows = content.find(b"\r\n")
     if windows >= 0 and (runner.is_bash or b"\n" not in content[:windows]):
         line = content.count(b"\n", 0, windows) + 1
         got, do = f"Windows line ends (line {line})", "Convert it, for instance with dos2unix"
-        yield Mistake("script.line-ends", line, got, "lines that end in LF", do)
+        yield ScriptMistake("script.line-ends", line, got, "lines that end in LF", do)
     content = content.replace(b"\r\n", b"\n")
     for problem in interpreter.problems(content):
-        yield Mistake("script.interpreter", 1, problem.got, problem.allowed, problem.do)
+        yield ScriptMistake("script.interpreter", 1, problem.got, problem.allowed, problem.do)
     if runner.is_bash and not marked and (wrong := syntax(content.decode("utf-8", "surrogateescape"))):
-        yield Mistake(
+        yield ScriptMistake(
             "script.syntax",
             wrong[0],
             wrong[1],

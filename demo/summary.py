@@ -12,7 +12,7 @@ from runtime.protocol.report import ComputeReport
 
 
 @dataclass(frozen=True)
-class Phase:
+class TourPhase:
     """One part of the tour and how long it took."""
 
     name: str
@@ -79,7 +79,9 @@ def dataset_results(state: JobState, job: Job, reports: Mapping[str, ComputeRepo
     return results
 
 
-def write(path: Path, cloud: str, phases: Sequence[Phase], analyses: Mapping[str, AnalysisResult]) -> None:
+def write(
+    path: Path, cloud: str, phases: Sequence[TourPhase], analyses: Mapping[str, AnalysisResult]
+) -> None:
     """Write `summary.json`."""
     document: dict[str, Any] = {
         "schema_version": 1,

@@ -17,7 +17,7 @@ from console.errors import UserError, message
 from console.stacks import all_stacks
 from demo import machines
 from demo.samples import SAMPLES, TourSample
-from demo.summary import AnalysisResult, Phase, dataset_results, write
+from demo.summary import AnalysisResult, TourPhase, dataset_results, write
 from localcloud.paths import Paths
 from localcloud.running import Cloud
 from neurocaas import Analysis, JobHandle, JobState
@@ -35,7 +35,7 @@ class Tour:
     def __init__(self, root: Path, results: Path) -> None:
         self.root, self.results = root, results
         self.paths = Paths.find(root)
-        self.phases: list[Phase] = []
+        self.phases: list[TourPhase] = []
         self.outputs: dict[str, dict[str, Any]] = {}
 
     def run(self) -> int:
@@ -219,7 +219,7 @@ class Tour:
             if message(error) is not None:
                 self._say(f"   failed after {time.monotonic() - begun:.1f} s")
             raise
-        self.phases.append(Phase(name, round(time.monotonic() - begun, 2)))
+        self.phases.append(TourPhase(name, round(time.monotonic() - begun, 2)))
         self._say(f"   {self.phases[-1].seconds:.1f} s")
 
     def _shown(self, path: Path) -> str:

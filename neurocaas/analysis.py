@@ -22,7 +22,7 @@ from neurocaas.job import JobHandle
 from neurocaas.listing import ListedJob, listing, resolve
 from neurocaas.notes import note
 from neurocaas.states import DatasetState
-from neurocaas.uploads import Content, Uploads, name_of
+from neurocaas.uploads import UploadContent, Uploads, name_of
 from runtime.protocol.config import DURATION, ConfigRules, parse_config
 from runtime.protocol.documents import DocumentError
 from runtime.protocol.keys import CONFIGS, INPUTS, JOBS, JobKeys, rejected_keys
@@ -72,7 +72,7 @@ class Analysis:
             return (
                 uploads.folder(path, ignore)
                 if path.is_dir()
-                else uploads.put(Content(path), INPUTS, name_of(path))
+                else uploads.put(UploadContent(path), INPUTS, name_of(path))
             )
 
         return every(partial(put, path) for path in files)
@@ -103,7 +103,7 @@ class Analysis:
                     f"no such config file: {path}", "a JSON or YAML file, or a mapping", "check the path"
                 )
             body, name = path.read_bytes(), name or path.name
-        return Uploads(self.objects, self.session, self.group, say).put(Content(body), CONFIGS, name)
+        return Uploads(self.objects, self.session, self.group, say).put(UploadContent(body), CONFIGS, name)
 
     def submit(
         self,
@@ -149,7 +149,7 @@ class Analysis:
 
     def _is_there(self, key: str, body: bytes) -> bool:
         entry = self.objects.entry(key)
-        return entry is not None and Content(body).is_that_of(entry)
+        return entry is not None and UploadContent(body).is_that_of(entry)
 
     def map(
         self, datasets: Iterable[str | os.PathLike[str]], config: Mapping[str, Any] | str, **submission: Any

@@ -41,7 +41,7 @@ _BY_EXTENSION = {
 
 
 @dataclass(frozen=True)
-class Rule:
+class CompareRule:
     """How outputs are compared. `relative` and `absolute`: numbers may differ by the larger of the two (for
     images: by `absolute` of 255 in each channel). `except_keys`: dotted names in JSON, or columns of a CSV,
     that may differ; `*` stands for any."""
@@ -70,7 +70,7 @@ class Rule:
 
 
 @dataclass(frozen=True)
-class Verdict:
+class OutputVerdict:
     """`outcome` is IDENTICAL, WITHIN or DIFFERENT; `detail` says how large the difference is and where it
     begins.
     """
@@ -82,47 +82,47 @@ class Verdict:
     detail: str = ""
 
 
-def rule_for(path: str, rules: Mapping[str, Mapping[str, Any]]) -> Rule:
+def rule_for(path: str, rules: Mapping[str, Mapping[str, Any]]) -> CompareRule:
     """The rule for an output. `rules` is the blueprint's `compare`."""
     matching = [pattern for pattern in rules if fnmatch.fnmatchcase(path, pattern)]
     if matching:
         chosen = rules[max(matching, key=len)]
         comparator = str(chosen["as"])
         absolute = float(chosen.get("absolute", 0.0 if comparator == "image" else ABSOLUTE))
-        return Rule(
+        return CompareRule(
             comparator, float(chosen.get("relative", RELATIVE)), absolute, tuple(chosen.get("except", ()))
         )
     name = path.lower()
     ending = max((ending for ending in _BY_EXTENSION if name.endswith(ending)), key=len, default="")
     comparator = _BY_EXTENSION.get(ending, "bytes")
-    return Rule(comparator, absolute=0.0 if comparator == "image" else ABSOLUTE)
+    return CompareRule(comparator, absolute=0.0 if comparator == "image" else ABSOLUTE)
 
 
-def compare(path: str, old: bytes, new: bytes, rule: Rule) -> Verdict:
+def compare(path: str, old: bytes, new: bytes, rule: CompareRule) -> OutputVerdict:
     """The verdict for one output whose contents are at hand."""
     if old == new:
-        return Verdict(path, IDENTICAL, rule.comparator, rule.tolerance)
+        return OutputVerdict(path, IDENTICAL, rule.comparator, rule.tolerance)
     if rule.comparator == "ignore":
-        return Verdict(path, WITHIN, "ignore", "any", "the blueprint says that it may differ")
+        return OutputVerdict(path, WITHIN, "ignore", "any", "the blueprint says that it may differ")
     try:
         detail, same = _COMPARATORS[rule.comparator](path, old, new, rule)
     except _UnreadableError as error:
         detail, same = f"{error}; the bytes differ", False
-    return Verdict(path, WITHIN if same else DIFFERENT, rule.comparator, rule.tolerance, detail)
+    return OutputVerdict(path, WITHIN if same else DIFFERENT, rule.comparator, rule.tolerance, detail)
 
 
 class _UnreadableError(Exception):
     """A file is not what its comparator expects."""
 
 
-def _bytes(path: str, old: bytes, new: bytes, rule: Rule) -> tuple[str, bool]:
+def _bytes(path: str, old: bytes, new: bytes, rule: CompareRule) -> tuple[str, bool]:
     place = next(
         (i for i, (a, b) in enumerate(zip(old, new, strict=False)) if a != b), min(len(old), len(new))
     )
     return f"{len(old)} and {len(new)} bytes, first difference at byte {place}", False
 
 
-def _text(path: str, old: bytes, new: bytes, rule: Rule) -> tuple[str, bool]:
+def _text(path: str, old: bytes, new: bytes, rule: CompareRule) -> tuple[str, bool]:
     before, after = (_lines(_decoded(raw)) for raw in (old, new))
     if before == after:
         return "only line ends or trailing spaces differ", True
@@ -133,7 +133,7 @@ def _text(path: str, old: bytes, new: bytes, rule: Rule) -> tuple[str, bool]:
     return f"{len(before)} and {len(after)} lines, first difference in line {place + 1}", False
 
 
-def _json(path: str, old: bytes, new: bytes, rule: Rule) -> tuple[str, bool]:
+def _json(path: str, old: bytes, new: bytes, rule: CompareRule) -> tuple[str, bool]:
     try:
         before, after = json.loads(_decoded(old)), json.loads(_decoded(new))
     except (ValueError, RecursionError) as error:
@@ -141,7 +141,7 @@ def _json(path: str, old: bytes, new: bytes, rule: Rule) -> tuple[str, bool]:
     return _told(_differences(before, after, "", rule))
 
 
-def _csv(path: str, old: bytes, new: bytes, rule: Rule) -> tuple[str, bool]:
+def _csv(path: str, old: bytes, new: bytes, rule: CompareRule) -> tuple[str, bool]:
     delimiter = "\t" if path.lower().endswith(".tsv") else ","
     try:
         before, after = (
@@ -161,7 +161,7 @@ def _csv(path: str, old: bytes, new: bytes, rule: Rule) -> tuple[str, bool]:
 
 
 def _cells(
-    number: int, one: Sequence[str], other: Sequence[str], names: Sequence[str], rule: Rule
+    number: int, one: Sequence[str], other: Sequence[str], names: Sequence[str], rule: CompareRule
 ) -> Iterator["_Difference"]:
     if len(one) != len(other):
         yield _Difference(f"row {number}", f"{len(one)} and {len(other)} cells")
@@ -179,7 +179,7 @@ def _cells(
                 yield _number(f"row {number}, {name}", *numbers, rule)
 
 
-def _numpy(path: str, old: bytes, new: bytes, rule: Rule) -> tuple[str, bool]:
+def _numpy(path: str, old: bytes, new: bytes, rule: CompareRule) -> tuple[str, bool]:
     try:
         before, after = arrays.read(path, old), arrays.read(path, new)
     except arrays.UnreadableError as error:
@@ -203,7 +203,7 @@ def _numpy(path: str, old: bytes, new: bytes, rule: Rule) -> tuple[str, bool]:
     return _told(found)
 
 
-def _image(path: str, old: bytes, new: bytes, rule: Rule) -> tuple[str, bool]:
+def _image(path: str, old: bytes, new: bytes, rule: CompareRule) -> tuple[str, bool]:
     try:
         detail, largest = images.difference(old, new)
     except arrays.UnreadableError as error:
@@ -211,7 +211,7 @@ def _image(path: str, old: bytes, new: bytes, rule: Rule) -> tuple[str, bool]:
     return detail, largest <= rule.absolute
 
 
-_COMPARATORS: Mapping[str, Callable[[str, bytes, bytes, Rule], tuple[str, bool]]] = {
+_COMPARATORS: Mapping[str, Callable[[str, bytes, bytes, CompareRule], tuple[str, bool]]] = {
     "bytes": _bytes,
     "text": _text,
     "json": _json,
@@ -238,7 +238,7 @@ def _same_number(one: float, other: float) -> bool:
     return one == other or (one != one and other != other)
 
 
-def _number(place: str, one: float, other: float, rule: Rule) -> _Difference:
+def _number(place: str, one: float, other: float, rule: CompareRule) -> _Difference:
     try:
         by, near = float(abs(one - other)), rule.near(one, other)
     except OverflowError:  # whole numbers in JSON may have any length
@@ -246,7 +246,7 @@ def _number(place: str, one: float, other: float, rule: Rule) -> _Difference:
     return _Difference(place, f"{one!r} and {other!r}", math.inf if math.isnan(by) else by, near)
 
 
-def _differences(one: Any, other: Any, place: str, rule: Rule) -> Iterator[_Difference]:
+def _differences(one: Any, other: Any, place: str, rule: CompareRule) -> Iterator[_Difference]:
     if place and any(fnmatch.fnmatchcase(place, pattern) for pattern in rule.except_keys):
         return
     if isinstance(one, dict) and isinstance(other, dict):

@@ -27,7 +27,7 @@ their values.
 
 
 @dataclass(frozen=True)
-class Input:
+class JobInput:
     """An object that a job has read, or was to. `sha256` of its content ("": not known), `version_id` and
     `etag` (without quotes) where the job's records have them."""
 
@@ -52,10 +52,10 @@ class Then:
     or that its machines have read."""
 
     datanames: Sequence[str]
-    read: Sequence[Input]
+    read: Sequence[JobInput]
     started: datetime
 
-    def below(self, dataname: str) -> list[Input]:
+    def below(self, dataname: str) -> list[JobInput]:
         """What was read of one dataset, a file or a folder."""
         return [
             one
@@ -65,7 +65,7 @@ class Then:
 
 
 @dataclass
-class Found:
+class EarlierInputs:
     """`versions`: key -> id of the version of then, for what has changed since. `faults`: what cannot be had
     as it was.
     """
@@ -76,11 +76,11 @@ class Found:
     notes: list[str] = field(default_factory=list)
 
 
-def find(objects: Bucket, then: Then) -> Found:
+def find(objects: Bucket, then: Then) -> EarlierInputs:
     """Which datasets have changed since, and the versions that they had. Those of outside buckets are taken
     as they are.
     """
-    found = Found()
+    found = EarlierInputs()
     for dataname in then.datanames:
         if dataname.startswith(SCHEME):
             continue
@@ -107,10 +107,10 @@ def _versions(
     objects: Bucket,
     then: Then,
     dataname: str,
-    read: Sequence[Input],
+    read: Sequence[JobInput],
     later: Sequence[str],
     added: Sequence[str],
-    found: Found,
+    found: EarlierInputs,
 ) -> None:
     sizes = {one.key: one for one in read}
     versions, same = dict[str, str](), True
@@ -152,7 +152,7 @@ def _versions(
 
 
 def _then(
-    versions: Sequence[Mapping[str, Any]], known: Input | None, started: datetime
+    versions: Sequence[Mapping[str, Any]], known: JobInput | None, started: datetime
 ) -> Mapping[str, Any] | None:
     """The version that was read: the one that the job's records name, or one of the same content; where they
     know neither, the last one before the job began."""
@@ -171,7 +171,7 @@ def _then(
     )
 
 
-def _is_same(objects: Bucket, known: Input | None, entry: Mapping[str, Any], started: datetime) -> bool:
+def _is_same(objects: Bucket, known: JobInput | None, entry: Mapping[str, Any], started: datetime) -> bool:
     """Whether what lies there now is what lay there then."""
     if known is not None and known.is_that_of(entry):
         return True
@@ -191,7 +191,7 @@ def _history(objects: Bucket, key: str) -> Iterator[dict[str, Any]]:
         yield from (one for one in page.get("Versions", []) if one["Key"] == key)
 
 
-def restore(objects: Bucket, group: str, then: Then, found: Found, stamp: str) -> dict[str, str]:
+def restore(objects: Bucket, group: str, then: Then, found: EarlierInputs, stamp: str) -> dict[str, str]:
     """Copy the changed datasets as they were to `inputs/rerun_{stamp}/`; from each old name to the new one,
     of all datasets.
     """
@@ -201,7 +201,7 @@ def restore(objects: Bucket, group: str, then: Then, found: Found, stamp: str) -
             names[dataname] = dataname
             continue
         names[dataname] = _moved(group, stamp, dataname)
-        for one in then.below(dataname) or [Input(dataname, 0, "")]:
+        for one in then.below(dataname) or [JobInput(dataname, 0, "")]:
             source = {"Bucket": objects.name, "Key": one.key}
             if one.key in found.versions:
                 source["VersionId"] = found.versions[one.key]

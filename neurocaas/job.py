@@ -14,7 +14,7 @@ from typing import Any
 from neurocaas.bucket import Bucket
 from neurocaas.errors import AnalysisError, Patient, s3_errors
 from neurocaas.futures import of_datasets, of_job
-from neurocaas.results import ChangedError, FetchedFile, NameRules, Wanted, fetch, placed, wanted
+from neurocaas.results import ChangedError, FetchedFile, NameRules, WantedObject, fetch, placed, wanted
 from neurocaas.states import DatasetState, JobState, dataset_state
 from runtime.protocol.documents import DocumentError, loads, moment
 from runtime.protocol.job import Job
@@ -215,7 +215,7 @@ class JobHandle:
             )
         return fetch(self.s3, placed(self._as_recorded(files), NameRules.of(target)), target)
 
-    def _as_recorded(self, files: Sequence[Wanted]) -> list[Wanted]:
+    def _as_recorded(self, files: Sequence[WantedObject]) -> list[WantedObject]:
         """Those files that are copies of the service's records, in place of which the records are fetched."""
         names = ("certificate", "certificate_json", "end")
         records = {getattr(self.keys, name): getattr(self.keys.records, name) for name in names}

@@ -21,9 +21,9 @@ from neurocaas import inputs
 from neurocaas.analysis import Analysis, new_timestamp
 from neurocaas.bucket import Bucket
 from neurocaas.checks import timestamp_error, timestamp_used
-from neurocaas.compare import DIFFERENT, IDENTICAL, Verdict, checked, compare, rule_for
+from neurocaas.compare import DIFFERENT, IDENTICAL, OutputVerdict, checked, compare, rule_for
 from neurocaas.errors import AnalysisError, code_of, raise_all
-from neurocaas.inputs import LARGEST, Input, Then
+from neurocaas.inputs import LARGEST, JobInput, Then
 from neurocaas.job import JobHandle
 from runtime.protocol.documents import DocumentError, loads, moment
 from runtime.protocol.job import Job
@@ -53,7 +53,7 @@ class Original:
     code_sha256: str
     commit: str | None
     amis: tuple[str, ...]
-    read_files: tuple[Input, ...]
+    read_files: tuple[JobInput, ...]
     started: datetime
 
     @property
@@ -103,7 +103,7 @@ class Rerun:
     original: str
     job: str
     outcome: str
-    verdicts: tuple[Verdict, ...]
+    verdicts: tuple[OutputVerdict, ...]
     notes: tuple[str, ...] = ()
 
     @property
@@ -129,13 +129,13 @@ def _check(facts: Mapping[str, Any]) -> None:
         raise ValueError("; ".join(faults[:3]))
 
 
-def _files(datasets: Sequence[Mapping[str, Any]], configs: set[str]) -> Sequence[Input]:
+def _files(datasets: Sequence[Mapping[str, Any]], configs: set[str]) -> Sequence[JobInput]:
     """What the machines have read, but for configurations; each object once."""
     found = {}
     for dataset in datasets:
         for one in dataset.get("inputs", []):
             if one["key"] not in configs:
-                found[str(one["key"])] = Input(
+                found[str(one["key"])] = JobInput(
                     str(one["key"]), int(one["bytes"]), str(one["sha256"]), one.get("version_id")
                 )
     return list(found.values())
@@ -199,7 +199,7 @@ def _as_pinned(of: Original, job: Job | None, objects: Bucket) -> Then:
             pins = [Pin(dataset.inputpath, dataset.size or 0, dataset.etag, dataset.version_id)]
         for pin in pins:
             digest = read[pin.path].sha256 if pin.path in read else ""
-            read[pin.path] = Input(pin.path, pin.size, digest, pin.version_id, pin.etag)
+            read[pin.path] = JobInput(pin.path, pin.size, digest, pin.version_id, pin.etag)
     return Then(of.datanames, tuple(read.values()), of.started)
 
 
@@ -345,7 +345,7 @@ def _cannot_be_asked(of: Original, analysis: Analysis, about: About, stamp: str)
 
 def judge(
     of: Original, again: JobHandle, about: About, names: Mapping[str, str] | None = None
-) -> tuple[list[Verdict], list[str]]:
+) -> tuple[list[OutputVerdict], list[str]]:
     """A verdict for each output of either job, and notes about inputs and images that were not the same.
     `names` as `Prepared`.
     """
@@ -412,15 +412,17 @@ class _Outputs:
         return self.digests[path]
 
 
-def _verdict(path: str, before: _Outputs, after: _Outputs, rules: Mapping[str, Mapping[str, Any]]) -> Verdict:
+def _verdict(
+    path: str, before: _Outputs, after: _Outputs, rules: Mapping[str, Mapping[str, Any]]
+) -> OutputVerdict:
     rule = rule_for(path, rules)
     if path not in before.sizes or path not in after.sizes:
         where = "the first run" if path in before.sizes else "the rerun"
-        return Verdict(path, DIFFERENT, rule.comparator, rule.tolerance, f"only {where} has it")
+        return OutputVerdict(path, DIFFERENT, rule.comparator, rule.tolerance, f"only {where} has it")
     if before.sizes[path] == after.sizes[path] and before.digest(path) == after.digest(path):
-        return Verdict(path, IDENTICAL, rule.comparator, rule.tolerance)
+        return OutputVerdict(path, IDENTICAL, rule.comparator, rule.tolerance)
     if max(before.sizes[path], after.sizes[path]) > LARGEST:
-        return Verdict(
+        return OutputVerdict(
             path, DIFFERENT, "bytes", "none", f"larger than {LARGEST >> 20} MiB: only the bytes are compared"
         )
     return compare(path, before.read(path), after.read(path), rule)

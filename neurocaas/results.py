@@ -67,7 +67,7 @@ class FetchedFile:
 
 
 @dataclass(frozen=True)
-class Wanted:
+class WantedObject:
     """An object to fetch, and where to. `sha256`: as the certificate (or the `record` of a machine) says,
     none when it says nothing; of an object that several datasets have written, one that it may have."""
 
@@ -87,13 +87,13 @@ def wanted(
     prefix: str,
     known: Mapping[str, tuple[str, ...]],
     source: str = "certificate",
-) -> list[Wanted]:
+) -> list[WantedObject]:
     """What a listing of `bucket` below the job's `prefix` means as files; `known` are SHA-256 by key, as
     `source` says them.
     """
     entries = [entry for entry in entries if not str(entry["Key"]).endswith("/")]
     return [
-        Wanted(
+        WantedObject(
             bucket,
             key,
             key.removeprefix(prefix),
@@ -140,7 +140,7 @@ class NameRules:
         )
 
 
-def placed(files: Sequence[Wanted], rules: NameRules | None = None) -> list[Wanted]:
+def placed(files: Sequence[WantedObject], rules: NameRules | None = None) -> list[WantedObject]:
     """`files` with paths that can lie beside each other in one folder, and nowhere else, sorted by them: of
     `a` and `a/b` the first gets another name, as does what has segments such as `..`, characters that a
     terminal obeys, or more bytes than a name may have."""
@@ -187,7 +187,7 @@ def _digest(text: str) -> str:
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:8]
 
 
-def fetch(s3: Any, files: Sequence[Wanted], folder: Path) -> list[FetchedFile]:
+def fetch(s3: Any, files: Sequence[WantedObject], folder: Path) -> list[FetchedFile]:
     """Copy `files` below `folder`, eight at a time. Files that are there, unchanged, are kept; half a file is
     completed.
 
@@ -244,7 +244,7 @@ class _WrongDigestError(Exception):
     """A file has come, but not with the content that it should have."""
 
 
-def _one(s3: Any, file: Wanted, folder: Path, earlier: Mapping[str, Mapping[str, Any]]) -> FetchedFile:
+def _one(s3: Any, file: WantedObject, folder: Path, earlier: Mapping[str, Mapping[str, Any]]) -> FetchedFile:
     path, before = folder.joinpath(*PurePosixPath(file.path).parts), earlier.get(file.path)
     try:
         if (
@@ -275,7 +275,7 @@ def _one(s3: Any, file: Wanted, folder: Path, earlier: Mapping[str, Mapping[str,
         raise _NoPlaceError(f"{file.path} ({error.strerror or error})") from error
 
 
-def _fetched(s3: Any, file: Wanted, path: Path) -> FetchedFile:
+def _fetched(s3: Any, file: WantedObject, path: Path) -> FetchedFile:
     # The name has the object's version in it, so that half of an older object is never completed with half of
     # a newer one.
     partial = path.with_name(
@@ -296,7 +296,7 @@ def _fetched(s3: Any, file: Wanted, path: Path) -> FetchedFile:
     return FetchedFile(file.path, file.key, file.size, sha256_of(path), checked, renamed=file.renamed)
 
 
-def _copy(s3: Any, file: Wanted, partial: Path) -> Mapping[str, Any]:
+def _copy(s3: Any, file: WantedObject, partial: Path) -> Mapping[str, Any]:
     """Bring `partial` to the object's length; S3's answer, which says what is known of the content."""
     have = partial.stat().st_size if partial.exists() else 0
     if have > file.size:
@@ -324,7 +324,7 @@ def _copy(s3: Any, file: Wanted, partial: Path) -> Mapping[str, Any]:
     return dict(answer)
 
 
-def _check(path: Path, file: Wanted, answer: Mapping[str, Any]) -> tuple[str, str]:
+def _check(path: Path, file: WantedObject, answer: Mapping[str, Any]) -> tuple[str, str]:
     """Against what the file was checked, and what is wrong with it ("" when nothing is)."""
     size = path.stat().st_size
     if size != file.size:
@@ -362,7 +362,7 @@ def _remember(
     folder: Path,
     before: Mapping[str, Mapping[str, Any]],
     fetched: Sequence[FetchedFile],
-    files: Sequence[Wanted],
+    files: Sequence[WantedObject],
 ) -> None:
     etags = {file.path: file.etag for file in files}
     now = {**before}

@@ -48,7 +48,7 @@ _AT_ONCE = 4
 
 
 @dataclass(frozen=True)
-class Content:
+class UploadContent:
     """What is to be uploaded: a file on this computer, or bytes."""
 
     source: Path | bytes
@@ -113,7 +113,7 @@ class Uploads:
     def __init__(self, objects: Bucket, session: Any, group: str, say: Callable[[str], None]) -> None:
         self._objects, self._session, self._group, self._say = objects, session, group, say
 
-    def put(self, content: Content, folder: str, name: str) -> str:
+    def put(self, content: UploadContent, folder: str, name: str) -> str:
         """Put content into a `folder` of the group, under `name` or by content, and return its key."""
         for number, prefix in enumerate(_prefixes(f"{self._group}/{folder}/", content)):
             key = f"{prefix}{name}"
@@ -137,7 +137,7 @@ class Uploads:
     def folder(self, path: Path, ignore: Sequence[str]) -> str:
         """Put the files of a folder, but for those that `ignore` matches, below a folder that is named by its
         content; return that with a '/' at its end."""
-        files = {name: Content(path / name) for name in names_below(path, ignore)}
+        files = {name: UploadContent(path / name) for name in names_below(path, ignore)}
         listing = "\n".join(f"{files[name].sha256} {name}" for name in sorted(files))
         name = name_of(path)
         for prefix in _hashed(
@@ -164,7 +164,7 @@ class Uploads:
             "try again",
         )
 
-    def _keep(self, key: str, content: Content) -> bool | None:
+    def _keep(self, key: str, content: UploadContent) -> bool | None:
         """Have an object with this content: True when it was sent, False when it was there, None when other
         content is.
         """
@@ -176,7 +176,7 @@ class Uploads:
                 return True
         return None
 
-    def _create(self, key: str, content: Content) -> bool:
+    def _create(self, key: str, content: UploadContent) -> bool:
         """Write what is not there; False when it is by now."""
         if isinstance(content.source, bytes):
             return self._objects.create(key, content.source)
@@ -212,7 +212,7 @@ def _if_none_match(params: dict[str, Any], **_: Any) -> None:
     params["IfNoneMatch"] = "*"
 
 
-def _prefixes(plain: str, content: Content) -> Iterator[str]:
+def _prefixes(plain: str, content: UploadContent) -> Iterator[str]:
     yield plain
     yield from _hashed(plain, content.sha256)
 

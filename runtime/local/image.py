@@ -6,13 +6,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from runtime.local.sandbox import IMAGE_DIFFERENCES, MakeRoom, Room, Start
+from runtime.local.sandbox import IMAGE_DIFFERENCES, MakeRoom, RunRoom, Start
 
 
 def in_image(root: Any) -> MakeRoom:
     """Makes the place of a run in `root`, an image that is open (`localcloud.images.rootrun`)."""
 
-    def make(scratch: Path, needs: Sequence[Path], writable: Path) -> Room:
+    def make(scratch: Path, needs: Sequence[Path], writable: Path) -> RunRoom:
         there = Path("/opt/neurocaas/code/local")
 
         def start(command: Sequence[str], variables: Mapping[str, str]) -> Start:
@@ -23,6 +23,6 @@ def in_image(root: Any) -> MakeRoom:
             return Start(root.command(command, inside, read, write), root.environment, root.start)
 
         (scratch / "own/home/ubuntu").mkdir(parents=True)
-        return Room(there, root.python, IMAGE_DIFFERENCES, start)
+        return RunRoom(there, root.python, IMAGE_DIFFERENCES, start)
 
     return make

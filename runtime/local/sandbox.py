@@ -57,7 +57,7 @@ class Start:
 
 
 @dataclass(frozen=True)
-class Room:
+class RunRoom:
     """Where a run takes place. `code` is the folder of the code tree, as the run sees it, `python` the
     interpreter that reports; `differs` says what is not as on a machine. `start` makes a command and its
     variables a process in it."""
@@ -68,7 +68,7 @@ class Room:
     start: Callable[[Sequence[str], Mapping[str, str]], Start]
 
 
-MakeRoom = Callable[[Path, Sequence[Path], Path], Room]
+MakeRoom = Callable[[Path, Sequence[Path], Path], RunRoom]
 """For a run in a folder, whose `own/home/ubuntu/neurocaas_contrib` becomes the code tree: with the paths that
 it reads, and the one folder outside that it writes."""
 
@@ -77,7 +77,7 @@ def rooms(environment: Mapping[str, str], bubblewrap: Path | None = None) -> Mak
     """Rooms on this computer: sandboxed where `bubblewrap` works."""
     kept = {name: value for name, value in environment.items() if name not in _FORGOTTEN}
 
-    def make(scratch: Path, needs: Sequence[Path], writable: Path) -> Room:
+    def make(scratch: Path, needs: Sequence[Path], writable: Path) -> RunRoom:
         own = scratch / "own"
         home = own / "home/ubuntu"
         for name in _OWN:
@@ -99,7 +99,7 @@ def rooms(environment: Mapping[str, str], bubblewrap: Path | None = None) -> Mak
         def start(command: Sequence[str], more: Mapping[str, str]) -> Start:
             return Start([*before, *command], {**kept, **variables, **more}, home)
 
-        return Room(inside / "neurocaas_contrib", sys.executable, differs, start)
+        return RunRoom(inside / "neurocaas_contrib", sys.executable, differs, start)
 
     return make
 

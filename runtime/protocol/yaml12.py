@@ -48,7 +48,7 @@ _SHOWN = 20
 
 
 @dataclass(frozen=True)
-class Difference:
+class YamlDifference:
     """A plain word that YAML 1.1 reads otherwise, in line `line` (from 1), as the value of `name` ("" in a
     list, or where it is a name itself). `now` and `before` are what the versions read, as people write it."""
 
@@ -69,7 +69,7 @@ def load(text: str, what: str) -> Any:
     return read(text, what)[0]
 
 
-def read(text: str, what: str) -> tuple[Any, list[Difference]]:
+def read(text: str, what: str) -> tuple[Any, list[YamlDifference]]:
     """The value of a document, and what YAML 1.1 reads otherwise. Raises InvalidInput naming `what`."""
     import yaml
 
@@ -107,7 +107,7 @@ def _json(text: str) -> Any:
         raise ValueError(str(error)) from None
 
 
-def differences(text: str) -> list[Difference]:
+def differences(text: str) -> list[YamlDifference]:
     """What YAML 1.1 reads otherwise in a document; nothing of one that cannot be read."""
     try:
         return read(text, "")[1]
@@ -115,7 +115,7 @@ def differences(text: str) -> list[Difference]:
         return []
 
 
-def notes(found: Iterable[Difference]) -> list[str]:
+def notes(found: Iterable[YamlDifference]) -> list[str]:
     """Differences in words, the first twenty of them."""
     every = [difference.text() for difference in found]
     more = len(every) - _SHOWN
@@ -268,7 +268,7 @@ def _writer() -> Any:
     return Writer
 
 
-def _differences(words: Iterable[tuple[Any, list[str]]]) -> list[Difference]:
+def _differences(words: Iterable[tuple[Any, list[str]]]) -> list[YamlDifference]:
     import yaml
 
     new, old = _reader()(""), cast("Any", yaml.SafeLoader(""))
@@ -285,7 +285,7 @@ def _differences(words: Iterable[tuple[Any, list[str]]]) -> list[Difference]:
         now, before = read[word]
         if now != before:
             found.append(
-                Difference(
+                YamlDifference(
                     node.start_mark.line + 1,
                     shown(name[0])[1:-1] if name else "",
                     shown(word)[1:-1],

@@ -13,7 +13,7 @@ import pytest
 
 from localcloud.tests.homes import Client
 from runtime.instance.agent import s3 as agent
-from runtime.instance.agent.storage import Location, Pin, StorageError
+from runtime.instance.agent.storage import Location, ObjectPin, StorageError
 
 pytestmark = pytest.mark.local
 
@@ -127,7 +127,7 @@ def test_a_machine_gets_a_large_object_of_a_version_in_parts(
     made = s3.put_object(Bucket=bucket, Key="scan", Body=body)
     if not latest:
         s3.put_object(Bucket=bucket, Key="scan", Body=os.urandom(len(body)))
-    pin = Pin(made["ETag"].strip('"'), made["VersionId"], len(body))
+    pin = ObjectPin(made["ETag"].strip('"'), made["VersionId"], len(body))
     assert (
         storage.download(Location(bucket, "scan"), tmp_path / "scan", lambda block: None, pin=pin)
         == made["VersionId"]

@@ -27,8 +27,8 @@ from localcloud import ports
 from localcloud.emulator_env import emulator_python
 from runtime.instance.agent import multipart, s3
 from runtime.instance.agent.pins import Pins
-from runtime.instance.agent.reading import Reading, Room
-from runtime.instance.agent.storage import UPLOAD_STATE, Location, Pin, Seen, StorageError
+from runtime.instance.agent.reading import BufferRoom, FileReading
+from runtime.instance.agent.storage import UPLOAD_STATE, Location, ObjectPin, Seen, StorageError
 from runtime.instance.agent.transfer import Transfer
 from tests.local.environments import environment
 from tests.shell.machines import Machine, new_machine
@@ -215,8 +215,8 @@ PLACE = Location("mock", "lab/results/resumed.bin")
 
 
 def send(client: Any, source: Path) -> None:
-    with ThreadPoolExecutor(1) as pool, Reading(source) as reading:
-        multipart.upload(client, pool, Room(10 << 20), reading, PLACE, 5 << 20)
+    with ThreadPoolExecutor(1) as pool, FileReading(source) as reading:
+        multipart.upload(client, pool, BufferRoom(10 << 20), reading, PLACE, 5 << 20)
 
 
 def test_an_upload_goes_on_where_it_stopped(storage: s3.S3Storage, tmp_path: Path) -> None:
@@ -357,7 +357,7 @@ def test_what_is_pinned_is_read_as_it_was_or_not_at_all(
     service.client.create_bucket(Bucket=bucket)
     service.client.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
     first = service.client.put_object(Bucket=bucket, Key=key, Body=body)
-    pin = Pin(first["ETag"].strip('"'), first["VersionId"], len(body))
+    pin = ObjectPin(first["ETag"].strip('"'), first["VersionId"], len(body))
     mover = Transfer(
         storage,
         None,

@@ -14,7 +14,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from neurocaas import AnalysisError, arrays
-from neurocaas.compare import DIFFERENT, IDENTICAL, WITHIN, Rule, Verdict, checked, compare, rule_for
+from neurocaas.compare import (
+    DIFFERENT,
+    IDENTICAL,
+    WITHIN,
+    CompareRule,
+    OutputVerdict,
+    checked,
+    compare,
+    rule_for,
+)
 
 
 def npy(
@@ -43,7 +52,7 @@ def nifti(values: list[float], slope: float = 0.0) -> bytes:
     return bytes(head) + struct.pack(f"<{len(values)}f", *values)
 
 
-def verdict(path: str, old: bytes, new: bytes, **rules: Any) -> Verdict:
+def verdict(path: str, old: bytes, new: bytes, **rules: Any) -> OutputVerdict:
     return compare(path, old, new, rule_for(path, rules))
 
 
@@ -104,7 +113,7 @@ def test_the_longest_pattern_of_the_blueprint_decides() -> None:
         "sub/*.json": {"as": "json", "relative": 0.5, "except": ["time.*", "n"]},
         "*.log": {"as": "ignore"},
     }
-    assert rule_for("x.json", rules) == Rule("bytes")
+    assert rule_for("x.json", rules) == CompareRule("bytes")
     chosen = rule_for("sub/x.json", rules)
     assert (chosen.comparator, chosen.relative, chosen.except_keys) == ("json", 0.5, ("time.*", "n"))
     old, new = ({"v": value, "n": value, "time": {"s": value}} for value in (1.0, 1.4))
@@ -192,7 +201,7 @@ def test_what_is_no_array_file_is_told_and_never_a_crash(raw: bytes, start: byte
 
 @given(st.floats(allow_nan=True), st.floats(allow_nan=True))
 def test_nearness_is_symmetric_and_holds_of_itself(one: float, other: float) -> None:
-    rule = Rule("json")
+    rule = CompareRule("json")
     assert rule.near(one, other) == rule.near(other, one)
     assert rule.near(one, one)
 

@@ -17,7 +17,7 @@ from moto import mock_aws
 
 from neurocaas import Analysis, AnalysisError, job_commands
 from neurocaas.logs import LogReader
-from neurocaas.results import MANIFEST, NameRules, Wanted, placed
+from neurocaas.results import MANIFEST, NameRules, WantedObject, placed
 from runtime.protocol.status import DatasetStatus
 from tests.examples import examples
 from tests.unit.client_jobs import BUCKET, GROUP, KEYS, STAMP, job_json
@@ -310,7 +310,7 @@ def test_whatever_keys_there_are_each_gets_a_place_of_its_own(
     keys: list[str], folding: bool, windows: bool
 ) -> None:
     rules = NameRules(folding, windows)
-    files = placed([Wanted(BUCKET, key, f"process_results/{key}", 1, "e") for key in keys], rules)
+    files = placed([WantedObject(BUCKET, key, f"process_results/{key}", 1, "e") for key in keys], rules)
     assert sorted(file.key for file in files) == sorted(keys)
     paths = [rules.fold(file.path) for file in files]
     assert len(set(paths)) == len(keys)
@@ -326,7 +326,7 @@ def test_whatever_keys_there_are_each_gets_a_place_of_its_own(
 
 def test_names_that_one_file_system_takes_for_one(tmp_path: Path) -> None:
     wanted = [
-        Wanted(BUCKET, key, key, 1, "e")
+        WantedObject(BUCKET, key, key, 1, "e")
         for key in ("a", "A", "é", "e\u0301", "b/x", "B/y", "c.tif", "NUL.txt", "a?b. ")
     ]
     assert [file.renamed for file in placed(wanted, NameRules(False, False))] == [False] * 9

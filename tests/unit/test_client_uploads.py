@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from moto import mock_aws
 
 from neurocaas import Analysis, AnalysisError, commands, speaking
-from neurocaas.uploads import Content, Uploads
+from neurocaas.uploads import UploadContent, Uploads
 from tests.examples import examples
 from tests.unit.client_jobs import BUCKET, GROUP
 from tests.unit.client_world import ABOUT, run, tell
@@ -189,7 +189,7 @@ def test_content_in_pieces_is_recognised(s3: Any, tmp_path: Path, part: int) -> 
 @settings(deadline=None, max_examples=examples(60))
 @given(st.binary(max_size=40), st.binary(max_size=40), st.integers(0, 20))
 def test_content_is_the_same_only_where_it_is(one: bytes, other: bytes, part: int) -> None:
-    etag = Content(other)._etag(part) if part else hashlib.md5(other).hexdigest()
+    etag = UploadContent(other)._etag(part) if part else hashlib.md5(other).hexdigest()
     if part:
         pieces = [other[start : start + part] for start in range(0, len(other), part)] or [b""]
         assert (
@@ -197,12 +197,12 @@ def test_content_is_the_same_only_where_it_is(one: bytes, other: bytes, part: in
             == f"{hashlib.md5(b''.join(hashlib.md5(piece).digest() for piece in pieces)).hexdigest()}-{len(pieces)}"  # noqa: E501
         )
     else:
-        assert Content(one).is_that_of({"ETag": f'"{etag}"', "Size": len(other)}) == (one == other)
+        assert UploadContent(one).is_that_of({"ETag": f'"{etag}"', "Size": len(other)}) == (one == other)
 
 
 def test_content_that_cannot_be_recognised_is_other_content(s3: Any, tmp_path: Path) -> None:
     for etag in ('"x"', f'"{"0" * 32}-3"', '"abc-def"', '""'):
-        assert not Content(b"12345").is_that_of({"ETag": etag, "Size": 5})
+        assert not UploadContent(b"12345").is_that_of({"ETag": etag, "Size": 5})
 
 
 # Folders
@@ -295,7 +295,7 @@ def test_one_file_that_fails_keeps_no_other_away(
     paths = [file(tmp_path / "rec", name, name) for name in ("a.tif", "bad1.tif", "bad2.tif", "z.tif")]
     send = Uploads._create
 
-    def create(self: Uploads, key: str, content: Content) -> bool:
+    def create(self: Uploads, key: str, content: UploadContent) -> bool:
         if "bad" in key:
             raise AnalysisError(f"access to {key} was denied", "what may be written", "ask")
         return send(self, key, content)

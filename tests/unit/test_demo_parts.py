@@ -14,7 +14,7 @@ from moto import mock_aws
 from console.errors import UserError
 from demo import machines
 from demo.samples import TourSample
-from demo.summary import AnalysisResult, Phase, dataset_results, write
+from demo.summary import AnalysisResult, TourPhase, dataset_results, write
 from demo.tour import Tour
 from localcloud.processes import identify
 from localcloud.running import SCHEMA_VERSION, Cloud
@@ -64,7 +64,7 @@ def test_the_summary_has_what_ran_where_and_what_it_costs(tmp_path: Path) -> Non
     write(
         tmp_path / "deep" / "summary.json",
         "local",
-        [Phase("jobs", 1.5), Phase("results", 0.25)],
+        [TourPhase("jobs", 1.5), TourPhase("results", 0.25)],
         {"dti": result},
     )
     document = json.loads((tmp_path / "deep" / "summary.json").read_text())

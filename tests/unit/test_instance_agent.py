@@ -23,14 +23,14 @@ from runtime.instance.agent.stop import StopWatch
 from runtime.instance.agent.storage import (
     FolderStorage,
     Location,
-    Pin,
+    ObjectPin,
     Seen,
     Sent,
     Storage,
     StorageError,
 )
 from runtime.instance.agent.transfer import Transfer, read_record
-from runtime.instance.agent.watch import Watch
+from runtime.instance.agent.watch import ScriptWatch
 from runtime.protocol.status import LINE_CHARS, LINES
 from tests.examples import examples
 
@@ -69,7 +69,12 @@ class Memory:
         return iter(())
 
     def download(
-        self, source: Location, target: Path, seen: object, size: int | None = None, pin: Pin | None = None
+        self,
+        source: Location,
+        target: Path,
+        seen: object,
+        size: int | None = None,
+        pin: ObjectPin | None = None,
     ) -> None:
         raise NotImplementedError
 
@@ -88,12 +93,12 @@ def test_a_log_read_in_pieces_is_the_log_read_at_once(
 ) -> None:
     path = tmp_path_factory.mktemp("log") / "log"
     path.touch()
-    slow = logs.Log(path)
+    slow = logs.ScriptLog(path)
     for piece in pieces:
         with path.open("ab") as file:
             file.write(piece)
         slow.poll()
-    fast = logs.Log(path)
+    fast = logs.ScriptLog(path)
     fast.poll()
     assert (slow.tail(), slow.size) == (fast.tail(), fast.size)
     whole = b"".join(pieces)
@@ -107,12 +112,12 @@ def test_a_log_read_in_pieces_is_the_log_read_at_once(
 def test_a_log_keeps_to_its_limits(tmp_path: Path) -> None:
     path = tmp_path / "log"
     path.write_bytes(b"x" * 3_000_000 + b"\n" + b"".join(b"%d\n" % number for number in range(1, 1001)))
-    log = logs.Log(path)
+    log = logs.ScriptLog(path)
     log.poll()
     assert list(log.tail().items())[-1] == ("1000", "1000")
     assert len(log.tail()) == LINES
     path.write_bytes(b"y" * 3_000_000)
-    endless = logs.Log(path)
+    endless = logs.ScriptLog(path)
     endless.poll()
     assert endless.tail() == {"0": "y" * LINE_CHARS}
 
@@ -120,20 +125,20 @@ def test_a_log_keeps_to_its_limits(tmp_path: Path) -> None:
 def test_a_progress_bar_is_its_last_state(tmp_path: Path) -> None:
     path = tmp_path / "log"
     path.write_bytes(b"begin\r\n 10%\r 50%\r100%\r\nend \xff")
-    log = logs.Log(path)
+    log = logs.ScriptLog(path)
     log.poll()
     assert log.tail() == {"0": "begin", "1": "100%", "2": "end �"}
 
 
 def test_a_missing_log_is_empty(tmp_path: Path) -> None:
-    log = logs.Log(tmp_path / "nothing")
+    log = logs.ScriptLog(tmp_path / "nothing")
     assert not log.poll()
     assert log.tail() == {}
 
 
 def test_progress_lines(tmp_path: Path) -> None:
     path = tmp_path / "log"
-    log = logs.Log(path)
+    log = logs.ScriptLog(path)
     expected = [
         (b"::progress 0.4", None),
         (b"2 fit\n", (0.42, "fit")),
@@ -221,7 +226,12 @@ def test_a_folder_download_stays_in_its_folder(tmp_path: Path) -> None:
 def test_a_folder_is_found_where_s3_denies_instead_of_missing(tmp_path: Path) -> None:
     class Denying(FolderStorage):
         def download(
-            self, source: Location, target: Path, seen: Seen, size: int | None = None, pin: Pin | None = None
+            self,
+            source: Location,
+            target: Path,
+            seen: Seen,
+            size: int | None = None,
+            pin: ObjectPin | None = None,
         ) -> None:
             if not self.path(source).is_file():
                 raise StorageError("AccessDenied", permanent=True)
@@ -287,10 +297,10 @@ def test_memory_usage(tmp_path: Path) -> None:
 
 
 @pytest.fixture
-def watch(tmp_path: Path) -> Watch:
+def watch(tmp_path: Path) -> ScriptWatch:
     for name in ("joboutput.txt", "joberror.txt"):
         (tmp_path / name).touch()
-    return Watch(
+    return ScriptWatch(
         Context.from_environment(ENVIRONMENT),
         tmp_path,
         tmp_path,
@@ -304,19 +314,19 @@ def final(tmp_path: Path) -> dict[str, object]:
     return dict(json.loads(path.read_text()))
 
 
-def test_finish_without_an_exit_code_is_a_failure(watch: Watch, tmp_path: Path) -> None:
+def test_finish_without_an_exit_code_is_a_failure(watch: ScriptWatch, tmp_path: Path) -> None:
     assert watch.finish() == 0
     assert (final(tmp_path)["status"], final(tmp_path)["exit_code"]) == ("FAILED", None)
 
 
-def test_finish_reads_the_exit_code_that_was_left(watch: Watch, tmp_path: Path) -> None:
+def test_finish_reads_the_exit_code_that_was_left(watch: ScriptWatch, tmp_path: Path) -> None:
     (tmp_path / "exit").write_text("0\n")
     assert watch.finish() == 0
     assert final(tmp_path)["status"] == "SUCCESS"
 
 
 def test_data_that_changed_after_the_submission_is_no_success_whatever_the_script_says(
-    watch: Watch, tmp_path: Path
+    watch: ScriptWatch, tmp_path: Path
 ) -> None:
     (tmp_path / "exit").write_text("0\n")
     (tmp_path / "outdated").write_text("the data changed after it was submitted: lab/inputs/d.zip")
@@ -327,20 +337,20 @@ def test_data_that_changed_after_the_submission_is_no_success_whatever_the_scrip
     )
 
 
-def test_a_second_agent_goes_on_where_the_first_stopped(watch: Watch, tmp_path: Path) -> None:
+def test_a_second_agent_goes_on_where_the_first_stopped(watch: ScriptWatch, tmp_path: Path) -> None:
     (tmp_path / "joboutput.txt").write_text("one\ntwo\n")
     (tmp_path / "sent").write_text('{"stdout": [3, 4]}')
     config = tmp_path / "buckets/mock/lab/configs/c.json"
     config.parent.mkdir(parents=True, exist_ok=True)
     config.write_text("{}")
-    second = Watch(watch.context, tmp_path, tmp_path, watch.storage)
+    second = ScriptWatch(watch.context, tmp_path, tmp_path, watch.storage)
     (tmp_path / "exit").write_text("0")
     assert second.finish() == 0
     logs_of = tmp_path / "buckets/mock/lab/results/job_1/logs/d.zip"
     assert [(path.name, path.read_text()) for path in logs_of.iterdir()] == [("stdout.00003", "two\n")]
 
 
-def test_the_record_of_commands_is_emptied_when_it_grows(watch: Watch, tmp_path: Path) -> None:
+def test_the_record_of_commands_is_emptied_when_it_grows(watch: ScriptWatch, tmp_path: Path) -> None:
     commands = tmp_path / "commands"
     commands.write_bytes(b"x\0" * 600_000 + b"the last\0")
     (tmp_path / "exit").write_text("1")

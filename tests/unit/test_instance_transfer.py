@@ -21,8 +21,8 @@ from hypothesis import strategies as st
 from runtime.instance.agent import reading, s3, transfer
 from runtime.instance.agent.checkpoint import Checkpoint
 from runtime.instance.agent.pins import Pins, read_pins
-from runtime.instance.agent.reading import Reading, Room
-from runtime.instance.agent.storage import FolderStorage, Location, Pin, Sent, StorageError, lasting
+from runtime.instance.agent.reading import BufferRoom, FileReading
+from runtime.instance.agent.storage import FolderStorage, Location, ObjectPin, Sent, StorageError, lasting
 from runtime.instance.agent.transfer import Transfer, _amount, outdated_input, read_record
 from tests.examples import examples
 from tests.unit.fake_s3 import FakeS3, error, etag
@@ -87,9 +87,9 @@ def test_what_is_recorded_is_what_is_stored_whatever_happens_to_the_file(
     folder = tmp_path_factory.mktemp("out")
     source, left = folder / "a.bin", list(changes)
     source.write_bytes(os.urandom(size))
-    plain, touched = Reading.read, list[str]()
+    plain, touched = FileReading.read, list[str]()
 
-    def read(self: Reading, most: int) -> bytes:
+    def read(self: FileReading, most: int) -> bytes:
         block = plain(self, most)
         if left:
             touched.append(left.pop(0))
@@ -98,7 +98,7 @@ def test_what_is_recorded_is_what_is_stored_whatever_happens_to_the_file(
 
     for kept in (storage()[0], FolderStorage(folder / "buckets")):
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(Reading, "read", read)
+            patch.setattr(FileReading, "read", read)
             (moved,) = Transfer(kept).upload(source, at("r"))
         body = kept.read(at("r/a.bin"))
         assert (moved.sha256, moved.bytes) == (sha(body), len(body))
@@ -111,9 +111,9 @@ def test_what_is_recorded_is_what_is_stored_whatever_happens_to_the_file(
 def test_a_file_that_changes_once_is_read_again_and_three_times_is_told(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], size: int
 ) -> None:
-    source, plain, times = tmp_path / "a", Reading.read, [1]
+    source, plain, times = tmp_path / "a", FileReading.read, [1]
 
-    def read(self: Reading, most: int) -> bytes:
+    def read(self: FileReading, most: int) -> bytes:
         block = plain(self, most)
         if self.bytes == self.size and times[0] > 0 and block:
             times[0] -= 1
@@ -121,7 +121,7 @@ def test_a_file_that_changes_once_is_read_again_and_three_times_is_told(
         return block
 
     source.write_bytes(b"x" * size)
-    monkeypatch.setattr(Reading, "read", read)
+    monkeypatch.setattr(FileReading, "read", read)
     made, fake = storage()
     (moved,) = Transfer(made, tmp_path / "record").upload(source, at("r"))
     assert not moved.changed
@@ -138,15 +138,15 @@ def test_a_file_that_changes_once_is_read_again_and_three_times_is_told(
 
 
 def test_a_file_that_grows_for_ever_ends(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    source, plain = tmp_path / "a", Reading.read
+    source, plain = tmp_path / "a", FileReading.read
     source.write_bytes(b"x" * 40)
 
-    def read(self: Reading, most: int) -> bytes:
+    def read(self: FileReading, most: int) -> bytes:
         with source.open("ab") as file:
             file.write(b"y" * 20)
         return plain(self, most)
 
-    monkeypatch.setattr(Reading, "read", read)
+    monkeypatch.setattr(FileReading, "read", read)
     made, fake = storage()
     (moved,) = Transfer(made).upload(source, at("r"))
     assert moved.changed
@@ -163,7 +163,7 @@ def test_what_was_just_written_is_left_alone_for_a_tick(
     (tmp_path / "old").write_bytes(b"x")
     os.utime(tmp_path / "old", (1, 1))
     for name in ("new", "old"):
-        Reading(tmp_path / name).__exit__()
+        FileReading(tmp_path / name).__exit__()
     assert waited == [60]
 
 
@@ -206,7 +206,7 @@ def test_a_part_that_fails_gives_its_memory_back(tmp_path: Path) -> None:
 
 
 def test_memory_lets_in_what_is_larger_than_it() -> None:
-    room, seen = Room(10), list[str]()
+    room, seen = BufferRoom(10), list[str]()
     room.take(99)
 
     def enter() -> None:
@@ -334,7 +334,7 @@ def test_where_s3_is_away_not_every_file_waits_for_it(tmp_path: Path) -> None:
 def test_a_pipe_that_takes_a_files_place_is_not_waited_for(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "a")
     with pytest.raises(OSError, match="no file any more"):
-        Reading(tmp_path / "a")
+        FileReading(tmp_path / "a")
 
 
 @pytest.mark.parametrize(
@@ -398,7 +398,7 @@ def pinned(fake: FakeS3, *keys: str, folder: str | None = None) -> Pins:
     pins = {}
     for key in keys:
         body = fake.content("lab", key)
-        pins[at(key)] = Pin(etag(body).strip('"'), str(len(fake.versions["lab", key])), len(body))
+        pins[at(key)] = ObjectPin(etag(body).strip('"'), str(len(fake.versions["lab", key])), len(body))
     return Pins(pins, at(folder) if folder else None)
 
 
@@ -532,8 +532,8 @@ def test_the_list_of_pins(tmp_path: Path) -> None:
     environment = {"NEUROCAAS_PINS": str(file), "bucketname": "lab", "inputpath": "lab/inputs/set/"}
     pins = read_pins(environment)
     assert pins.objects == {
-        at("lab/inputs/set/a"): Pin("e", "v", 3),
-        Location("outside", "b"): Pin("e-2", None, 0),
+        at("lab/inputs/set/a"): ObjectPin("e", "v", 3),
+        Location("outside", "b"): ObjectPin("e-2", None, 0),
     }
     assert pins.folder == at("lab/inputs/set/")
     assert read_pins({**environment, "inputpath": "lab/inputs/set/a"}).folder is None

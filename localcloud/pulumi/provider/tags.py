@@ -5,12 +5,15 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 from localcloud.pulumi.provider.errors import ProviderError
 
-if TYPE_CHECKING:
-    from localcloud.pulumi.provider.model import Call
+
+class HasClients(Protocol):
+    """What is wanted of a `model.Call`."""
+
+    def client(self, service: str) -> Any: ...
 
 
 def default_tags(config: Mapping[str, Any]) -> dict[str, str]:
@@ -93,12 +96,12 @@ class Tags:
         """The argument that tags a new thing; nothing without tags."""
         return {member or self.member: self.form(tags)} if tags else {}
 
-    def read(self, call: Call, thing: str) -> dict[str, str]:
+    def read(self, call: HasClients, thing: str) -> dict[str, str]:
         """The tags of a thing."""
         answer = getattr(call.client(self.service), self.listing)(**self._of(thing))
         return self.told(answer.get(self.listed))
 
-    def change(self, call: Call, thing: str, old: Mapping[str, str], new: Mapping[str, str]) -> None:
+    def change(self, call: HasClients, thing: str, old: Mapping[str, str], new: Mapping[str, str]) -> None:
         """Bring the tags of a thing from `old` to `new`."""
         changed, gone = changes(old, new)
         client = call.client(self.service)

@@ -22,9 +22,9 @@ def main(arguments: Sequence[str]) -> int:
 
         return run(chosen.words, chosen.state, os.environ)
     if chosen.command in ("watch", "finish"):
-        from .watch import Watch  # the transfers start faster without it
+        from .watch import ScriptWatch  # the transfers start faster without it
 
-        watch = Watch(
+        watch = ScriptWatch(
             Context.from_environment(os.environ), chosen.logs, chosen.state, open_storage(os.environ)
         )
         return watch.run(sys.stdin.fileno()) if chosen.command == "watch" else watch.finish()

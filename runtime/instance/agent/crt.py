@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from .reading import Reading
+from .reading import FileReading
 from .storage import Location, Seen, StorageError
 
 MEMORY = 1 << 30
@@ -102,7 +102,7 @@ class Runtime:
             request = self._request(source, "GET", (("If-Match", etag),), query)
             self._done(source, request, type=kind, on_body=take, checksum_config=checks)
 
-    def upload(self, reading: Reading, target: Location) -> dict[str, str] | None:
+    def upload(self, reading: FileReading, target: Location) -> dict[str, str] | None:
         """What is read of a file, in parts, each checked by S3 against its CRC-32. `VersionId`, where S3 has
         told it; None when the file has to be read again first."""
         checksum, place = self._s3.S3ChecksumAlgorithm.CRC32, self._s3.S3ChecksumLocation.TRAILER
@@ -152,7 +152,7 @@ class _Body:
     """A file as the runtime reads it: once, in order. It breaks off where the file has changed and is to be
     read again, so that no object comes of it."""
 
-    def __init__(self, reading: Reading) -> None:
+    def __init__(self, reading: FileReading) -> None:
         self._reading = reading
 
     def read(self, most: int) -> bytes:

@@ -9,7 +9,7 @@ from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
-from .logs import Log
+from .logs import ScriptLog
 from .reporter import Piece, Reporter
 from .storage import Location
 
@@ -27,7 +27,12 @@ class LogPieces:
     they are there, for another agent that has to go on."""
 
     def __init__(
-        self, reporter: Reporter, logs: Mapping[str, Log], place: Location, state: Path, attempt: int = 1
+        self,
+        reporter: Reporter,
+        logs: Mapping[str, ScriptLog],
+        place: Location,
+        state: Path,
+        attempt: int = 1,
     ) -> None:
         self._reporter = reporter
         self._logs = logs

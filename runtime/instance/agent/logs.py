@@ -13,7 +13,7 @@ _READ = 1 << 20
 _PROGRESS = re.compile(rb"^::progress[ \t]+([0-9.eE+-]+)(?:[ \t]+([^\r\n]*))?(?=[\r\n])", re.MULTILINE)
 
 
-class Log:
+class ScriptLog:
     """One of the two output files of a script. `poll` reads what is new; everything else looks at what was
     read.
 

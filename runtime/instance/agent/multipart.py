@@ -25,7 +25,7 @@ from botocore.exceptions import ClientError
 
 from runtime.protocol.names import bounded
 
-from .reading import Reading, Room
+from .reading import BufferRoom, FileReading
 from .storage import UPLOAD_STATE, Location
 
 PARTS_MAX = 10_000
@@ -108,7 +108,7 @@ end.
 
 
 def upload(
-    client: Any, pool: ThreadPoolExecutor, room: Room, reading: Reading, target: Location, part: int
+    client: Any, pool: ThreadPoolExecutor, room: BufferRoom, reading: FileReading, target: Location, part: int
 ) -> dict[str, Any] | None:
     """Send what is read in parts of at least `part` bytes (5 MiB or more), and give S3's answer to the last
     call; None when the file has to be read again first: what was sent stays there, as it does when this
@@ -143,7 +143,12 @@ def upload(
 
 
 def _send(
-    client: Any, pool: ThreadPoolExecutor, room: Room, reading: Reading, target: Location, state: _State
+    client: Any,
+    pool: ThreadPoolExecutor,
+    room: BufferRoom,
+    reading: FileReading,
+    target: Location,
+    state: _State,
 ) -> range:
     """Read the file to its end and send what is not there yet; the numbers of its parts."""
     place, part = {"Bucket": target.bucket, "Key": target.key}, int(state.mark[2])

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from .storage import Location, Pin, StorageError
+from .storage import Location, ObjectPin, StorageError
 
 FILE = "NEUROCAAS_PINS"
 
@@ -23,10 +23,10 @@ class Pins:
     pinned.
     """
 
-    objects: Mapping[Location, Pin] = field(default_factory=dict)
+    objects: Mapping[Location, ObjectPin] = field(default_factory=dict)
     folder: Location | None = None
 
-    def of(self, place: Location) -> Pin | None:
+    def of(self, place: Location) -> ObjectPin | None:
         return self.objects.get(place)
 
     def cover(self, place: Location) -> bool:
@@ -64,9 +64,9 @@ def read_pins(environment: Mapping[str, str]) -> Pins:
     return Pins(listed, Location.parse(inputpath, bucket) if listed and inputpath.endswith("/") else None)
 
 
-def _pin(entry: Mapping[str, object]) -> Pin:
+def _pin(entry: Mapping[str, object]) -> ObjectPin:
     version = entry.get("version_id")
-    return Pin(
+    return ObjectPin(
         str(entry["etag"]).strip('"'), None if version is None else str(version), int(str(entry["size"]))
     )
 

@@ -27,7 +27,7 @@ _TICK = 0.02
 second leaves no mark, so a file is left alone until its last write is older."""
 
 
-class Reading:
+class FileReading:
     """A file, opened and looked at. `size` is where the read ends. `last`: it is sent even if it changes.
     Raises OSError where there is no file that can be read."""
 
@@ -46,7 +46,7 @@ class Reading:
         self.bytes = 0
         self._digest = hashlib.sha256()
 
-    def __enter__(self) -> Reading:
+    def __enter__(self) -> FileReading:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -87,16 +87,16 @@ class Reading:
         return not self._last and self.changed
 
 
-def readings(path: Path) -> Iterator[Reading]:
+def readings(path: Path) -> Iterator[FileReading]:
     """Up to READS reads of a file; whoever has sent one takes no more of them."""
     for number in range(1, READS + 1):
         if number > 1:
             time.sleep(PAUSE)
-        with Reading(path, last=number == READS) as reading:
+        with FileReading(path, last=number == READS) as reading:
             yield reading
 
 
-class Room:
+class BufferRoom:
     """Memory for what was read and not yet sent, `size` bytes for all files together."""
 
     def __init__(self, size: int) -> None:

@@ -23,8 +23,8 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from . import crt, skew
 from .multipart import encoded, settled, upload
-from .reading import Reading, Room, readings
-from .storage import BLOCK, FILES, Location, Pin, Seen, Sent, StorageError, lasting, outdated
+from .reading import BufferRoom, FileReading, readings
+from .storage import BLOCK, FILES, Location, ObjectPin, Seen, Sent, StorageError, lasting, outdated
 
 PART = 16 << 20
 """Bytes of one part of a parallel transfer, and twice that is where parallel transfers begin. Parts in flight
@@ -124,9 +124,9 @@ class S3Storage:
         return ThreadPoolExecutor(WORKERS)
 
     @cached_property
-    def _room(self) -> Room:
+    def _room(self) -> BufferRoom:
         """For what all uploads of this process have read and not yet sent."""
-        return Room((WORKERS + 1) * PART)
+        return BufferRoom((WORKERS + 1) * PART)
 
     @property
     def client(self) -> Any:
@@ -163,7 +163,12 @@ class S3Storage:
             raise _error(prefix, error) from error
 
     def download(
-        self, source: Location, target: Path, seen: Seen, size: int | None = None, pin: Pin | None = None
+        self,
+        source: Location,
+        target: Path,
+        seen: Seen,
+        size: int | None = None,
+        pin: ObjectPin | None = None,
     ) -> str | None:
         """The object into the file `target`; `seen` gets its content in order. With a `size`, small objects
         take one request.
@@ -265,7 +270,7 @@ class S3Storage:
             raise _error(target, error) from error
         raise AssertionError("unreachable")
 
-    def _small(self, reading: Reading, target: Location) -> Sent | None:
+    def _small(self, reading: FileReading, target: Location) -> Sent | None:
         with self._room.taken(reading.size):
             body = reading.read(reading.size)
             if reading.again:
@@ -275,7 +280,7 @@ class S3Storage:
             answer = self.client.put_object(Bucket=target.bucket, Key=target.key, Body=body)
         return Sent(reading.bytes, reading.sha256, _version(answer), changed)
 
-    def _in_parts(self, reading: Reading, target: Location) -> Sent | None:
+    def _in_parts(self, reading: FileReading, target: Location) -> Sent | None:
         with self._by_runtime(target) as runtime:
             answer = (
                 runtime.upload(reading, target)

@@ -92,7 +92,7 @@ class Location:
 
 
 @dataclass(frozen=True)
-class Pin:
+class ObjectPin:
     """The version of an object that counts: its ETag (without quotes), its version where its bucket keeps
     them, its size in bytes.
     """
@@ -125,7 +125,12 @@ class Storage(Protocol):
     def write(self, place: Location, body: bytes) -> None: ...
     def keys(self, prefix: Location) -> Iterator[tuple[Location, int]]: ...
     def download(
-        self, source: Location, target: Path, seen: Seen, size: int | None = None, pin: Pin | None = None
+        self,
+        source: Location,
+        target: Path,
+        seen: Seen,
+        size: int | None = None,
+        pin: ObjectPin | None = None,
     ) -> str | None: ...
     def upload(self, source: Path, target: Location) -> Sent: ...
 
@@ -184,7 +189,12 @@ class FolderStorage:
                 yield Location(prefix.bucket, key), path.stat().st_size
 
     def download(
-        self, source: Location, target: Path, seen: Seen, size: int | None = None, pin: Pin | None = None
+        self,
+        source: Location,
+        target: Path,
+        seen: Seen,
+        size: int | None = None,
+        pin: ObjectPin | None = None,
     ) -> None:
         path = self.path(source)
         try:

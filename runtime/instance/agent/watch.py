@@ -25,7 +25,7 @@ from .checkpoint import Checkpoint
 from .context import UPDATE, Context, service_files
 from .ending import REFUSED, Ending, reason
 from .log_pieces import LogPieces
-from .logs import Log
+from .logs import ScriptLog
 from .memory import Memory
 from .pace import Pace
 from .reporter import Reporter
@@ -55,7 +55,7 @@ _COMMANDS_MAX = 1 << 20
 _MEASURED = ("cpu_usage", "memory_usage", "disk_usage", "gpu_usage", "updated", "eta_seconds")
 
 
-class Watch:
+class ScriptWatch:
     """`logs` holds joboutput.txt and joberror.txt; `state` what the parts of a job leave for each other:
     `commands` (the shell's record), `files` (the transfers' record), `exit` (the script's exit code), `sent`
     (how far logs were sent)."""
@@ -67,7 +67,7 @@ class Watch:
         self.state = state
         self.storage = storage
         self.reporter = Reporter(storage)
-        self.logs = {"stdout": Log(logs / "joboutput.txt"), "stderr": Log(logs / "joberror.txt")}
+        self.logs = {"stdout": ScriptLog(logs / "joboutput.txt"), "stderr": ScriptLog(logs / "joberror.txt")}
         self._local = (logs / "ncap_utils" if (logs / "ncap_utils").is_dir() else logs) / "statusdict.json"
         self._status = DatasetStatus(
             IN_PROGRESS, context.inputpath, context.instance, command=context.command, job_start=_now()
