@@ -11,31 +11,16 @@ sns:Publish on the topic.
 
 from __future__ import annotations
 
-import copy
 import json
-import time
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from datetime import datetime
 from typing import Any
 from urllib.parse import quote_plus
 
-from botocore.exceptions import BotoCoreError, ClientError
-
 from runtime.aws.clients import Clients
-from runtime.monitor.confined import Writers
-from runtime.monitor.port import (
-    ComeAgainError,
-    Deployed,
-    Heard,
-    Instance,
-    Move,
-    ObjectContent,
-    OpenJob,
-    Search,
-    Written,
-)
+from runtime.monitor.ec2 import Ec2Machines
+from runtime.monitor.objects import ConfinedObjects
+from runtime.monitor.port import Deployed, Heard, OpenJob, Search, Written
 from runtime.protocol import logline
 from runtime.protocol.documents import DocumentError
 from runtime.protocol.keys import JobId
@@ -54,21 +39,8 @@ from runtime.protocol.ledger import (
     settle_writes,
     transact,
 )
-from runtime.protocol.limits import JOB_MAX_BYTES
 from runtime.protocol.notice import send
-from runtime.protocol.objects import LOST_RACE, MISSING, code_of, put
 from runtime.protocol.settings import AnalysisSettings
-from runtime.protocol.tags import PRICE_TRACKING
-
-_MISSING = MISSING | {"NoSuchBucket"}
-_COPIES = 16
-"""Objects that are copied at a time."""
-
-_MOVING = 40.0
-"""Seconds for which one call moves objects: the function has MONITOR_TIMEOUT for all that it does."""
-
-_COPY_MAX = 5 << 30
-"""The largest object that one CopyObject copies (Amazon S3 API reference, "CopyObject")."""
 
 _SETTINGS = "analyses/"
 """Prefix of the settings of all analyses that are deployed, in the artifact bucket."""
@@ -77,7 +49,7 @@ _LOOKED_UP = 100
 """Keys of one BatchGetItem (Amazon DynamoDB API reference)."""
 
 
-class AwsMonitorCloud:
+class AwsMonitorCloud(ConfinedObjects, Ec2Machines):
     """The real thing (`MonitorCloud` over botocore). `topic` is None where nobody wants to be notified.
     `service`: its name in the log.
     `artifacts`: the bucket that has the settings of all analyses, "" where nobody searches."""
@@ -85,158 +57,9 @@ class AwsMonitorCloud:
     def __init__(
         self, table: str, topic: str | None, service: str = "monitor", *, artifacts: str = ""
     ) -> None:
+        super().__init__(Clients(5))
         self._table, self._service = table, service
         self._topic, self._artifacts = topic, artifacts
-        self._group: tuple[str, str] | None = None
-        self.clients = Clients(5)
-        self._writers = Writers(self.clients.session, self.clients.config)
-
-    def acting_for(self, bucket: str, group: str) -> AwsMonitorCloud:
-        confined = copy.copy(self)
-        confined._group = (bucket, group)
-        return confined
-
-    def _writer(self, outside: str | None = None) -> Any:
-        """The S3 client that writes what is the group's. Raises PermissionError for whoever acts for no
-        group.
-        """
-        if self._group is None:
-            raise PermissionError("nothing is written but for a group: see acting_for")
-        return self._writers.s3(*self._group, (outside,) if outside else ())
-
-    def get(self, bucket: str, key: str, limit: int = JOB_MAX_BYTES) -> ObjectContent | None:
-        try:
-            answer = self.clients.s3.get_object(Bucket=bucket, Key=key)
-        except ClientError as error:
-            if code_of(error) in _MISSING:
-                return None
-            raise
-        with answer["Body"] as body:
-            if answer["ContentLength"] > limit:
-                return None
-            return ObjectContent(bytes(body.read()), answer["Metadata"])
-
-    def put(
-        self,
-        bucket: str,
-        key: str,
-        body: str,
-        *,
-        if_absent: bool = False,
-        metadata: Mapping[str, str] | None = None,
-    ) -> bool:
-        return put(self._writer(), bucket, key, body, if_absent=if_absent, metadata=metadata)
-
-    def hand_over(
-        self, bucket: str, keys: Mapping[str, str], to_bucket: str, end: tuple[str, str]
-    ) -> str | None:
-        s3 = self._writer(to_bucket)
-
-        def hand(key: str) -> None:
-            s3.copy_object(CopySource={"Bucket": bucket, "Key": key}, Bucket=to_bucket, Key=keys[key])
-
-        try:
-            with ThreadPoolExecutor(_COPIES) as pool:
-                list(pool.map(hand, keys))
-            put(s3, to_bucket, *end)
-        except ClientError as error:
-            return code_of(error)
-        return None
-
-    def set_aside(self, bucket: str, moves: Sequence[Move]) -> Mapping[str, str]:
-        if not moves:
-            return {}
-        if self._group is None:
-            raise PermissionError("nothing is moved but for a group: see acting_for")
-        writer, until = self._writers.s3(*self._group, moving=True), time.monotonic() + _MOVING
-        refused, left = dict[str, str](), list[str]()
-
-        def move(one: Move) -> None:
-            if time.monotonic() > until:
-                left.append(one.key)
-                return
-            try:
-                there = self.clients.s3.head_object(Bucket=bucket, Key=one.key)
-                etag = str(there["ETag"])
-                if one.version not in (None, there.get("VersionId")) or one.etag not in ("", etag.strip('"')):
-                    return
-                if there["ContentLength"] <= _COPY_MAX:
-                    source = {"Bucket": bucket, "Key": one.key}
-                    writer.copy_object(CopySource=source, CopySourceIfMatch=etag, Bucket=bucket, Key=one.to)
-                writer.delete_object(Bucket=bucket, Key=one.key, IfMatch=etag)
-            except ClientError as error:
-                if code_of(error) in _MISSING | LOST_RACE:  # gone, or another one, by now
-                    return
-                if not _is_refusal(error):
-                    raise
-                refused[one.key] = code_of(error)
-
-        with ThreadPoolExecutor(_COPIES) as pool:
-            list(pool.map(move, moves))
-        if left:
-            raise ComeAgainError(
-                f"{len(left)} of {len(moves)} results of an earlier attempt are still to be moved"
-            )
-        return refused
-
-    def spot_price(self, instance_type: str, zone: str, when: datetime) -> float | None:
-        asked = {
-            "InstanceTypes": [instance_type],
-            "AvailabilityZone": zone,
-            "ProductDescriptions": ["Linux/UNIX"],
-        }
-        # with both times the same, EC2 answers with the price that held then (EC2 API reference,
-        # "DescribeSpotPriceHistory")
-        try:
-            told = self.clients.ec2.describe_spot_price_history(**asked, StartTime=when, EndTime=when)[
-                "SpotPriceHistory"
-            ]
-            prices = {one["Timestamp"]: float(one["SpotPrice"]) for one in told}
-            return prices[max(prices)] if prices else None
-        # a price that cannot be had keeps no report from being written
-        except (ClientError, BotoCoreError, ValueError):
-            return None
-
-    def delete(self, bucket: str, key: str) -> None:
-        self._writer().delete_object(Bucket=bucket, Key=key)
-
-    def keys(self, bucket: str, prefix: str) -> Iterator[str]:
-        for one in self.files(bucket, prefix):
-            yield one.key
-
-    def files(self, bucket: str, prefix: str) -> Iterator[Written]:
-        for page in self.clients.s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix):
-            yield from map(_written, page.get("Contents", []))
-
-    def instances(self, ids: Sequence[str]) -> list[Instance]:
-        # A filter, not InstanceIds: one id that EC2 has forgotten would fail the whole call.
-        return list(self._describe([{"Name": "instance-id", "Values": list(ids)}])) if ids else []
-
-    def all_instances(self) -> Iterator[Instance]:
-        return self._describe([{"Name": f"tag:{PRICE_TRACKING}", "Values": ["On"]}])
-
-    def _describe(self, filters: Sequence[Mapping[str, Any]]) -> Iterator[Instance]:
-        for page in self.clients.ec2.get_paginator("describe_instances").paginate(Filters=filters):
-            for reservation in page["Reservations"]:
-                yield from map(_instance, reservation["Instances"])
-
-    def terminate(self, ids: Sequence[str]) -> None:
-        for start in range(0, len(ids), 100):
-            try:
-                self.clients.ec2.terminate_instances(InstanceIds=list(ids[start : start + 100]))
-            except ClientError as error:
-                if code_of(error) != "InvalidInstanceID.NotFound":
-                    raise
-
-    def switch_off(self, ids: Sequence[str]) -> None:
-        for instance in ids:  # one by one: EC2 refuses all when one is not in the right state
-            try:
-                self.clients.ec2.stop_instances(InstanceIds=[instance])
-            except ClientError as error:
-                if code_of(error) == "UnsupportedOperation":  # a one-time spot machine cannot be stopped
-                    self.terminate([instance])
-                elif code_of(error) not in ("InvalidInstanceID.NotFound", "IncorrectInstanceState"):
-                    raise
 
     def _item(self, key: Mapping[str, Any]) -> Any:
         found = self.clients.dynamodb.get_item(TableName=self._table, Key=key, ConsistentRead=True)
@@ -314,12 +137,6 @@ class AwsMonitorCloud:
                     settings = AnalysisSettings.from_json(content.body)
                     yield Deployed(settings.bucket, tuple(sorted(settings.groups)), settings.queue_url)
 
-    def submissions(self, bucket: str, prefix: str, after: str, limit: int) -> list[Written]:
-        answer = self.clients.s3.list_objects_v2(
-            Bucket=bucket, Prefix=prefix, StartAfter=after, MaxKeys=limit
-        )
-        return list(map(_written, answer.get("Contents", [])))
-
     def heard(self, bucket: str, keys: Sequence[str]) -> Mapping[str, Heard]:
         found: dict[str, Heard] = {}
         for start in range(0, len(keys), _LOOKED_UP):
@@ -381,40 +198,8 @@ class AwsMonitorCloud:
         logline.write(self._service, message, job=job, metrics=metrics)
 
 
-def _is_refusal(error: ClientError) -> bool:
-    """Whether S3 would answer the same to the next try."""
-    status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 500)
-    return (
-        400 <= status < 500
-        and "Throttl" not in code_of(error)
-        and code_of(error) not in ("SlowDown", "RequestTimeout", "ExpiredToken")
-    )
-
-
 def _search_key(bucket: str) -> dict[str, dict[str, str]]:
     return {"pk": {"S": SEARCHES}, "sk": {"S": bucket}}
-
-
-def _instance(item: Mapping[str, Any]) -> Instance:
-    reason = item.get("StateReason") or {}
-    return Instance(
-        instance_id=item["InstanceId"],
-        instance_type=item["InstanceType"],
-        state=item["State"]["Name"],
-        launch_index=item.get("AmiLaunchIndex", 0),
-        launched=item["LaunchTime"],
-        spot=item.get("InstanceLifecycle") == "spot",
-        reason_code=reason.get("Code", ""),
-        reason=reason.get("Message", ""),
-        image_id=item.get("ImageId"),
-        zone=(item.get("Placement") or {}).get("AvailabilityZone", ""),
-        transition=item.get("StateTransitionReason", ""),
-        tags={tag["Key"]: tag["Value"] for tag in item.get("Tags", [])},
-    )
-
-
-def _written(one: Mapping[str, Any]) -> Written:
-    return Written(one["Key"], one["ETag"].strip('"'), one["LastModified"], one["Size"])
 
 
 def _open_job(item: Mapping[str, Any]) -> OpenJob:

@@ -56,7 +56,7 @@ def test_results_are_set_aside_as_long_as_they_are_those_that_were_meant(
         Move(folder + "d", there + "d", etag="of another"),
         Move(folder + "gone", there + "gone"),
     ]
-    monkeypatch.setattr("runtime.monitor.aws._MOVING", -1.0)
+    monkeypatch.setattr("runtime.monitor.objects._MOVING", -1.0)
     with pytest.raises(ComeAgainError, match="5 of 5 results"):
         cloud.set_aside(BUCKET, moves)
     monkeypatch.undo()
@@ -77,7 +77,7 @@ def test_what_is_larger_than_a_copy_may_be_is_removed_only(
 ) -> None:
     key = "lab/results/job_t2/process_results/large"
     version = s3.put_object(Bucket=BUCKET, Key=key, Body=b"12345")["VersionId"]
-    monkeypatch.setattr("runtime.monitor.aws._COPY_MAX", 4)
+    monkeypatch.setattr("runtime.monitor.objects._COPY_MAX", 4)
     assert (
         cloud.set_aside(BUCKET, [Move(key, "lab/results/job_t2/attempts/1/process_results/large", version)])
         == {}
