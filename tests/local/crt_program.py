@@ -12,7 +12,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from runtime.instance.agent.crt import Runtime
-from runtime.instance.agent.reading import Reading
+from runtime.instance.agent.reading import FileReading
 from runtime.instance.agent.storage import Location, StorageError
 
 ETAG = "*"
@@ -27,7 +27,7 @@ def main(host: str, bucket: str, file: str, back: str) -> None:
         encrypted=False,
     )
     place, digest = Location(bucket, "lab/results/by-runtime.bin"), hashlib.sha256()
-    with Reading(Path(file)) as reading:
+    with FileReading(Path(file)) as reading:
         runtime.upload(reading, place)
     runtime.download(place, Path(back), digest.update, ETAG)
     sys.stdout.write(f"{digest.hexdigest()}\n{reading.sha256}\n")
@@ -39,7 +39,7 @@ def main(host: str, bucket: str, file: str, back: str) -> None:
             runtime.download(other, Path(back), digest.update, etag)
         except StorageError as error:
             sys.stdout.write(f"refused: {error}\n")
-    with Reading(Path(file), last=False) as reading:
+    with FileReading(Path(file), last=False) as reading:
         Path(file).touch()
         if runtime.upload(reading, Location(bucket, "lab/results/changed.bin")) is not None:
             raise SystemExit("a file that has changed was sent")
