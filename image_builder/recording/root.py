@@ -13,15 +13,19 @@ from pathlib import Path
 from typing import Any, Protocol
 
 
-@dataclass(frozen=True)
-class View:
+class View(Protocol):
     """One writable layer: what changed below `prefix` is in `upper`, as overlayfs keeps it; `lowers` are what
     it lies on, nearest first.
     """
 
-    prefix: str
-    upper: Path
-    lowers: tuple[Path, ...]
+    @property
+    def prefix(self) -> str: ...
+
+    @property
+    def upper(self) -> Path: ...
+
+    @property
+    def lowers(self) -> tuple[Path, ...]: ...
 
 
 @dataclass(frozen=True)

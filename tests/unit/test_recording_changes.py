@@ -10,7 +10,7 @@ import pytest
 from image_builder.recording import changes
 from image_builder.recording.inventory import cache_of, compare, take
 from image_builder.recording.replay import Counter
-from image_builder.recording.root import View
+from localcloud.images.cleanroot import View
 
 HOME = str(Path("/", "root"))
 """Of root, in an image."""

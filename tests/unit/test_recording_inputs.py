@@ -13,9 +13,9 @@ import pytest
 from image_builder.recording.errors import RecordingError
 from image_builder.recording.events import Event
 from image_builder.recording.observer import Observer, ShellState
-from image_builder.recording.root import View
 from image_builder.recording.session import chunks
 from image_builder.recording.trial import pairs
+from localcloud.images.cleanroot import View
 
 
 @pytest.mark.parametrize(
