@@ -142,16 +142,16 @@ def replaced(file: Path) -> None:
 def test_a_damaged_layer_is_built_again(one: RunningFleet, other: RunningFleet, layers: Path) -> None:
     text = document("date +%N > /opt/damaged")
     built(one, 40, text)
-    damages: tuple[tuple[int, Callable[[Path], object]], ...] = (
-        (41, replaced),
-        (42, lambda file: file.unlink()),
-        (43, lambda file: file.chmod(0o600)),
-        (44, lambda file: (file.parents[3] / "about.json").write_text("{")),
+    damages: tuple[Callable[[Path], object], ...] = (
+        replaced,
+        lambda file: file.unlink(),
+        lambda file: file.chmod(0o600),
+        lambda file: (file.parents[3] / "about.json").write_text("{"),
     )
-    for place, (number, damage) in enumerate(damages):
+    for number, damage in enumerate(damages, 41):
         (file,) = layers.glob("*/layer/root/opt/damaged")
         damage(file)
-        layer, taken = built((one, other)[place % 2], number, text)
+        layer, taken = built((one, other)[number % 2], number, text)
         assert not taken, number
         assert (layer / "root/opt/damaged").read_text() != "something else"
     assert built(other, 45, text)[1]
