@@ -18,7 +18,7 @@ demo: python  ## The whole service on this machine: deploy, bake, submit, result
 	@$(BIN)/invoke demo
 
 check: setup  ## In two minutes: lint, types, and the tests that need no local cloud; fewer examples for each property than `make test`.
-	@$(RUN) --static unit program shell
+	@$(RUN) --static shell program unit
 
 test: setup  ## Lint, types, and all tests; all of them run even if one fails, and the runner's summary comes last.
 	@$(RUN) --static --thorough $(ROOMS)
