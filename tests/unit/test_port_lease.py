@@ -29,8 +29,3 @@ def test_a_leased_port_is_its_process_s_until_that_ends(monkeypatch: pytest.Monk
     assert ports.lease() == port
     with pytest.raises(CloudError):
         ports.lease()  # nor twice to the same process
-
-
-def test_the_kernel_gives_no_leased_port_to_an_outgoing_connection() -> None:
-    lowest, _ = map(int, Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split())
-    assert ports.LEASED.stop <= lowest
