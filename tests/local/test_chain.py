@@ -1,114 +1,39 @@
-"""The real engine against the local cloud: deploying twice, after a kill, with IAM enforced, and back to
-nothing.
-"""
+"""The real engine against the local cloud: deploying twice, after a kill, and with IAM enforced."""
 
 import json
 import os
 import signal
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Iterator
 from typing import Any
 
-import boto3
 import pytest
-from botocore.exceptions import ClientError
+from deployed import Deployed, denied, outputs
+from states import ALL, States, up
 
 from console.stacks import all_stacks
-from demo.playground import Playground, playground
+from demo.playground import Playground
 from localcloud.cloud import Cloud
 from localcloud.paths import Paths
 
-ROOT = Path(__file__).resolve().parents[2]
-GROUP, OTHER = "debuggers", "strangers"
+GROUP, OTHER = "debuggers", "lab1"
 pytestmark = [pytest.mark.local, pytest.mark.slow]
 
 
 @pytest.fixture(scope="module")
-def ground() -> Iterator[Playground]:
-    """The local cloud with every stack deployed; the starter analysis has two groups."""
-    with playground(ROOT) as made:
-        blueprint = made.root / "blueprints" / "analysis" / "blueprint.yaml"
-        text = blueprint.read_text()
-        assert f"groups: [{GROUP}]" in text
-        blueprint.write_text(text.replace(f"groups: [{GROUP}]", f"groups: [{GROUP}, {OTHER}]"))
-        made.invoke("local.up")
-        for stack in all_stacks(made.root):
-            made.pulumi("up", "--yes", "--skip-preview", "--stack", stack)
-        yield made
+def service(states: States) -> Iterator[Deployed]:
+    """The local cloud with every stack deployed; the starter analysis has several groups."""
+    with states.service(ALL) as deployed:
+        yield deployed
 
 
-@pytest.fixture
-def client(ground: Playground) -> Callable[[str], Any]:
-    """Clients with the root key of the local cloud as it runs now."""
-    environ = ground.local_environment()
-
-    def make(service: str) -> Any:
-        boto: Any = boto3  # the name of the service is not known to the type checker
-        return boto.client(
-            service,
-            endpoint_url=environ["AWS_ENDPOINT_URL"],
-            region_name=environ["AWS_REGION"],
-            aws_access_key_id=environ["AWS_ACCESS_KEY_ID"],
-            aws_secret_access_key=environ["AWS_SECRET_ACCESS_KEY"],
-        )
-
-    return make
-
-
-def outputs(ground: Playground, stack: str) -> dict[str, Any]:
-    document: dict[str, Any] = json.loads(ground.invoke("outputs", "--local", "--stack", stack).stdout)
-    return document
-
-
-def as_role(ground: Playground, client: Callable[[str], Any], role: str, service: str) -> Any:
-    """A client with the rights of a role, by a temporary trust that lets the root key take it."""
-    iam, sts = client("iam"), client("sts")
-    name = role.rpartition("/")[2]
-    described = iam.get_role(RoleName=name)["Role"]
-    trust = described["AssumeRolePolicyDocument"]
-    account = described["Arn"].split(":")[4]
-    opened = {
-        **trust,
-        "Statement": [
-            *trust["Statement"],
-            {"Effect": "Allow", "Principal": {"AWS": account}, "Action": "sts:AssumeRole"},
-        ],
-    }
-    iam.update_assume_role_policy(RoleName=name, PolicyDocument=json.dumps(opened))
-    try:
-        keys = sts.assume_role(RoleArn=described["Arn"], RoleSessionName="test")["Credentials"]
-    finally:
-        iam.update_assume_role_policy(RoleName=name, PolicyDocument=json.dumps(trust))
-    environ = ground.local_environment()
-    boto: Any = boto3
-    return boto.client(
-        service,
-        endpoint_url=environ["AWS_ENDPOINT_URL"],
-        region_name=environ["AWS_REGION"],
-        aws_access_key_id=keys["AccessKeyId"],
-        aws_secret_access_key=keys["SecretAccessKey"],
-        aws_session_token=keys["SessionToken"],
-    )
-
-
-def denied(call: Callable[[], Any]) -> bool:
-    try:
-        call()
-    except ClientError as error:
-        if error.response["Error"]["Code"] in (
-            "AccessDenied",
-            "AccessDeniedException",
-            "UnauthorizedOperation",
-            "403",
-        ):
-            return True
-        raise
-    return False
+@pytest.fixture(scope="module")
+def ground(service: Deployed) -> Playground:
+    return service.ground
 
 
 def test_a_second_up_changes_nothing(ground: Playground) -> None:
     for stack in all_stacks(ground.root):
-        ground.pulumi("up", "--yes", "--skip-preview", "--expect-no-changes", "--stack", stack)
+        up(ground, stack, "--expect-no-changes")
 
 
 def test_a_preview_is_one_json_document_without_changes(ground: Playground) -> None:
@@ -122,24 +47,22 @@ def test_a_preview_is_one_json_document_without_changes(ground: Playground) -> N
 def test_the_outputs_agree_with_their_schema_and_read_like_a_file(ground: Playground) -> None:
     document = outputs(ground, "analysis-webdev")
     assert document["schema_version"] == 1
-    assert set(document["groups"]) == {GROUP, OTHER}
+    assert set(document["groups"]) == {GROUP, OTHER, "lab10"}
     lines = ground.invoke(
         "outputs", "--local", "--stack", "analysis-webdev", "--format", "github"
     ).stdout.splitlines()
     assert f"bucket={document['bucket']}" in lines
 
 
-def test_a_machine_of_one_group_cannot_read_the_inputs_of_another(
-    ground: Playground, client: Callable[[str], Any]
-) -> None:
-    stack = outputs(ground, "analysis-webdev")
+def test_a_machine_of_one_group_cannot_read_the_inputs_of_another(service: Deployed) -> None:
+    client, stack = service.client, service.analysis
     bucket = stack["bucket"]
     for group in (GROUP, OTHER):
         for folder in ("inputs", "results"):
             client("s3").put_object(
                 Bucket=bucket, Key=f"{group}/{folder}/secret.txt", Body=b"of " + group.encode()
             )
-    mine = as_role(ground, client, stack["groups"][GROUP]["instance_role"], "s3")
+    mine = client("s3", service.role(stack["groups"][GROUP]["instance_role"]))
     assert mine.get_object(Bucket=bucket, Key=f"{GROUP}/inputs/secret.txt")["Body"].read() == b"of debuggers"
     mine.put_object(Bucket=bucket, Key=f"{GROUP}/results/mine.txt", Body=b"x")
     assert denied(lambda: mine.get_object(Bucket=bucket, Key=f"{OTHER}/inputs/secret.txt"))
@@ -153,13 +76,11 @@ def test_a_machine_of_one_group_cannot_read_the_inputs_of_another(
     )
 
 
-def test_a_manager_can_launch_its_launch_template_and_nothing_else(
-    ground: Playground, client: Callable[[str], Any]
-) -> None:
-    stack = outputs(ground, "analysis-webdev")
-    other = outputs(ground, "dti-webdev")
+def test_a_manager_can_launch_its_launch_template_and_nothing_else(service: Deployed) -> None:
+    client, stack = service.client, service.analysis
+    other = outputs(service.ground, "dti-webdev")
     function = client("lambda").get_function(FunctionName=stack["manager_function"])["Configuration"]
-    manager = as_role(ground, client, function["Role"], "ec2")
+    manager = client("ec2", service.role(function["Role"]))
     told = {"PriceTracking": "On", "group": GROUP, "bucket": stack["bucket"], "Timeout": "60"}
     pairs = [{"Key": key, "Value": value} for key, value in told.items()]
     tags = [{"ResourceType": kind, "Tags": pairs} for kind in ("instance", "volume")]
@@ -191,7 +112,7 @@ def test_the_stacks_still_match_after_a_kill(ground: Playground) -> None:
     ground.invoke("local.up")
     for stack in all_stacks(ground.root):
         ground.pulumi("refresh", "--yes", "--skip-preview", "--expect-no-changes", "--stack", stack)
-        ground.pulumi("up", "--yes", "--skip-preview", "--expect-no-changes", "--stack", stack)
+        up(ground, stack, "--expect-no-changes")
 
 
 @pytest.mark.parametrize(
@@ -227,55 +148,4 @@ def test_a_blueprint_with_three_mistakes_names_all_three_and_changes_nothing(gro
     said = done.stdout + done.stderr
     assert [word for word in ("lots", "much", "titel") if word not in said] == []
     assert "Traceback" not in said
-    ground.pulumi("up", "--yes", "--skip-preview", "--expect-no-changes", "--stack", "analysis-webdev")
-
-
-def test_destroying_everything_leaves_nothing(ground: Playground, client: Callable[[str], Any]) -> None:
-    """The last test of this module: it takes the stacks away."""
-    for stack in reversed(all_stacks(ground.root)):
-        ground.invoke("destroy", stack, "--yes", "--delete-data", "--local")
-    left = {
-        "buckets": client("s3").list_buckets()["Buckets"],
-        "roles": client("iam").list_roles()["Roles"],
-        "policies": client("iam").list_policies(Scope="Local")["Policies"],
-        "profiles": client("iam").list_instance_profiles()["InstanceProfiles"],
-        "users": client("iam").list_users()["Users"],
-        "groups": client("iam").list_groups()["Groups"],
-        "queues": client("sqs").list_queues().get("QueueUrls", []),
-        "topics": client("sns").list_topics()["Topics"],
-        "functions": client("lambda").list_functions()["Functions"],
-        "event sources": client("lambda").list_event_source_mappings()["EventSourceMappings"],
-        "tables": client("dynamodb").list_tables()["TableNames"],
-        "launch templates": client("ec2").describe_launch_templates()["LaunchTemplates"],
-        "key pairs": client("ec2").describe_key_pairs()["KeyPairs"],
-        "security groups": [
-            one
-            for one in client("ec2").describe_security_groups()["SecurityGroups"]
-            if one["GroupName"] != "default"
-        ],
-        "rules": client("events").list_rules()["Rules"],
-        "log groups": client("logs").describe_log_groups()["logGroups"],
-        "alarms": client("cloudwatch").describe_alarms()["MetricAlarms"],
-        "parameters": [
-            one["Name"]
-            for one in client("ssm").describe_parameters()["Parameters"]
-            if not one["Name"].startswith("/aws/")
-        ],
-        "pipelines": client("imagebuilder").list_image_pipelines()["imagePipelineList"],
-        "recipes": client("imagebuilder").list_image_recipes(owner="Self")["imageRecipeSummaryList"],
-        "components": client("imagebuilder").list_components(owner="Self")["componentVersionList"],
-        "infrastructures": client("imagebuilder").list_infrastructure_configurations()[
-            "infrastructureConfigurationSummaryList"
-        ],
-        "distributions": client("imagebuilder").list_distribution_configurations()[
-            "distributionConfigurationSummaryList"
-        ],
-        "lifecycles": client("imagebuilder").list_lifecycle_policies()["lifecyclePolicySummaryList"],
-        "kms keys": [key for key in _keys(client("kms")) if key["KeyState"] != "PendingDeletion"],
-    }
-    assert {what: found for what, found in left.items() if found} == {}
-
-
-def _keys(kms: Any) -> list[dict[str, Any]]:
-    keys = [kms.describe_key(KeyId=one["KeyId"])["KeyMetadata"] for one in kms.list_keys()["Keys"]]
-    return [key for key in keys if key.get("KeyManager", "CUSTOMER") == "CUSTOMER"]
+    up(ground, "analysis-webdev", "--expect-no-changes")
