@@ -1,11 +1,9 @@
-"""Scenarios A7 to A10 against the local cloud: an analysis is deployed, who may do what, a group goes, a
-stack with data is destroyed.
-"""
+"""Scenarios A7 and A8 against the local cloud: an analysis is deployed, and who may do what in it."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -131,74 +129,6 @@ class TestA8:
         assert denied(lambda: s3.list_objects_v2(Bucket="analysis", Prefix="logs/"))
 
 
-WITHOUT_LAB1 = GROUPS.replace(GROUPS[GROUPS.index("  lab1:") : GROUPS.index("  lab10:")], "")
-
-
-@pytest.fixture
-def lab1_removed(service: Deployed) -> Iterator[tuple[Any, Any]]:
-    """lab1 is taken out of groups.yaml and deployed, with data in lab1 and lab10; what the deploys said. It
-    is put back afterwards.
-    """
-    s3 = service.client("s3")
-    made = [
-        key
-        for group in ("lab1", "lab10")
-        for key in (
-            f"{group}/results/job_9/process_results/out.csv",
-            f"{group}/inputs/data.zip",
-            f"logs/{group}/i-9.json",
-        )
-    ]
-    for key in made:
-        s3.put_object(Bucket="analysis", Key=key, Body=b"12345")
-    ground, file = service.ground, service.ground.root / "groups.yaml"
-    file.write_text(WITHOUT_LAB1)
-    try:
-        analysis = ground.invoke("deploy", STACK, "--yes", "--local")
-        yield ground.invoke("deploy", "utils", "--yes", "--local"), analysis
-    finally:
-        file.write_text(GROUPS)
-        for stack in ("utils", STACK):
-            ground.invoke("deploy", stack, "--yes", "--local")
-        service.read_outputs()
-        for key in made:
-            s3.delete_object(Bucket="analysis", Key=key)
-
-
-def test_a9_a_group_that_is_removed_keeps_its_data_and_its_neighbour(
-    service: Deployed, lab1_removed: tuple[Any, Any]
-) -> None:
-    ann, bob = service.user("ann"), service.user("bob")
-    for done in lab1_removed:
-        assert (
-            "group lab1 is removed; its data stays: s3://analysis/lab1/, jobs/lab1/ and logs/lab1/ hold "
-            in done.stderr
-        )
-        assert "group lab10" not in done.stderr
-    assert "invoke empty-bucket analysis-webdev --prefix lab1/" in lab1_removed[1].stderr
-    for group in ("lab1", "lab10"):
-        assert f"{group}/results/job_9/process_results/out.csv" in keys(service, f"{group}/")
-        assert keys(service, f"logs/{group}/i-9.json")
-    mine = service.client("s3", bob).get_object(
-        Bucket="analysis", Key="lab10/results/job_9/process_results/out.csv"
-    )
-    assert mine["Body"].read() == b"12345"
-    assert denied(
-        lambda: service.client("s3", ann).list_objects_v2(Bucket="analysis", Prefix="lab1/results/")
-    )
-
-    asked = service.ground.invoke("empty-bucket", STACK, "--prefix", "lab1/", "--local", check=False)
-    assert asked.returncode == 1
-    assert "lab1/ holds " in asked.stdout
-    assert "lab1/results/job_9/process_results/out.csv" in keys(service, "lab1/")
-    assert (
-        "is empty"
-        in service.ground.invoke("empty-bucket", STACK, "--prefix", "lab1/", "--yes", "--local").stdout
-    )
-    assert keys(service, "lab1/") == []
-    assert "lab10/results/job_9/process_results/out.csv" in keys(service, "lab10/")
-
-
 def test_a_deleted_result_comes_back(service: Deployed) -> None:
     s3, key = service.client("s3"), "lab10/results/job_7/process_results/out.csv"
     for body in (b"first", b"last"):
@@ -215,60 +145,3 @@ def test_a_deleted_result_comes_back(service: Deployed) -> None:
     assert service.ground.invoke(*command).stdout == f"s3://analysis/{key}\n"
     assert s3.get_object(Bucket="analysis", Key=key)["Body"].read() == b"last"
     assert keys(service, "lab10/results/job_70/") == []
-
-
-class TestA10:
-    """Destroy a stack with data: a stack of its own, the analysis at the stage `develop`."""
-
-    STACK, BUCKET = "analysis-develop", "analysis-develop"
-
-    def test_a10_a_stack_with_a_result_is_not_destroyed_unless_it_is_forced(self, service: Deployed) -> None:
-        s3, ground = service.client("s3"), service.ground
-        ground.invoke("deploy", self.STACK, "--yes", "--local")
-        queue = json.loads(ground.invoke("outputs", self.STACK, "--local").stdout)["submission_queue_url"]
-        for number in range(3):
-            s3.put_object(
-                Bucket=self.BUCKET, Key=f"lab1/results/job_1/process_results/{number}", Body=b"1234"
-            )
-
-        refused = ground.invoke("destroy", self.STACK, "--yes", "--local", check=False)
-        assert refused.returncode == 1
-        assert f"s3://{self.BUCKET}/ holds 3 objects (12 bytes)" in refused.stderr
-        assert "  lab1: 3 objects (12 bytes)" in refused.stderr
-        assert "--delete-data" in refused.stderr
-        assert "Traceback" not in refused.stderr
-        assert service.client("sqs").get_queue_attributes(QueueUrl=queue, AttributeNames=["QueueArn"])
-
-        plain = ground.pulumi("destroy", "--yes", "--skip-preview", "--stack", self.STACK, check=False)
-        assert plain.returncode != 0
-        assert (
-            s3.get_object(Bucket=self.BUCKET, Key="lab1/results/job_1/process_results/2")["Body"].read()
-            == b"1234"
-        )
-        assert len(s3.list_objects_v2(Bucket=self.BUCKET)["Contents"]) == 3
-
-        asked = ground.invoke("destroy", self.STACK, "--delete-data", "--local", check=False)
-        assert asked.returncode == 1
-        assert len(s3.list_objects_v2(Bucket=self.BUCKET)["Contents"]) == 3
-
-        forced = ground.invoke("destroy", self.STACK, "--delete-data", "--yes", "--local")
-        assert f"s3://{self.BUCKET}/ holds 3 objects (12 bytes)" in forced.stdout
-        assert self.BUCKET not in [one["Name"] for one in s3.list_buckets()["Buckets"]]
-
-    def test_a10_production_wants_its_buckets_name_and_utils_its_stacks_gone(self, service: Deployed) -> None:
-        ground, stack = service.ground, "analysis-prod"
-        ground.invoke("deploy", stack, "--yes", "--local")
-        for arguments in ((), ("--delete-data",)):
-            refused = ground.invoke("destroy", stack, "--yes", *arguments, "--local", check=False)
-            assert refused.returncode == 1
-            assert "--bucket analysis-prod" in refused.stderr
-        plain = ground.pulumi("destroy", "--yes", "--skip-preview", "--stack", stack, check=False)
-        assert plain.returncode != 0
-        assert "protect" in said(plain)
-        assert "analysis-prod" in [one["Name"] for one in service.client("s3").list_buckets()["Buckets"]]
-        ground.invoke("destroy", stack, "--yes", "--bucket", "analysis-prod", "--local")
-        assert "analysis-prod" not in [one["Name"] for one in service.client("s3").list_buckets()["Buckets"]]
-
-        refused = ground.invoke("destroy", "utils", "--yes", "--local", check=False)
-        assert refused.returncode == 1
-        assert "utils, which analysis-webdev needs" in refused.stderr
