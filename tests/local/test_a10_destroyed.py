@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 
 import pytest
-from deployed import Deployed
+
+from tests.local.deployed import Deployed
 
 pytestmark = [pytest.mark.local, pytest.mark.slow]
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from deployed import GROUPS, Deployed, denied
+
+from tests.local.deployed import GROUPS, Deployed, denied
 
 pytestmark = [pytest.mark.local, pytest.mark.slow]
 

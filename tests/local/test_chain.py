@@ -7,13 +7,13 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from deployed import Deployed, denied, outputs
-from states import ALL, States, up
 
 from console.stacks import all_stacks
 from demo.playground import Playground
 from localcloud.cloud import Cloud
 from localcloud.paths import Paths
+from tests.local.deployed import Deployed, denied, outputs
+from tests.local.states import ALL, States, up
 
 GROUP, OTHER = "debuggers", "lab1"
 pytestmark = [pytest.mark.local, pytest.mark.slow]

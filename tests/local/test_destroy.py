@@ -4,9 +4,9 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from states import ALL, States
 
 from console.stacks import all_stacks
+from tests.local.states import ALL, States
 
 pytestmark = [pytest.mark.local, pytest.mark.slow]
 
