@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from tests.local.deployed import GROUPS, Deployed, denied
+from localcloud.tests.denials import denied
+from tests.local.deployed import GROUPS, Deployed
 
 pytestmark = [pytest.mark.local, pytest.mark.slow]
 

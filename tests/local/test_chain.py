@@ -12,7 +12,8 @@ from console.stacks import all_stacks
 from demo.playground import Playground
 from localcloud.cloud import Cloud
 from localcloud.paths import Paths
-from tests.local.deployed import Deployed, denied, outputs
+from localcloud.tests.denials import denied
+from tests.local.deployed import Deployed, outputs
 from tests.local.states import ALL, States, up
 
 GROUP, OTHER = "debuggers", "lab1"
