@@ -12,10 +12,9 @@ from typing import Any
 
 import yaml
 
-from demo.playground import Playground, playground
+from demo.playground import Playground
 from tests.local.deployed import client
-
-ROOT = Path(__file__).resolve().parents[2]
+from tests.local.states import UTILS, States
 
 _START = """\
 #!/bin/bash
@@ -35,11 +34,11 @@ def analysis_script(commands: str) -> str:
 
 
 @contextmanager
-def project(analysis: str, files: Mapping[str, str]) -> Iterator[Playground]:
+def project(states: States, analysis: str, files: Mapping[str, str]) -> Iterator[Playground]:
     """The project with an analysis of these files beside the others, all of it committed; `utils` is
     deployed.
     """
-    with playground(ROOT) as ground:
+    with states.copy(UTILS) as ground:
         for name, text in files.items():
             path = ground.root / "blueprints" / analysis / name
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -49,13 +48,8 @@ def project(analysis: str, files: Mapping[str, str]) -> Iterator[Playground]:
         git(ground, "config", "user.email", "someone@example.org")
         git(ground, "add", ".gitignore", "blueprints")
         git(ground, "commit", "--quiet", "-m", "start")
-        ground.invoke("local.up")
-        deploy(ground, "utils")
+        ground.invoke("local.up")  # the engine gets a stack of the new analysis
         yield ground
-
-
-def deploy(ground: Playground, stack: str) -> None:
-    ground.pulumi("up", "--yes", "--skip-preview", "--stack", stack)
 
 
 def git(ground: Playground, *arguments: str) -> str:

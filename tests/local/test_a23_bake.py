@@ -1,8 +1,9 @@
 """A23: an image is baked from a recorded script, and an analysis runs on it. Failing, unchanged, changed by a
 line, killed meanwhile.
 
-The steps stand on each other and run in the order of this file: one project, one local cloud, one analysis
-`counter` with an apt and a pip package of a few kilobytes each.
+One project, one local cloud, one analysis `counter` with an apt and a pip package of a few kilobytes each.
+What a test needs is made by fixtures: a first image, a second one of a changed line, a third one whose build
+nobody watched.
 """
 
 import json
@@ -13,6 +14,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
@@ -22,6 +24,7 @@ from localcloud import ports
 from tests.local import baking
 from tests.local.baking import analysis_script, commits, git, previewed, project, provenance, run
 from tests.local.deployed import client
+from tests.local.states import States, up
 
 pytestmark = [pytest.mark.local, pytest.mark.slow]
 STACK = "counter-webdev"
@@ -67,7 +70,7 @@ PYTHON
 
 
 @pytest.fixture(scope="module")
-def ground() -> Iterator[Playground]:
+def ground(states: States) -> Iterator[Playground]:
     """The project with `counter`."""
     files = {
         "blueprint.yaml": BLUEPRINT,
@@ -81,12 +84,12 @@ def ground() -> Iterator[Playground]:
         "provision/test/golden/dataset/words.txt": "a b c",
         "provision/test/golden/expected.json": GOLDEN,
     }
-    with project("counter", files) as made:
+    with project(states, "counter", files) as made:
         yield made
 
 
 def deploy(ground: Playground) -> None:
-    baking.deploy(ground, STACK)
+    up(ground, STACK)
 
 
 def bake(ground: Playground, *flags: str, check: bool = True) -> "subprocess.CompletedProcess[str]":
@@ -107,25 +110,49 @@ def builds(ground: Playground) -> list[str]:
     )
 
 
-def test_bake_deploy_and_run(ground: Playground) -> None:
+@dataclass(frozen=True)
+class Bake:
+    """What `bake-ami` said, and the history, the image of the blueprint and the builds before it."""
+
+    done: dict[str, Any]
+    history: list[str]
+    image: str | None
+    builds: list[str]
+
+
+def noted(ground: Playground, *flags: str) -> Bake:
+    history, image, made = commits(ground), recorded(ground), builds(ground)
+    return Bake(baked(ground, *flags), history, image, made)
+
+
+@pytest.fixture(scope="module")
+def first(ground: Playground) -> tuple[Bake, dict[str, Any]]:
+    """The first image, and what a job on it has said."""
     deploy(ground)
     (ground.root / "staged.txt").write_text("another work\n")
     git(ground, "add", "staged.txt")
     (ground.root / FOLDER / "README.md").write_text("# Counter\n\nCounts words.\n")
-    before = commits(ground)
-    done = baked(ground, "--message", "the first image")
+    bake = noted(ground, "--message", "the first image")
+    deploy(ground)
+    return bake, run(ground, "counter", "one two three four")
+
+
+def test_bake_deploy_and_run(ground: Playground, first: tuple[Bake, dict[str, Any]]) -> None:
+    bake, result = first
+    done = bake.done
     assert done["action"] == "build"
-    image = recorded(ground)
-    assert image == done["image_id"]
-    second, first = commits(ground)[: len(commits(ground)) - len(before)]
-    assert done["commits"] == [first, second]
-    changed = [git(ground, "show", "--format=", "--name-only", commit).split() for commit in (first, second)]
+    assert recorded(ground) == done["image_id"]
+    second, sources = commits(ground)[: len(commits(ground)) - len(bake.history)]
+    assert done["commits"] == [sources, second]
+    changed = [
+        git(ground, "show", "--format=", "--name-only", commit).split() for commit in (sources, second)
+    ]
     assert changed == [[f"{FOLDER}/README.md"], [f"{FOLDER}/bake.json", f"{FOLDER}/blueprint.yaml"]]
     assert "Purpose: the first image" in git(ground, "log", "-1", "--format=%s", second)
     assert git(ground, "status", "--porcelain", "staged.txt") == "A  staged.txt\n"
     assert "  # the newest" in (ground.root / FOLDER / "blueprint.yaml").read_text()
     what = provenance(ground.root / FOLDER / "blueprint.yaml")
-    assert what["git"] == {"commit": first, "dirty": False}
+    assert what["git"] == {"commit": sources, "dirty": False}
     assert what["packages"]["pip:/opt/counter"]["six"] == "1.16.0"
     assert "sl" in what["packages"]["dpkg"]
     assert what["parent"]["ami"].startswith("ami-")
@@ -137,10 +164,10 @@ def test_bake_deploy_and_run(ground: Playground) -> None:
         "validate/10-there.sh",
     }
     assert what["golden"] == {"words.txt/summary.json": {"words": 3, "six": "1.16.0"}}
-    deploy(ground)
-    assert run(ground, "counter", "one two three four") == {"words": 4, "step": 1, "six": "1.16.0"}
+    assert result == {"words": 4, "step": 1, "six": "1.16.0"}
 
 
+@pytest.mark.usefixtures("first")
 def test_unchanged_bakes_nothing(ground: Playground) -> None:
     image, history, made = recorded(ground), commits(ground), builds(ground)
     assert baked(ground)["action"] == "nothing"
@@ -148,16 +175,35 @@ def test_unchanged_bakes_nothing(ground: Playground) -> None:
     assert "was built from this recipe" in bake(ground).stdout
 
 
-def test_one_changed_line_is_one_build_and_two_commits(ground: Playground) -> None:
-    image, history, made = recorded(ground), commits(ground), builds(ground)
+@dataclass(frozen=True)
+class Changed:
+    """What was said while a line of a script was changed, deployed and baked."""
+
+    refused: "subprocess.CompletedProcess[str]"
+    previewed: dict[str, list[str]]
+    previewed_again: dict[str, list[str]]
+    plan: dict[str, Any]
+    bake: Bake
+
+
+@pytest.fixture(scope="module")
+def second(ground: Playground, first: object) -> Changed:
+    """The image of another line."""
     script = ground.root / FOLDER / "provision/20-pip.sh"
     script.write_text(script.read_text().replace("COUNTER_STEP=1", "COUNTER_STEP=2"))
-    refused = bake(ground, check=False)
-    assert refused.returncode == 1
-    assert f"invoke deploy {STACK}" in refused.stderr + refused.stdout
-    assert "Traceback" not in refused.stderr
-    assert builds(ground) == made
-    assert previewed(ground, STACK) == {
+    refused, changes = bake(ground, check=False), previewed(ground, STACK)
+    deploy(ground)  # Image Builder refuses to delete what the pipeline still refers to: the order matters
+    return Changed(refused, changes, previewed(ground, STACK), baked(ground, "--plan"), noted(ground))
+
+
+def test_one_changed_line_is_one_build_and_two_commits(
+    ground: Playground, first: tuple[Bake, dict[str, Any]], second: Changed
+) -> None:
+    assert second.refused.returncode == 1
+    assert f"invoke deploy {STACK}" in second.refused.stderr + second.refused.stdout
+    assert "Traceback" not in second.refused.stderr
+    assert len(second.bake.builds) == len(first[0].builds) + 1, "what was refused has built nothing"
+    assert second.previewed == {
         "replace": [
             "BucketObjectv2 counter-webdev-image-provision",
             "Component counter-webdev-image-build",
@@ -172,14 +218,12 @@ def test_one_changed_line_is_one_build_and_two_commits(ground: Playground) -> No
             "ImagePipeline counter-webdev-image",
         ],
     }
-    deploy(ground)  # Image Builder refuses to delete what the pipeline still refers to: the order matters
-    assert previewed(ground, STACK) == {}
-    plan = baked(ground, "--plan")
-    assert (plan["action"], plan["problems"]) == ("build", [])
-    done = baked(ground)
-    assert recorded(ground) == done["image_id"] != image
-    assert len(builds(ground)) == len(made) + 1
-    assert len(commits(ground)) == len(history) + 2
+    assert second.previewed_again == {}
+    assert (second.plan["action"], second.plan["problems"]) == ("build", [])
+    done = second.bake.done
+    assert recorded(ground) == done["image_id"] != second.bake.image
+    assert len(builds(ground)) == len(second.bake.builds) + 1
+    assert len(commits(ground)) == len(second.bake.history) + 2
     assert f"Purpose: {done['image_id']} of recipe " in git(ground, "log", "-1", "--format=%s"), (
         "nobody gave a --message"
     )
@@ -187,6 +231,7 @@ def test_one_changed_line_is_one_build_and_two_commits(ground: Playground) -> No
     assert all(name.startswith(FOLDER) for name in files)
 
 
+@pytest.mark.usefixtures("first")
 def test_a_failing_script_is_named_and_nothing_changes(ground: Playground) -> None:
     image, history, images = recorded(ground), commits(ground), published(ground)
     with edited(ground, "provision/20-pip.sh", "echo 'export", "ls /nonesuch\necho 'export"):
@@ -207,6 +252,7 @@ def test_a_failing_script_is_named_and_nothing_changes(ground: Playground) -> No
     assert published(ground) == images == registered(ground)
 
 
+@pytest.mark.usefixtures("first")
 def test_other_numbers_than_the_golden_ones_publish_nothing(ground: Playground) -> None:
     image, images = recorded(ground), published(ground)
     with edited(ground, "provision/test/golden/expected.json", ": 3", ": 4"):
@@ -235,7 +281,25 @@ def test_other_numbers_than_the_golden_ones_publish_nothing(ground: Playground) 
     assert published(ground) == images
 
 
-def test_killed_in_the_middle_it_is_taken_up_or_cancelled(ground: Playground) -> None:
+@dataclass(frozen=True)
+class Killed:
+    """What was said of a build that ran on while its watchers ended, and was taken up by another."""
+
+    before: str | None
+    interrupted: str
+    interrupted_code: int
+    kept: str | None
+    plan: dict[str, Any]
+    bake: Bake
+    resumed: str | None
+    builds: list[str]
+    cancelled_code: int
+    builds_before: list[str]
+
+
+@pytest.fixture(scope="module")
+def third(ground: Playground, second: object) -> Killed:
+    """An image of a build whose watchers were interrupted and killed."""
     image = recorded(ground)
     port = ports.lease()  # the script goes on once somebody listens there: builds have the host's network
     wait = (
@@ -247,24 +311,30 @@ def test_killed_in_the_middle_it_is_taken_up_or_cancelled(ground: Playground) ->
         made = builds(ground)
         with watching(ground) as child:
             child.send_signal(signal.SIGINT)
-            assert "the build goes on, and the blueprint is unchanged" in (
-                child.stdout.read() if child.stdout else ""
-            )
-            assert child.wait(30) == 130
+            interrupted, code = child.stdout.read() if child.stdout else "", child.wait(30)
         with watching(ground) as child:
             child.kill()
-        assert recorded(ground) == image
-        assert baked(ground, "--plan")["action"] == "resume"
+        kept, plan = recorded(ground), baked(ground, "--plan")
         with socket.create_server(("127.0.0.1", port)):
-            done = baked(ground, "--resume", "--no-commit")
-        assert done["action"] == "resume"
-        assert recorded(ground) == done["image_id"] != image
-        assert len(builds(ground)) == len(made) + 1
+            bake_ = noted(ground, "--resume", "--no-commit")
+        resumed, built = recorded(ground), builds(ground)
         with watching(ground, "--force") as child:
             bake(ground, "--cancel")
-            assert child.wait(30) == 1
-        assert recorded(ground) == done["image_id"]
-        assert not list((ground.root / ".local").rglob("builds-running/*"))
+            cancelled = child.wait(30)
+    return Killed(image, interrupted, code, kept, plan, bake_, resumed, built, cancelled, made)
+
+
+def test_killed_in_the_middle_it_is_taken_up_or_cancelled(ground: Playground, third: Killed) -> None:
+    assert "the build goes on, and the blueprint is unchanged" in third.interrupted
+    assert third.interrupted_code == 130
+    assert third.kept == third.before
+    assert third.plan["action"] == "resume"
+    assert third.bake.done["action"] == "resume"
+    assert third.resumed == third.bake.done["image_id"] != third.before
+    assert len(third.builds) == len(third.builds_before) + 1
+    assert third.cancelled_code == 1
+    assert recorded(ground) == third.resumed
+    assert not list((ground.root / ".local").rglob("builds-running/*"))
 
 
 @contextmanager
@@ -274,8 +344,10 @@ def edited(ground: Playground, path: str, old: str, new: str) -> Iterator[None]:
     text = file.read_text()
     assert old in text
     file.write_text(text.replace(old, new))
-    yield
-    file.write_text(text)
+    try:
+        yield
+    finally:
+        file.write_text(text)
 
 
 @contextmanager
@@ -306,6 +378,7 @@ def registered(ground: Playground) -> list[str]:
     )
 
 
+@pytest.mark.usefixtures("third")
 def test_an_image_is_listed_compared_promoted_and_retired(ground: Playground) -> None:
     current = recorded(ground)
     deploy(ground)  # the script is again the one without the wait: `other` is of that recipe
