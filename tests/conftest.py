@@ -1,21 +1,17 @@
 """What all tests want of the process that runs them."""
 
 import functools
-import os
 import signal
 from typing import Any
 
 from botocore.loaders import JSONFileLoader
-from hypothesis import settings
+
+from localcloud.tests import properties
 
 # Where tests run in the background, Ctrl-C is ignored, and so it would be by every program that they start.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
-# Properties: `ci` tries what a pipeline and `make test` must have tried, `dev` (`make check`, and pytest by
-# hand) a fifth of it. A test that names a number of its own asks `tests.examples` for it.
-settings.register_profile("ci", max_examples=100, deadline=None)
-settings.register_profile("dev", parent=settings.get_profile("ci"), max_examples=20)
-settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE") or ("ci" if os.environ.get("CI") else "dev"))
+properties.load()
 
 # Each mocked account has sessions of its own, and each session would read the same descriptions of services
 # from the same files: a third of the time of such a test. They are read once in a process.

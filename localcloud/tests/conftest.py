@@ -2,6 +2,7 @@
 
 import signal
 
+from localcloud.tests import properties
 from localcloud.tests.cloud_fixtures import (  # noqa: F401 (fixtures)
     client,
     cloud_home,
@@ -14,3 +15,5 @@ from localcloud.tests.cloud_fixtures import (  # noqa: F401 (fixtures)
 
 # Where tests run in the background, Ctrl-C is ignored, and so it would be by every program that they start.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+properties.load()

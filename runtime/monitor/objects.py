@@ -6,7 +6,7 @@ import copy
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, Any
+from typing import Any, TypeVar
 
 from botocore.exceptions import ClientError
 
@@ -16,9 +16,9 @@ from runtime.monitor.port import ComeAgainError, Move, ObjectContent, Written
 from runtime.protocol.limits import JOB_MAX_BYTES
 from runtime.protocol.objects import LOST_RACE, MISSING, code_of, put
 
-if TYPE_CHECKING:
-    from typing import Self  # newer than the oldest Python that runs this
-
+_Self = TypeVar(
+    "_Self", bound="ConfinedObjects"
+)  # typing.Self is newer than the oldest Python that runs this
 _MISSING = MISSING | {"NoSuchBucket"}
 _COPIES = 16
 """Objects that are copied at a time."""
@@ -38,7 +38,7 @@ class ConfinedObjects:
         self._group: tuple[str, str] | None = None
         self._writers = Writers(clients.session, clients.config)
 
-    def acting_for(self, bucket: str, group: str) -> Self:
+    def acting_for(self: _Self, bucket: str, group: str) -> _Self:
         confined = copy.copy(self)
         confined._group = (bucket, group)
         return confined

@@ -22,7 +22,7 @@ from blueprints.old_folder import import_folder
 from blueprints.prices import table
 from components import program
 from components.outputs import AnalysisOutputs, json_schema
-from tests.examples import examples
+from localcloud.tests.properties import examples
 from tests.program.projects import REFERENCE, ROOT, make_project
 from tests.program.recording import ACCOUNT, Recorded, deploy
 from tests.unit import old_files

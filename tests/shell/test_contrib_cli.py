@@ -18,7 +18,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import tasks
-from tests.examples import examples
+from localcloud.tests.properties import examples
 from tests.shell.machines import ROOT, Machine
 
 UTILS = ROOT / "runtime" / "instance" / "contrib" / "ncap_utils"

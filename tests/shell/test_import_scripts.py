@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from blueprints import old_command, old_script
-from tests.examples import examples
+from localcloud.tests.properties import examples
 from tests.shell.machines import Machine
 from tests.unit.old_files import COMMANDS, UNSURE_COMMANDS
 

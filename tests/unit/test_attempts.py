@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from localcloud.tests.properties import examples
 from runtime.monitor.port import ComeAgainError
 from runtime.protocol.attempt import AttemptRequest
 from runtime.protocol.certificate import datanames
@@ -21,7 +22,6 @@ from runtime.protocol.job import Dataset
 from runtime.protocol.keys import JobKeys
 from runtime.protocol.ledger import micro_dollars
 from runtime.protocol.settings import AnalysisSettings
-from tests.examples import examples
 from tests.unit.fake_aws import KilledError, MonitorView
 from tests.unit.job_world import BUCKET, SETTINGS, World, changed
 

@@ -11,13 +11,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from moto import mock_aws
 
+from localcloud.tests.properties import examples
 from neurocaas import Analysis, AnalysisError
 from neurocaas.forecast import ENOUGH, Countdown, Run, estimate
 from neurocaas.states import DatasetState, JobState
 from runtime.instance.agent.pace import Pace
 from runtime.protocol.keys import JobKeys
 from runtime.protocol.ledger import budget_name
-from tests.examples import examples
 from tests.unit.client_jobs import BUCKET, GROUP
 from tests.unit.client_world import ABOUT, ended, put, tell
 

@@ -15,9 +15,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from moto import mock_aws
 
+from localcloud.tests.properties import examples
 from neurocaas import Analysis, AnalysisError, commands, speaking
 from neurocaas.uploads import UploadContent, Uploads
-from tests.examples import examples
 from tests.unit.client_jobs import BUCKET, GROUP
 from tests.unit.client_world import ABOUT, run, tell
 

@@ -17,8 +17,8 @@ import blueprints
 from blueprints import starter
 from console.errors import user_errors
 from image_builder.lint.files import lint_provision
+from localcloud.tests.properties import examples
 from runtime.protocol.problems import InvalidInput
-from tests.examples import examples
 
 ROOT = Path(__file__).resolve().parents[2]
 

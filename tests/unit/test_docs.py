@@ -17,9 +17,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from console import reference
+from localcloud.tests.properties import examples
 from runtime.protocol.names import check_timestamp
 from runtime.protocol.submission import FIELDS
-from tests.examples import examples
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = sorted(

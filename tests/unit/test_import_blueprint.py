@@ -21,8 +21,8 @@ from blueprints.finding import dotted
 from blueprints.import_old import Imported
 from blueprints.prices import table
 from blueprints.verdicts import Status
+from localcloud.tests.properties import examples
 from runtime.protocol.problems import InvalidInput
-from tests.examples import examples
 
 TYPES = sorted(table().usd_per_hour)
 COMMAND = (

@@ -18,13 +18,13 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from localcloud.tests.properties import examples
 from runtime.instance.agent import reading, s3, transfer
 from runtime.instance.agent.checkpoint import Checkpoint
 from runtime.instance.agent.pins import Pins, read_pins
 from runtime.instance.agent.reading import BufferRoom, FileReading
 from runtime.instance.agent.storage import FolderStorage, Location, ObjectPin, Sent, StorageError, lasting
 from runtime.instance.agent.transfer import Transfer, _amount, outdated_input, read_record
-from tests.examples import examples
 from tests.unit.fake_s3 import FakeS3, error, etag
 
 PART = 16

@@ -21,6 +21,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
+from localcloud.tests.properties import examples
 from runtime.manager.delivery import Delivery
 from runtime.manager.dispatch import process
 from runtime.manager.events import ObjectCreated
@@ -32,7 +33,6 @@ from runtime.protocol.documents import moment
 from runtime.protocol.keys import JobId, JobKeys, rejected_keys
 from runtime.protocol.ledger import micro_dollars
 from runtime.protocol.limits import QUEUE_MAX_RECEIVES, QUEUE_VISIBILITY, SWEEP_INTERVAL
-from tests.examples import examples
 from tests.unit.fake_aws import FakeAws, KilledError, ManagerView, MonitorView
 from tests.unit.job_world import BUCKET, SETTINGS, World, changed
 

@@ -26,7 +26,7 @@ from image_builder.lint.documents import lint_document
 from image_builder.lint.findings import RULES, WARNING
 from localcloud.images.awstoe import conditions as evaluation
 from localcloud.images.awstoe import context, files
-from tests.examples import examples
+from localcloud.tests.properties import examples
 
 ALL_ACTIONS = """
 name: everything

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from image_builder import secrets
 from image_builder.lint.findings import RULES
 from image_builder.lint.scripts import lint_script
-from tests.examples import examples
+from localcloud.tests.properties import examples
 
 STRICT = "#!/bin/bash\nset -euo pipefail\n"
 UPDATED = STRICT + "apt-get update\n"

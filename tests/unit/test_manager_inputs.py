@@ -15,6 +15,7 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from localcloud.tests.properties import examples
 from runtime.manager.disk import room
 from runtime.protocol import limits
 from runtime.protocol.ignored import LEFT_BEHIND, is_ignored
@@ -23,7 +24,6 @@ from runtime.protocol.keys import JobKeys
 from runtime.protocol.outside import OutsideBucket
 from runtime.protocol.pins import Pin, read_pins
 from runtime.protocol.problems import InvalidInput
-from tests.examples import examples
 from tests.unit.fake_aws import KilledError
 from tests.unit.job_world import BUCKET, SETTINGS, World, changed
 

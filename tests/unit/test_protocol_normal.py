@@ -11,8 +11,8 @@ import yaml
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from localcloud.tests.properties import examples
 from runtime.protocol.normal import normal_text
-from tests.examples import examples
 
 SCALARS = (
     st.none()

@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from blueprints.parameters import faults
+from localcloud.tests.properties import examples
 from runtime.protocol.schema import check, closed, with_defaults
-from tests.examples import examples
 
 values: st.SearchStrategy[Any] = st.recursive(
     st.none()

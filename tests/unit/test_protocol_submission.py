@@ -11,10 +11,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from localcloud.tests.properties import examples
 from runtime.protocol.config import parse_config
 from runtime.protocol.problems import InvalidInput, Problem
 from runtime.protocol.submission import InvalidSubmission, Submission, parse_submission
-from tests.examples import examples
 from tests.unit.job_world import BUCKET, SETTINGS, SUBMISSION, World, changed
 
 GOOD: dict[str, Any] = {

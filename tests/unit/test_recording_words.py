@@ -16,7 +16,7 @@ from image_builder.recording.compiler import BUILD_FOLDER, compile_recording
 from image_builder.recording.events import Event
 from image_builder.recording.helpers import Helpers, is_helper, spelled_out
 from image_builder.recording.session import chunks
-from tests.examples import examples
+from localcloud.tests.properties import examples
 
 RECORDER = (Path(__file__).resolve().parents[2] / "image_builder/recording/recorder.sh").read_text(
     encoding="utf-8"

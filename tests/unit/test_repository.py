@@ -59,7 +59,7 @@ def test_no_registry_is_named() -> None:
 
 def test_no_lock_says_where_to_download() -> None:
     locks = sorted((ROOT / "requirements").glob("*.*"))
-    assert len(locks) == 10
+    assert len(locks) == 12
     assert [
         lock.name for lock in locks if INDEX_OPTIONS.search(lock.read_text()) or "://" in lock.read_text()
     ] == []

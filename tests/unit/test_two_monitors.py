@@ -12,12 +12,12 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from localcloud.tests.properties import examples
 from runtime.monitor.port import ComeAgainError
 from runtime.monitor.sweep import sweep
 from runtime.monitor.watch import JobWatch, StateChange
 from runtime.protocol.keys import JobKeys
 from runtime.protocol.limits import ENDING_GRACE
-from tests.examples import examples
 from tests.unit.fake_aws import MonitorView
 from tests.unit.job_world import BUCKET, SETTINGS, World, changed
 

@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 import blueprints
 from blueprints import checks, schema
 from blueprints.prices import table
+from localcloud.tests.properties import examples
 from runtime.protocol.problems import InvalidInput
-from tests.examples import examples
 
 ROOT = Path(__file__).resolve().parents[2]
 GOOD = """\

@@ -13,10 +13,10 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from localcloud.tests.properties import examples
 from runtime.protocol import yaml12
 from runtime.protocol.config import parse_config
 from runtime.protocol.problems import InvalidInput
-from tests.examples import examples
 from tests.unit.job_world import SETTINGS
 
 digits = st.text("0123456789", min_size=1, max_size=8)

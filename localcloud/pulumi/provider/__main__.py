@@ -12,6 +12,7 @@ import sys
 import threading
 from importlib.metadata import PackageNotFoundError, version
 
+from localcloud.project import project
 from localcloud.pulumi.provider.aws import Session
 from localcloud.pulumi.provider.errors import ProviderError
 
@@ -51,7 +52,7 @@ def _sdk_version() -> str:
         raise ProviderError(
             "the package pulumi-aws is not installed in this Python.\n"
             "The local AWS provider answers with its version and knows its arguments.\n"
-            "Start it from the project's virtual environment (make setup)."
+            f"Start it from the project's virtual environment ({project().setup})."
         ) from error
 
 

@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
+from localcloud.project import project
 from localcloud.pulumi.provider.errors import EndpointRefused, ProviderError
 
 DEFAULT_REGION = "us-east-1"
@@ -43,9 +44,8 @@ def check_endpoint(url: str | None) -> str:
         f"{got}.\nAllowed is only an address of this machine: http://127.0.0.1:PORT, http://[::1]:PORT or "
         "http://localhost:PORT. "
         "The local AWS provider is a stand-in and never talks to a real account.\n"
-        "Run `invoke local.up` and put the output of `invoke local.env` into the shell. For a real account, "
-        "take this provider off PATH "
-        "and use the real pulumi-resource-aws."
+        f"Run `{project().says('up')}` and put the output of `{project().says('env')}` into the shell. "
+        "For a real account, take this provider off PATH and use the real pulumi-resource-aws."
     )
 
 
@@ -78,7 +78,7 @@ class Session:
             raise ProviderError(
                 "AWS_ACCESS_KEY_ID or AWS_SECRET_ACCESS_KEY is not set.\n"
                 "The local AWS provider takes credentials from the environment only, "
-                "never from ~/.aws.\nPut the output of `invoke local.env` into the shell."
+                f"never from ~/.aws.\nPut the output of `{project().says('env')}` into the shell."
             )
         self.region = environment.get("AWS_REGION") or environment.get("AWS_DEFAULT_REGION") or DEFAULT_REGION
         self._lock = threading.Lock()

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 from hypothesis import settings
 
-from tests.examples import examples
+from localcloud.tests.properties import examples
 
 
 @pytest.fixture(params=["ci", "dev"])
