@@ -59,12 +59,12 @@ def _read(engine: Any, stack: str, bake: Any = None) -> Any:
     },
 )
 def check_policies(c: Context, names: list[str], preview: str = "", json: bool = False) -> None:
-    """Check what a deploy would leave against the rules of checks/: boundaries, wildcards, encryption, open ports, logs, tags.
+    """Check what a deploy would make against the rules of checks/: rights, encryption, ports, logs, tags.
 
     Nothing is changed. Exit code 1 when a rule is broken, or when there is no preview. Values that only a
     deployment makes known leave some rules open; they are counted, and judged by the preview after it.
     `pulumi preview --policy-pack policypack` has the same rules.
-    """  # noqa: E501
+    """
     from ci.preview import SCHEMA_VERSION, read
 
     if preview:
@@ -127,11 +127,11 @@ def _told(preview: Any) -> str:
     },
 )
 def preview_comment(c: Context, names: list[str], out: str = "", summary: str = "") -> None:
-    """Write the comment on a pull request: what changes in each stack, which rules break, which images have to be baked.
+    """Write the comment on a pull request: changes of each stack, broken rules, images to be baked.
 
     Exit code 1 when a stack has no preview or breaks a rule; the comment is written all the same. Values
     never appear in it.
-    """  # noqa: E501
+    """
     from ci.comment import render
     from ci.preview import SCHEMA_VERSION
 
@@ -174,14 +174,17 @@ def _bakes(engine: Any) -> dict[str, Any]:
 
 @task(help=_JSON)
 def stacks(c: Context, json: bool = False) -> None:
-    """Print the stacks of this project in the backend, one a line, in the order in which they are deployed."""  # noqa: E501
+    """Print the stacks of this project in the backend, one a line, in the order of deployment."""
     names = _stacks(_engine(), [])
     to_stdout(json_format.dumps(names) if json else "\n".join(names))
 
 
 @task(help=_JSON)
 def bakes(c: Context, json: bool = False) -> None:
-    """Print the stacks whose image is missing or of an older recording, one a line. Asks the backend, and nothing of AWS."""  # noqa: E501
+    """Print the stacks whose image is missing or of an older recording, one a line.
+
+    Asks the backend, and nothing of AWS.
+    """
     found = _bakes(_engine())
     if json:
         to_stdout(

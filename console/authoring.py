@@ -32,7 +32,10 @@ def _types() -> dict[str, float]:
     }
 )
 def configure(c: Context, name: str, language: str = "shell") -> None:
-    """Make a new analysis in blueprints/NAME from the starter. Nothing is overwritten; the result can be deployed at once."""  # noqa: E501
+    """Make a new analysis in blueprints/NAME from the starter; it can be deployed at once.
+
+    Nothing is overwritten.
+    """
     from blueprints.starter import configure as make
     from console.cloud import project_root
 
@@ -62,7 +65,10 @@ def configure(c: Context, name: str, language: str = "shell") -> None:
     },
 )
 def validate(c: Context, names: list[str], json: bool = False) -> None:
-    """Check blueprints and groups.yaml, all rules at once: file, line, rule, what is allowed, what to do. Exit code 1 for a problem."""  # noqa: E501
+    """Check blueprints and groups.yaml, all rules at once: file, line, rule, what is allowed, what to do.
+
+    Exit code 1 for a problem.
+    """
     from blueprints import BASE, base
     from blueprints.loader import misnamed
     from blueprints.loader import names as all_names
@@ -228,12 +234,14 @@ def import_blueprint(
     force: bool = False,
     json: bool = False,
 ) -> None:
-    """Make a blueprint from one of the first implementation, with a verdict for each field. Nothing is lost: imported/ keeps the file.
+    """Make a blueprint from one of the first implementation, with a verdict for each field.
+
+    Nothing is lost: imported/ keeps the file.
 
     Of a user profile, it prints a proposal for groups.yaml. Exit code 1, and nothing written, when a field
     needs a decision first. All files of a folder are imported at once, with one list of what to decide; exit
     code 1 when one of them could not be.
-    """  # noqa: E501
+    """
     from blueprints.import_old import write
     from console.cloud import project_root
     from console.importing import end, told

@@ -284,11 +284,16 @@ def outputs(c: Context, stack: str, format: str = "json") -> None:  # noqa: A002
 @task(
     help={
         **_STACK,
-        "secrets-provider": "What seals the stack's secrets, for instance awskms://alias/pulumi. Default: the backend's.",  # noqa: E501
+        "secrets-provider": (
+            "What seals the stack's secrets, for instance awskms://alias/pulumi. Default: the backend's."
+        ),
     }
 )
 def new_stack(c: Context, stack: str, secrets_provider: str = "") -> None:
-    """Make an empty stack in the Pulumi backend of this shell, ready for its config and a deploy. Nothing happens when it exists."""  # noqa: E501
+    """Make an empty stack in the Pulumi backend of this shell, ready for its config and a deploy.
+
+    Nothing happens when it exists.
+    """
     engine, name = engine_of(stack)
     sys.stdout.write(
         f"stack {name} {'is made' if ensure_stack(engine, name, secrets_provider) else 'exists'}\n"

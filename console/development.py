@@ -18,7 +18,7 @@ def _run(*command: str) -> int:
 
 @task
 def setup(c: Context) -> None:
-    """Make everything that this project needs on this machine: environments, the emulator, the Pulumi CLI (make setup)."""  # noqa: E501
+    """Install what this project needs: environments, the emulator, the Pulumi CLI (make setup)."""
     raise Exit(code=_run("make", "--no-print-directory", "setup"))
 
 

@@ -15,7 +15,7 @@ from invoke.tasks import task
     }
 )
 def docs(c: Context, check: bool = False, site: str = "") -> None:
-    """Make the reference pages in docs/reference/ from the schemas and prices; with --site, the whole site (mkdocs, strict)."""  # noqa: E501
+    """Make the reference pages from schemas and prices; with --site, the whole site (mkdocs, strict)."""
     from console import reference
     from console.cloud import project_root
 

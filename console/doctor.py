@@ -17,14 +17,16 @@ from console.names import TaskOfNames
     klass=TaskOfNames,
     positional=["names"],
     help={
-        "names": "Stacks: is all there that they need to answer a submission? In the place of the other checks.",  # noqa: E501
+        "names": "Stacks: check only that all is there that they need to answer a submission.",
         "json": "One JSON object for a program.",
         "machine": "Only this machine; leave the account alone.",
     },
 )
 def doctor(c: Context, names: list[str], json: bool = False, machine: bool = False) -> None:
-    """Check this machine and the account, or deployed stacks: one line each, and what to do. Exit code 1 only when something essential is
-    broken."""  # noqa: E501
+    """Check this machine and the account, or deployed stacks: one line each, and what to do.
+
+    Exit code 1 only when something essential is broken.
+    """
     from console import account, health
     from console import machine as own
     from console.cloud import add_pulumi, project_root

@@ -34,7 +34,7 @@ _BAKED_HERE = "an image that was baked on this computer"
             "The Python that has the analysis's packages ($ANALYSIS_PYTHON for its script); where the image "
             "has it when left out."
         ),
-        "image": "Run in the root of the analysis's image that was baked on this computer (the local cloud's).",  # noqa: E501
+        "image": "Run in the root of the analysis's image that was baked on this computer.",
         "json": "One JSON object on standard output; the script's output goes to standard error in any case.",
     },
 )

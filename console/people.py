@@ -109,7 +109,10 @@ def rotate_keys(
     profile: str = "neurocaas",
     out: str = "",
 ) -> None:
-    """Give a user a new access key (--out FILE), and switch the old one off. A key that is off is deleted by the next rotation."""  # noqa: E501
+    """Give a user a new access key (--out FILE), and switch the old one off.
+
+    A key that is off is deleted by the next rotation.
+    """
     import boto3
 
     from console import credentials as given

@@ -143,11 +143,11 @@ def ages(file: Path, today: date) -> dict[str, int]:
     },
 )
 def prices(c: Context, region: list[str], type: list[str], check: bool = False, json: bool = False) -> None:  # noqa: A002 (the flag's name)
-    """Refresh the prices that forecasts and budgets count with (blueprints/prices.json) from AWS's Price List.
+    """Refresh the prices of forecasts and budgets (blueprints/prices.json) from AWS's Price List.
 
     Needs credentials of any AWS account that allow pricing:GetProducts. What is deployed keeps its prices
     until it is deployed again.
-    """  # noqa: E501
+    """
     from blueprints.prices import FILE
     from console import reference
     from console.cloud import project_root

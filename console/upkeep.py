@@ -94,12 +94,12 @@ def promote(c: Context, source: str, target: str, yes: bool = False) -> None:
 
 @task(help={"stack": "utils, or <analysis>-<stage>."})
 def adopt(c: Context, stack: str) -> None:
-    """Take into a stack's state what is the stack's own and the state does not know: after a killed deploy, or a lost state.
+    """Import into a stack's state what belongs to the stack: after a killed deploy, or a lost state.
 
     What is found by name and carries the stack's tags (or lies on what does) is imported; nothing else is
     taken, and nothing in the cloud is changed. `invoke deploy` does the same first. What is in the way and
     not the stack's own is named.
-    """  # noqa: E501
+    """
     engine, name = engine_of(stack)
     ensure_stack(engine, name)
     adopt_what_is_own(engine, name, always=True)
@@ -169,7 +169,10 @@ def _pending(engine: Any, stack: str) -> str:
 def empty_bucket(
     c: Context, stack: str, prefix: str = "", yes: bool = False, bucket: str = "", count: bool = False
 ) -> None:
-    """Delete everything in a stack's bucket, older versions too. Says how much it is and asks. There is no way back."""  # noqa: E501
+    """Delete everything in a stack's bucket, older versions too. There is no way back.
+
+    Says how much it is, and asks.
+    """
     import boto3
 
     from blueprints import Stage
@@ -319,7 +322,10 @@ def _emptied(s3: Any, bucket: str, prefix: str = "") -> None:
     }
 )
 def recover(c: Context, stack: str, prefix: str, dry_run: bool = False, json: bool = False) -> None:
-    """Bring deleted objects back, as they were last. A deleted object can come back for 30 days; then S3 drops it."""  # noqa: E501
+    """Bring deleted objects back, as they were last.
+
+    A deleted object can come back for 30 days; then S3 drops it.
+    """
     import json as document
 
     import boto3

@@ -8,7 +8,7 @@ from invoke.tasks import task
 
 @task(help={"to": "The folder for the results and summary.json; made when missing."})
 def demo(c: Context, to: str = "results/demo") -> None:
-    """Run the whole service on this machine: deploy, bake an image, submit two analyses, follow them, fetch the results."""  # noqa: E501
+    """Run the whole service here: deploy, bake an image, submit two analyses, follow, fetch results."""
     from pathlib import Path
 
     from console.cloud import project_root

@@ -35,13 +35,15 @@ name.
     },
 )
 def golden(c: Context, analysis: str, accept: bool = False, yes: bool = False, json: bool = False) -> None:
-    """Run an analysis's golden test here, without a bake: its code on provision/test/golden/, and the numbers compared.
+    """Run an analysis's golden test here, without a bake, and compare the numbers.
+
+    Its code runs on provision/test/golden/.
 
     It runs in the image that was baked on the local cloud, where the blueprint names one; else on a clean
     root, after the provisioning scripts. With --accept the numbers that were found become the expected
     ones; without an expected.json, everything in JSON results that two runs have in common. Exit code 1
     when the numbers are others.
-    """  # noqa: E501
+    """
     from image_builder import golden_trial
 
     blueprint, provision, folder = _read(analysis)

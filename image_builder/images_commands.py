@@ -97,7 +97,7 @@ def show(c: Context, image: str, stack: str = "", analysis: str = "", json: bool
 def diff(
     c: Context, first: str, second: str, stack: str = "", analysis: str = "", json: bool = False
 ) -> None:
-    """Compare two images of an analysis: packages, size, how long they took to build, the numbers of their golden tests."""  # noqa: E501
+    """Compare two images of an analysis: packages, size, build time, numbers of their golden tests."""
     from image_builder.images import details
     from image_builder.manifest import differences
 

@@ -34,7 +34,10 @@ def collection(stack_names: StackNames) -> Collection:
 
     @task
     def up(context: Context) -> None:
-        """Start the local cloud on 127.0.0.1 and make the Pulumi side ready. Does nothing when all runs already."""  # noqa: E501
+        """Start the local cloud on 127.0.0.1 and prepare the Pulumi stacks.
+
+        Does nothing when all runs already.
+        """
         paths, root = Paths.find(), project_root()
         running = _or_exit(lambda: cloud_module.up(paths))
         if (root / "Pulumi.yaml").is_file():
@@ -58,7 +61,10 @@ def collection(stack_names: StackNames) -> Collection:
 
     @task(help={"json": "one JSON object instead of a table"})
     def status(context: Context, json: bool = False) -> None:
-        """Show what runs: endpoint, processes, machines, image builds, memory. Exit status 1 when it is not running."""  # noqa: E501
+        """Show what runs: endpoint, processes, machines, image builds, memory.
+
+        Exit status 1 when it is not running.
+        """
         found = cloud_module.status(Paths.find())
         _say(_json(found) if json else _table(found))
         if not found["running"]:
@@ -66,7 +72,10 @@ def collection(stack_names: StackNames) -> Collection:
 
     @task(help={"yes": "do not ask"})
     def reset(context: Context, yes: bool = False) -> None:
-        """Stop the local cloud and delete everything in it: buckets, users, functions, machine images, logs, local stacks."""  # noqa: E501
+        """Stop the local cloud and delete everything in it.
+
+        Buckets, users, functions, machine images, logs, and the local stacks.
+        """
         paths = Paths.find()
         _say(
             f"This deletes all that the local cloud in {paths.home} holds: buckets, users, functions, "

@@ -131,7 +131,7 @@ def rerun(
     anyway: bool = False,
     json: bool = False,
 ) -> None:
-    """Run a job again and compare its outputs: identical, within a stated tolerance, or different (exit code 1)."""  # noqa: E501
+    """Run a job again and compare outputs: identical, within a tolerance, or different (exit code 1)."""
     from neurocaas import Analysis
     from neurocaas import rerun as again
 

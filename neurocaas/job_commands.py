@@ -100,7 +100,10 @@ def logs(
     follow: bool = False,
     stderr: bool = False,
 ) -> None:
-    """Print what the scripts of a job have printed, each line after the name of its dataset when there are several."""  # noqa: E501
+    """Print what the scripts of a job have printed.
+
+    With several datasets, each line begins with the name of its dataset.
+    """
     from neurocaas.logs import STREAMS, LogReader
 
     analysis = analysis_of(bucket, group)
@@ -151,7 +154,10 @@ def results(
     no_logs: bool = False,
     json: bool = False,
 ) -> None:
-    """Copy a job's results and logs to a folder here, checked by their digests. An interrupted copy is continued."""  # noqa: E501
+    """Copy a job's results and logs to a folder here, checked by their digests.
+
+    An interrupted copy is continued.
+    """
     handle = analysis_of(bucket, group).find(job)
     files = handle.fetch(to, logs=not no_logs)
     if json:
@@ -173,7 +179,10 @@ def results(
 def cancel(
     c: Context, job: str, bucket: str = "", group: str = "", follow: bool = False, json: bool = False
 ) -> None:
-    """End a job: its machines stop, what they have so far is kept, and only the time that they ran is paid."""  # noqa: E501
+    """End a job: its machines stop, and what they have so far is kept.
+
+    Only the time that they ran is paid.
+    """
     handle = analysis_of(bucket, group).find(job)
     state = handle.status()
     if state.finished:

@@ -55,11 +55,11 @@ def ship(
     to: str = "results/ship",
     json: bool = False,
 ) -> None:
-    """Go the whole road: validate, lint, deploy, verify, bake, golden test, deploy, a job on tests/, its results.
+    """Do all steps: validate, lint, deploy, verify, bake, golden test, deploy, a job on tests/, its results.
 
     Deploys without asking. Stops where something is wrong, says what to do, and ends with that command's exit
     code; the same command goes on where it was. What is done already is passed over.
-    """  # noqa: E501
+    """
     from console.cloud import project_root
 
     root = project_root()

@@ -51,7 +51,10 @@ def launch(
     dry_run: bool = False,
     json: bool = False,
 ) -> None:
-    """Start a development instance: a machine with your image's system, to try things on. One for each developer and analysis."""  # noqa: E501
+    """Start a development instance: a machine with your image's system, to try things on.
+
+    One for each developer and analysis.
+    """
     devami = _open(analysis, json)
     instance = devami.launch_devinstance(ami or None, volume_size or None, timeout, DryRun=dry_run)
     if json:
@@ -137,7 +140,10 @@ def terminate(c: Context, analysis: str, force: bool = False) -> None:
 
 @task(name="create-ami", help={**_ANALYSIS, "name": "Name of the image."})
 def create_ami(c: Context, analysis: str, name: str) -> None:
-    """Make an image of the instance's disk as it is. Better: record provisioning scripts and bake them (`invoke bake-ami`)."""  # noqa: E501
+    """Make an image of the instance's disk as it is.
+
+    Better: record provisioning scripts and bake them (`invoke bake-ami`).
+    """
     _declared(_open(analysis)).create_devami(name)
 
 
@@ -156,7 +162,7 @@ def update_blueprint(c: Context, analysis: str, ami: str = "", message: str = ""
 
 @task(help={**_ANALYSIS, **_JSON, "submit_file": "A submit.json: dataname, configname, timestamp."})
 def submit(c: Context, analysis: str, submit_file: str, json: bool = False) -> None:
-    """Test the image: run a submission on the instance, with the command line that the manager would build."""  # noqa: E501
+    """Test the image: run a submission on the instance, with the manager's command line."""
     job = _open(analysis, json).submit_job(submit_file)
     if json:
         _dump(job)

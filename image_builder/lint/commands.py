@@ -28,12 +28,14 @@ from invoke.tasks import task
 def lint_provision(
     c: Context, files: str = "", analysis: str = "", strict: bool = False, json: bool = False
 ) -> None:
-    """Read provisioning scripts and AWSTOE documents for mistakes: file:line, rule, fix. Exit code 1 on errors.
+    """Read provisioning scripts and AWSTOE documents for mistakes: file:line, rule, fix.
+
+    Exit code 1 on errors.
 
     Finds what a bake would find after half an hour, or never: what asks, what is not pinned, secrets,
     unresolved references, unknown actions, phases without steps, values that YAML changes. The rules are
     listed in docs/images.md.
-    """  # noqa: E501
+    """
     import blueprints
     from image_builder.lint import files as lint
     from image_builder.recording.errors import RecordingError

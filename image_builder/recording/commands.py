@@ -158,7 +158,7 @@ def verify_recording(c: Context, analysis: str, accept: bool = False, json: bool
     help={
         "document": "The component document (YAML).",
         "phases": "Phases to run, separated by commas. Default: build,validate,test, as far as it has them.",
-        "parameters": "Values of its parameters: Name=value, separated by commas (a value may have commas, too).",  # noqa: E501
+        "parameters": "Values of its parameters: Name=value, separated by commas; values may have commas.",
         "parent": (
             "The parent image: ubuntu24 (default), ubuntu22, dlami24, dlami22, base, or an image that "
             "was baked here."
