@@ -161,7 +161,7 @@ def _parsed(policy: Any) -> Any:
 
 def mapping(at: Account, one: Resource) -> Iterator[Difference]:
     found = at.client("lambda").get_event_source_mapping(UUID=one["id"])
-    if found.get("StackState") not in ("Enabled", "Enabling", "Updating", "Creating"):
+    if found.get("State") not in ("Enabled", "Enabling", "Updating", "Creating"):
         yield (
             f"event source mapping {one['id']} is {found.get('State')}",
             "Enabled: nothing else takes messages of the queue",
@@ -176,7 +176,7 @@ def mapping(at: Account, one: Resource) -> Iterator[Difference]:
 def function(at: Account, one: Resource) -> Iterator[Difference]:
     found = at.client("lambda").get_function(FunctionName=one["id"])
     made, inputs = found["Configuration"], one["inputs"]
-    if made.get("StackState", "Active") not in ("Active", "Inactive"):
+    if made.get("State", "Active") not in ("Active", "Inactive"):
         yield (
             f"function {one['id']} is {made['State']}: {made.get('StateReason', 'no reason is given')}",
             "Active",
@@ -300,7 +300,7 @@ def topic(at: Account, one: Resource) -> Iterator[Difference]:
 
 def rule(at: Account, one: Resource) -> Iterator[Difference]:
     found = at.client("events").describe_rule(Name=one["id"])
-    if found.get("StackState") != "ENABLED":
+    if found.get("State") != "ENABLED":
         yield f"rule {one['id']} is {found.get('State')}", "ENABLED"
     for ours, theirs, read in (
         ("eventPattern", "EventPattern", _parsed),

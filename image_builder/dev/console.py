@@ -56,11 +56,7 @@ class Console:
         no other call for it.
         """
         found = self._found()
-        return (
-            machine.address(found)
-            if found is not None and found["DevelopmentState"]["Name"] == "running"
-            else None
-        )
+        return machine.address(found) if found is not None and found["State"]["Name"] == "running" else None
 
     @property
     def instance(self) -> str | None:
@@ -92,7 +88,7 @@ class Console:
     def refresh(self) -> bool:
         """Whether there is an instance that has not ended, by asking EC2."""
         found = self._found()
-        return found is not None and found["DevelopmentState"]["Name"] != "terminated"
+        return found is not None and found["State"]["Name"] != "terminated"
 
     def touched(self) -> None:
         """Somebody works on the instance: what was saved of it before is not the whole any more."""
@@ -107,7 +103,7 @@ class Console:
         if found is None:
             self._say(f"{NO_INSTANCE}.")
             return {}
-        return {"InstanceId": self.instance, "ip": machine.address(found), **found["DevelopmentState"]}
+        return {"InstanceId": self.instance, "ip": machine.address(found), **found["State"]}
 
     def check_running(self) -> bool:
         """Whether the instance runs; prints which it is."""
@@ -116,7 +112,7 @@ class Console:
             self._say(f"{NO_INSTANCE}.")
             return False
         self._say(f"Instance {self.instance} is {found['State']['Name']}.")
-        return bool(found["DevelopmentState"]["Name"] == "running")
+        return bool(found["State"]["Name"] == "running")
 
     def check_clear(self) -> bool:
         """Whether another instance may be launched; prints why. A stopped one counts: its disk is work that
@@ -126,7 +122,7 @@ class Console:
         if found is None:
             self._say(f"{NO_INSTANCE}, safe to deploy.")
             return True
-        name = found["DevelopmentState"]["Name"]
+        name = found["State"]["Name"]
         clear = name in ("terminated", "shutting-down")
         self._say(f"Instance {self.instance} is {name}, {'safe' if clear else 'not safe'} to deploy.")
         return clear

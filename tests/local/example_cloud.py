@@ -25,7 +25,7 @@ echo 'echo "environment $1"' > /home/ubuntu/anaconda3/bin/activate
 
 class Cloud:
     """The examples of several inputs and of two modes, and the starter with the guide's own script, each with
-    an image of its own, in the cloud of a demo that has run: all stacks are deployed.
+    an image of its own, in the cloud of a demo that has run.
     """
 
     def __init__(self, ground: Playground) -> None:
@@ -36,7 +36,8 @@ class Cloud:
         ground.invoke("local.down")  # so that its fleet knows the kept layers: what the demo baked is none
         ground.environ |= KEPT_LAYERS
         ground.invoke("local.up")
-        self.up("analysis-webdev")  # with the scripts above; the others are as the demo left them
+        for stack in ("analysis-webdev", "fmri-webdev", "decoder-webdev"):  # the first with the scripts above
+            self.up(stack)
         with ThreadPoolExecutor() as pool:  # a bake waits for the package index most of its time
             list(pool.map(self.bake, ("fmri-webdev", "decoder-webdev", "analysis-webdev")))
 

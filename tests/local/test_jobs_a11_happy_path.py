@@ -27,13 +27,13 @@ def tags() -> dict[str, str]:
 
 
 @pytest.fixture(scope="module")
-def states() -> list[str]:
+def seen() -> list[str]:
     """The states of the dataset, seen while the job ran."""
     return []
 
 
 @pytest.fixture(scope="module")
-def job(lab: Lab, tags: dict[str, str], states: list[str]) -> JobHandle:
+def job(lab: Lab, tags: dict[str, str], seen: list[str]) -> JobHandle:
     stamp = f"a11-{uuid.uuid4().hex[:8]}"
     made = lab.submit(
         "a11.txt", stamp=stamp, submission=f"{stamp}submit.json", configname=lab.config(wait=2.5)
@@ -43,7 +43,7 @@ def job(lab: Lab, tags: dict[str, str], states: list[str]) -> JobHandle:
 
     def over() -> bool:
         status = made.status()
-        states.extend(one.state for one in status.datasets if one.state not in states)
+        seen.extend(one.state for one in status.datasets if one.state not in seen)
         return status.finished
 
     until("the job's end", over)
@@ -51,9 +51,9 @@ def job(lab: Lab, tags: dict[str, str], states: list[str]) -> JobHandle:
     return made
 
 
-def test_a11_its_states_follow_each_other(job: JobHandle, states: list[str]) -> None:
-    assert [state for state in states if state != "INITIALIZING"] == ["IN PROGRESS", "SUCCESS"]
-    assert states.index("SUCCESS") == len(states) - 1
+def test_a11_its_states_follow_each_other(job: JobHandle, seen: list[str]) -> None:
+    assert [state for state in seen if state != "INITIALIZING"] == ["IN PROGRESS", "SUCCESS"]
+    assert seen.index("SUCCESS") == len(seen) - 1
 
 
 def test_a11_the_certificate_tells_every_step(lab: Lab, job: JobHandle) -> None:
