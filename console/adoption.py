@@ -9,7 +9,7 @@ made. The engine itself reads what is taken (`pulumi import`); nothing in the cl
 import json
 import tempfile
 import uuid
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -54,6 +54,9 @@ class _Found:
     refused: list[str] = field(default_factory=list)
 
 
+_DEPENDENCIES = ("dependencies", "propertyDependencies")
+
+
 class StackState:
     """A stack's deployment as `pulumi stack export` gives it."""
 
@@ -82,6 +85,34 @@ class StackState:
 
     def knows(self, thing: Thing) -> bool:
         return any(one["type"] == thing.type and one.get("id") == thing.id for one in self.resources)
+
+    def loosen(self, urns: Set[str]) -> dict[str, Properties]:
+        """Take out of the others what they say of these resources, whose living ones are not there: the
+        engine refuses a state in which a resource depends on one that is only to be deleted. Says what it
+        was, by URN.
+        """
+        kept: dict[str, Properties] = {}
+        for one in self.resources:
+            if one.get("delete") or not urns & set(one.get("dependencies") or ()):
+                continue
+            kept[one["urn"]] = {key: one[key] for key in _DEPENDENCIES if key in one}
+            one["dependencies"] = [urn for urn in one["dependencies"] if urn not in urns]
+            one["propertyDependencies"] = {
+                name: [urn for urn in of if urn not in urns]
+                for name, of in (one.get("propertyDependencies") or {}).items()
+            }
+        return kept
+
+    def tie(self, kept: Mapping[str, Properties]) -> None:
+        """Put it back when they are there again; what is depended on comes before what depends on it, the
+        predecessors too: the engine deletes from the end.
+        """
+        for one in [one for one in self.resources if one["urn"] in kept and not one.get("delete")]:
+            one.update(kept[one["urn"]])
+            for other in self.resources[self.resources.index(one) :]:
+                if other["urn"] in one["dependencies"]:
+                    self.resources.remove(other)
+                    self.resources.insert(self.resources.index(one), other)
 
     def region(self) -> str | None:
         return next(
@@ -336,6 +367,7 @@ def _take(
             state.resources.remove(one)
         else:
             one["delete"] = True  # as the engine would have left it: the next deploy deletes it
+    loosened = state.loosen({one["urn"] for one in predecessors})
     living, above = state.living, _above(wanted.values(), created)
     for urn, resource in created.items():
         needed_here = urn in above or resource["type"].startswith(PROVIDER) or resource["type"] == ROOT
@@ -362,6 +394,10 @@ def _take(
             "--protect=false", "--generate-code=false", "--event-log", str(events), debug=True,
         )  # fmt: skip
         if done.returncode == 0:
+            if loosened:
+                imported = StackState(engine.export(stack))
+                imported.tie(loosened)
+                engine.import_state(stack, imported.document)
             return ""
         seen = (
             [json.loads(line) for line in events.read_text().splitlines() if line] if events.exists() else []
