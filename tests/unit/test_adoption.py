@@ -4,6 +4,7 @@ files were cut off.
 
 from __future__ import annotations
 
+import copy
 import json
 from pathlib import Path
 from typing import Any
@@ -201,3 +202,26 @@ def test_only_a_file_backend_has_files_here(url: str, folder: str | None) -> Non
 def test_a_file_backend_in_the_home(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("HOME", str(tmp_path))
     assert torn.folder("file://~") == tmp_path / ".pulumi"
+
+
+def test_a_successor_that_was_begun_stands_before_what_depends_on_it() -> None:
+    """A component whose successor was being made, its recipe, and the pipeline of both."""
+    component = {"urn": "c", "delete": True, "id": "old", "dependencies": []}
+    recipe = {
+        "urn": "r", "dependencies": ["p", "c"], "propertyDependencies": {"components": ["c"], "name": ["p"]},
+    }  # fmt: skip
+    pipeline = {"urn": "l", "dependencies": ["r", "c"]}
+    resources = [{"urn": "p"}, component, recipe, pipeline]
+    state = adoption.StackState({"deployment": {"resources": copy.deepcopy(resources)}})
+    kept = state.loosen({"c"})
+    assert [one.get("dependencies") for one in state.resources] == [None, [], ["p"], ["r"]]
+    assert state.resources[2]["propertyDependencies"] == {"components": [], "name": ["p"]}
+    # As the engine leaves it after the import: what is to be deleted at the end, the new one before it.
+    engine = [state.resources[0], *state.resources[2:], {"urn": "c", "id": "new"}, state.resources[1]]
+    imported = adoption.StackState({"deployment": {"resources": engine}})
+    imported.tie(kept)
+    assert [(one["urn"], one.get("id")) for one in imported.resources] == [
+        ("p", None), ("c", "new"), ("c", "old"), ("r", None), ("l", None),
+    ]  # fmt: skip
+    assert [one["dependencies"] for one in imported.resources[3:]] == [["p", "c"], ["r", "c"]]
+    assert imported.resources[3]["propertyDependencies"] == recipe["propertyDependencies"]
