@@ -22,7 +22,7 @@ GONE = 72
 
 def first_process(fleet_pid: int, instance_id: str) -> int | None:
     """The host's number of the first process inside a machine of a fleet; None when the machine does not run
-    there.
+    there, or its root is still being made.
 
     A sandbox is a child of the fleet with the machine's id among its arguments; a machine without a sandbox
     has it in its environment.
@@ -30,8 +30,9 @@ def first_process(fleet_pid: int, instance_id: str) -> int | None:
     for child in trees.children(fleet_pid):
         arguments = _read(child, "cmdline").split(b"\0")
         if instance_id.encode() in arguments and b"--unshare-pid" in arguments:
-            for reaper in trees.children(child):  # bubblewrap's own first process; the machine's is its child
-                return next(trees.children(reaper), reaper)
+            # Bubblewrap's own first process makes the root, then forks the machine's.
+            for reaper in trees.children(child):
+                return next(trees.children(reaper), None)
         elif f"/{instance_id}/run/control".encode() in _read(child, "environ"):
             return child
     return None
