@@ -7,15 +7,19 @@ instance metadata and proxies are never looked at.
 
 from __future__ import annotations
 
+import functools
 import ipaddress
 import os
 import threading
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from localcloud.project import project
 from localcloud.pulumi.provider.errors import EndpointRefused, ProviderError
+
+if TYPE_CHECKING:
+    from botocore.loaders import Loader
 
 DEFAULT_REGION = "us-east-1"
 
@@ -56,6 +60,14 @@ def _is_loopback(host: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return False
+
+
+@functools.cache
+def models() -> Loader:
+    """botocore's descriptions of services: read once in a process, for clients and for rules of values."""
+    from botocore.loaders import create_loader  # 0.1 s: not before the port is printed
+
+    return create_loader(os.environ.get("AWS_DATA_PATH"))
 
 
 class Session:
@@ -104,6 +116,7 @@ class Session:
             self._botocore = botocore.session.Session(
                 session_vars={"profile": nothing, "config_file": no_file, "credentials_file": no_file}
             )
+            self._botocore.register_component("data_loader", models())
         return self._botocore.create_client(
             service,
             region_name=region,

@@ -12,11 +12,11 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from localcloud.pulumi.provider import shape as spelling
+from localcloud.pulumi.provider.aws import models
 from localcloud.pulumi.provider.codec import Unknown
 from localcloud.pulumi.provider.model import Handler
 
 if TYPE_CHECKING:
-    from botocore.loaders import Loader
     from botocore.model import Shape
 
 MANY = 12
@@ -29,17 +29,11 @@ def _members(service: str, operation: str) -> Mapping[str, Shape]:
     from botocore import xform_name  # 0.1 s: not before the port is printed
     from botocore.model import ServiceModel
 
-    model = ServiceModel(_loader().load_service_model(service, "service-2"))
+    # Named as botocore's clients name it, so that they and we share what was read.
+    model = ServiceModel(models().load_service_model(service, "service-2", api_version=None))
     name = next(name for name in model.operation_names if xform_name(name) == operation)
     request = model.operation_model(name).input_shape
     return request.members if request is not None else {}
-
-
-@functools.cache
-def _loader() -> Loader:
-    from botocore.loaders import create_loader
-
-    return create_loader()
 
 
 def problems(handler: Handler, inputs: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
