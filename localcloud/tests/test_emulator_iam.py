@@ -77,6 +77,20 @@ class World:
             "Condition": {"StringEquals": {"iam:PassedToService": "ec2.amazonaws.com"}},
         }
 
+    def make_function(self, name: str, role: str, code: str) -> None:
+        """A Lambda function with the role; `code` has its `handler`."""
+        archive = io.BytesIO()
+        with zipfile.ZipFile(archive, "w") as file:
+            file.writestr("h.py", code)
+        self._client("lambda").create_function(
+            FunctionName=name,
+            Runtime="python3.12",
+            Handler="h.handler",
+            Role=role,
+            Code={"ZipFile": archive.getvalue()},
+            Timeout=30,
+        )
+
     def make_role(self, kind: str, service: str) -> str:
         trust = {"Effect": "Allow", "Principal": {"Service": service}, "Action": "sts:AssumeRole"}
         document = json.dumps({"Version": "2012-10-17", "Statement": [trust]})
@@ -553,17 +567,7 @@ def test_a_function_s_user_id_is_its_role_s_id_and_its_name(world: World, client
     document = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
     world.iam.put_role_policy(RoleName=f"function-{world.id}", PolicyName="p", PolicyDocument=document)
     role_id = world.iam.get_role(RoleName=f"function-{world.id}")["Role"]["RoleId"]
-    archive = io.BytesIO()
-    with zipfile.ZipFile(archive, "w") as file:
-        file.writestr("h.py", WHO)
-    client("lambda").create_function(
-        FunctionName=name,
-        Runtime="python3.12",
-        Handler="h.handler",
-        Role=role,
-        Code={"ZipFile": archive.getvalue()},
-        Timeout=30,
-    )
+    world.make_function(name, role, WHO)
     keys = [f"{role_id}:{name}/k", f"{role_id}:other/k", f"function-{world.id}:{name}/k"]
     answer = client("lambda").invoke(
         FunctionName=name, Payload=json.dumps({"bucket": bucket, "keys": keys}).encode()
@@ -738,17 +742,7 @@ def test_a_function_s_role_confines_itself(world: World, client: Client) -> None
     statement = {"Effect": "Allow", "Action": "sts:AssumeRole", "Resource": world.role}
     document = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
     world.iam.put_role_policy(RoleName=f"monitor-{world.id}", PolicyName="p", PolicyDocument=document)
-    archive = io.BytesIO()
-    with zipfile.ZipFile(archive, "w") as file:
-        file.writestr("h.py", ASSUME)
-    client("lambda").create_function(
-        FunctionName=name,
-        Runtime="python3.12",
-        Handler="h.handler",
-        Role=role,
-        Code={"ZipFile": archive.getvalue()},
-        Timeout=30,
-    )
+    world.make_function(name, role, ASSUME)
     write = {"Effect": "Allow", "Action": "s3:PutObject", "Resource": f"arn:aws:s3:::{bucket}/*"}
     world.role_may(write)
     asked = {
