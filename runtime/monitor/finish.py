@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime, timezone
@@ -77,7 +77,7 @@ def finish(cloud: MonitorCloud, job: Job, item: OpenJob, now: datetime) -> bool:
         datasets=tuple(outcomes),
     )
     line = end_line(facts.succeeded, len(outcomes), reason if exit_class != "success" else "")
-    _write_end(
+    refused = _write_end(
         cloud,
         job.bucket,
         job.keys,
@@ -86,8 +86,8 @@ def finish(cloud: MonitorCloud, job: Job, item: OpenJob, now: datetime) -> bool:
         line,
         job.submission_key,
         job.created,
+        lambda: _tell_outside(cloud, job, line),
     )
-    refused = _tell_outside(cloud, job, line)
     cloud.publish(*notice(facts, job.created, reason, refused, _last_error(cloud, job, outcomes)))
     cloud.settle(item, micro_dollars(facts.cost), iso(now))
     metrics = {"success": {logline.SUCCEEDED: 1}, CANCELLED: {}}.get(exit_class, {logline.FAILED: 1})
@@ -120,8 +120,11 @@ def _write_end(
     line: str,
     submission_key: str,
     created: str,
-) -> None:
-    """The end of a job: the service's own records, then the copies for people, `end.txt` last."""
+    tell_outside: Callable[[], str | None] = lambda: None,
+) -> str | None:
+    """The end of a job; what an outside bucket answered to its copies. Clients take the service's own
+    `end.txt` for the end, so it comes last: who sees it finds every copy, in the outside bucket too.
+    """
     cloud.put(
         bucket,
         keys.records.certificate,
@@ -131,11 +134,14 @@ def _write_end(
     cloud.put(bucket, keys.certificate, certificate)
     for place in (keys.records, keys):
         cloud.put(bucket, place.certificate_json, facts.to_json())
-        cloud.put(bucket, place.end, line)
+    cloud.put(bucket, keys.end, line)
+    refused = tell_outside()
+    cloud.put(bucket, keys.records.end, line)
+    return refused
 
 
 def _tell_outside(cloud: MonitorCloud, job: Job, line: str) -> str | None:
-    """Where results went to an outside bucket: copy the job's logs beside them, then write `end.txt`. S3's
+    """Where results went to an outside bucket: copy the job's logs beside them, then write `end.txt`; S3's
     refusal, or None.
     A bucket that refuses does not keep the job open: everything is in the analysis bucket as well."""
     bucket, there = job.results

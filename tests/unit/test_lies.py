@@ -503,3 +503,17 @@ def test_a_million_logs_do_not_hold_up_the_end(monkeypatch: pytest.MonkeyPatch) 
         key.rpartition("/")[2] for there, key in world.aws.objects_ if there == "outside" and "/logs/" in key
     )
     assert copied == ["00", "01", "DATASET_NAME:a.zip_STATUS.txt", "certificate.json", "certificate.txt"]
+
+
+def test_who_sees_the_end_finds_all_that_it_tells_of() -> None:
+    """Clients take the service's own `end.txt` for the end, and fetch at once."""
+    bucket = OutsideBucket("outside", "results/", ("results",), ())
+    world = World(replace(SETTINGS, outside_buckets=(bucket,)))
+    world.submit(world.submission(resultpath="s3://outside/results/x"))
+    (machine,) = world.aws.ec2
+    world.complete(machine)
+    keys = world.job().keys
+    told = ("put", keys.records.end)
+    before = world.aws.calls[: world.aws.calls.index(told)]
+    outside = "results/x/job_t1/process_results/end.txt"
+    assert {("put", key) for key in (keys.end, outside, keys.certificate_json)} <= set(before)
