@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from localcloud.aws import delivery, hooks, notifications, quotas, storage, tracking, workers
+from localcloud.aws import delivery, hooks, notifications, owners, quotas, storage, tracking, workers
 from localcloud.aws.context import Context
 from localcloud.aws.ec2 import capacity, reclaim, routes, security_groups
 from localcloud.aws.ec2 import service as ec2_service
@@ -88,6 +88,12 @@ PLUGINS = (
         lambda parts: Uploads(parts.context.settings.paths.emulator_uploads).install(),
         ("app.SERVICE_HANDLERS",),
         "before tracking: an upload's part is kept before its request is answered",
+    ),
+    Plugin(
+        "owners",
+        lambda parts: owners.install(),
+        ("app.SERVICE_HANDLERS",),
+        "after uploads, so asked first: what is refused keeps nothing",
     ),
     Plugin(
         "tracking",

@@ -67,6 +67,24 @@ def contract_s3_judges_who_has_no_credentials(h: Any) -> None:
     )
 
 
+def contract_buckets_have_owners(h: Any) -> None:
+    assert parameters(h.s3._parse_bucket_key) == ["path", "headers"]
+    assert h.s3._parse_bucket_key("/bucket/a/b", {}) == ("bucket", "a/b")
+    assert parameters(h.s3._error)[:4] == ["code", "message", "status", "resource"]
+    with h.scope("222222222222", "us-east-1"):
+        h.s3._buckets["strangers"] = {}
+    assert h.s3._bucket_owner_account("strangers") == "222222222222"
+    assert h.s3._bucket_owner_account("nobodys") is None
+    arn = "arn:aws:s3:::strangers/key"
+    context = types.SimpleNamespace(resource_arn=arn, principal_account="1" * 12)
+    # what we correct: it is nobody's but the caller's
+    assert h.iam_evaluator._resolve_condition_key("aws:ResourceAccount", context) == "1" * 12
+    from localcloud.aws.iam import conditions
+
+    assert conditions.bucket_owner(arn) == "222222222222"
+    assert conditions.bucket_owner("arn:aws:s3:::nobodys/key") is None
+
+
 def contract_service_registry(h: Any) -> None:
     registry = h.app.SERVICE_REGISTRY
     assert registry["lambda"]["state_key"] == "lambda"

@@ -140,6 +140,42 @@ def world(client: Client) -> World:
     return World(client)
 
 
+def test_a_bucket_of_another_owner_than_expected_is_refused(client: Client) -> None:
+    s3, owner, other = client("s3"), client("sts").get_caller_identity()["Account"], "999999999999"
+    for name in ("owners-source", "owners-target"):
+        s3.create_bucket(Bucket=name)
+    s3.put_object(Bucket="owners-source", Key="a", Body=b"1", ExpectedBucketOwner=owner)
+    s3.head_bucket(Bucket="owners-source", ExpectedBucketOwner=owner)
+    place: dict[str, Any] = {"Bucket": "owners-source", "Key": "a"}
+    copy = {"Bucket": "owners-target", "Key": "b", "CopySource": place}
+    s3.copy_object(**copy, ExpectedBucketOwner=owner, ExpectedSourceBucketOwner=owner)
+    wrong = {"ExpectedBucketOwner": other}
+    assert code(s3.get_object, **place, **wrong) == "AccessDenied"
+    assert code(s3.put_object, **place, Body=b"2", **wrong) == "AccessDenied"
+    assert code(s3.delete_object, **place, **wrong) == "AccessDenied"
+    assert code(s3.create_multipart_upload, **place, **wrong) == "AccessDenied"
+    assert code(s3.list_objects_v2, Bucket="owners-source", **wrong) == "AccessDenied"
+    assert code(s3.head_bucket, Bucket="owners-source", **wrong) == "403"
+    assert code(s3.head_bucket, Bucket="owners-nowhere", **wrong) == "404"
+    assert code(s3.copy_object, **copy, ExpectedSourceBucketOwner=other) == "AccessDenied"
+    assert code(s3.get_object, **place, ExpectedBucketOwner="dti") == "InvalidBucketOwnerAWSAccountID"
+    assert s3.get_object(**place)["Body"].read() == b"1"
+
+
+def test_a_policy_may_say_whose_buckets(world: World, client: Client) -> None:
+    account, name = client("sts").get_caller_identity()["Account"], world.bucket("iam-owned")
+    for said, answer in ((account, "NoSuchKey"), ("999999999999", "AccessDenied")):
+        world.allow(
+            {
+                "Effect": "Allow",
+                "Action": ["s3:GetObject", "s3:ListBucket"],
+                "Resource": "*",
+                "Condition": {"StringEquals": {"aws:ResourceAccount": said}},
+            }
+        )
+        assert code(world.as_user("s3").get_object, Bucket=name, Key="none") == answer
+
+
 @pytest.mark.parametrize(
     ("key", "secret"), [("test", "test"), ("000000000000", "test"), ("AKIAIOSFODNN7EXAMPLE", "x")]
 )

@@ -20,8 +20,8 @@ two are no wildcards then.
 
 
 def install() -> None:
-    """Resolve resource tags of EC2 and Image Builder, whose session it is, and ``${…}`` in resources and
-    condition values.
+    """Resolve resource tags of EC2 and Image Builder, whose bucket and session it is, and ``${…}`` in
+    resources and condition values.
     """
     evaluator = hooks.iam_evaluator
     resolve_original, first_match_original = evaluator._resolve_condition_key, evaluator._first_match
@@ -32,6 +32,8 @@ def install() -> None:
         if lowered == "aws:securetransport":
             # the loopback interface stands in for TLS: a policy that wants TLS is satisfied here
             return "true"
+        if lowered in ("aws:resourceaccount", "s3:resourceaccount"):
+            return bucket_owner(context.resource_arn) or resolve_original(key, context)
         value = resolve_original(key, context)
         if value is None and lowered.startswith(("ec2:resourcetag/", "aws:resourcetag/", "iam:resourcetag/")):
             wanted = lowered.split("/", 1)[1]
@@ -55,6 +57,15 @@ def install() -> None:
     evaluator._fnmatch_compile = wildcards
     evaluator._resolve_condition_key = resolve
     evaluator._first_match = first_match
+
+
+def bucket_owner(arn: str) -> str | None:
+    """The account of the bucket that an ARN is of, which the ARN does not say (MiniStack takes it for the
+    caller's); None for another resource, and for a bucket that is not there.
+    """
+    bucket = arn.removeprefix("arn:aws:s3:::").partition("/")[0]
+    owner: str | None = hooks.s3._bucket_owner_account(bucket)
+    return owner
 
 
 @functools.lru_cache(4096)
