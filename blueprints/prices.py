@@ -1,5 +1,5 @@
-"""Prices of instance types, resolved when a stack is deployed. The table is data with a date and a source for
-each region, refreshed by `invoke prices`; no deploy and no job asks for prices."""
+"""What machines cost in each region, resolved when a stack is deployed. The table is data with a date and a
+source for each region, refreshed by `invoke prices`; no deploy and no job asks for prices."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+
+from runtime.protocol.cost import Rates
 
 FILE = Path(__file__).with_name("prices.json")
 REGION = "us-east-1"
@@ -21,19 +23,24 @@ for without being listed.
 
 @dataclass(frozen=True)
 class Prices:
-    """US dollars an hour, on demand, Linux, shared tenancy. `date`: when they were read from `source`
-    (ISO).
+    """US dollars an hour, on demand, Linux, shared tenancy; `rates`: what each machine has besides. `date`:
+    when they were read from `source` (ISO).
     """
 
     date: str
     source: str
     region: str
     usd_per_hour: dict[str, float]
+    rates: Rates
 
     def of(self, types: Iterable[str]) -> Prices:
         """The same table with these types only. Raises KeyError for one that it lacks."""
         return Prices(
-            self.date, self.source, self.region, {name: self.usd_per_hour[name] for name in sorted(types)}
+            self.date,
+            self.source,
+            self.region,
+            {name: self.usd_per_hour[name] for name in sorted(types)},
+            self.rates,
         )
 
     def family(self, name: str) -> tuple[str, ...]:
@@ -55,4 +62,5 @@ def table(region: str = REGION, file: Path = FILE) -> Prices:
     Raises KeyError for a region that the table lacks.
     """
     entry = json.loads(file.read_text())["regions"][region]
-    return Prices(entry["date"], entry["source"], region, entry["usd_per_hour"])
+    rates = Rates(gp3_gib_month=entry["gp3_gib_month"], ipv4_hour=entry["ipv4_hour"])
+    return Prices(entry["date"], entry["source"], region, entry["usd_per_hour"], rates)

@@ -81,6 +81,8 @@ def render(args: AboutObjectArgs, dead_letter_queue_url: str, template_id: str) 
         oom_types=larger_types(instance, args.prices),
         config=blueprint.config_rules,
         image_ready=args.image.ready,
+        rates=args.prices.rates,
+        disk=blueprint.disk_rules,
         ledger_table=args.ledger_table,
         dead_letter_queue_url=dead_letter_queue_url,
     ).to_json()

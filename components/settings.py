@@ -103,6 +103,7 @@ def render(
         groups={group: Group(ids[group], versions[group], roles[group]) for group in sorted(ids)},
         prices=args.prices.usd_per_hour,
         prices_date=args.prices.date,
+        rates=args.prices.rates,
         budget_parameters=BUDGET_PARAMETERS,
         image=args.image,
         code=Code(artifact_bucket, args.code.key, args.code.sha256),

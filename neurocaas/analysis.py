@@ -17,7 +17,7 @@ from neurocaas import checks
 from neurocaas.bucket import AT_ONCE, Bucket, own_session, s3_client
 from neurocaas.errors import AnalysisError, every, raise_all
 from neurocaas.evidence import Evidence, gather
-from neurocaas.forecast import LATEST, Forecast, budget_left, estimate, history
+from neurocaas.forecast import LATEST, Forecast, budget_left, estimate, history, volume_gib
 from neurocaas.job import JobHandle
 from neurocaas.listing import ListedJob, listing, resolve
 from neurocaas.notes import note
@@ -292,12 +292,14 @@ class Analysis:
         *,
         minutes: int | None = None,
         instance_type: str | None = None,
+        dataset_size_gib: int = 0,
         budget: bool = True,
     ) -> Forecast:
         """What datasets of these sizes (bytes; None where unknown) will take and cost, and what the budget
         has left.
 
-        `minutes` is the config's `__duration__`, by default the analysis's. Nothing is submitted.
+        `minutes` is the config's `__duration__`, by default the analysis's; `dataset_size_gib` its
+        `__dataset_size__`. Nothing is submitted.
         """
         about = self.about()
         chosen = instance_type or about.instance_type
@@ -309,6 +311,7 @@ class Analysis:
             )
         stand_ins = () if instance_type else about.fallback_types
         latest = self.jobs()[: -LATEST - 1 : -1]
+        gib = volume_gib(about.disk, dataset_size_gib, sizes)
         p50, p90, count, similar = estimate(history(self.objects, self.group, latest, chosen), sizes)
         certificates = (
             self.objects.text(JobKeys.of(self.group, stamp).records.certificate) for stamp in latest
@@ -322,6 +325,9 @@ class Analysis:
                 about.prices[name] for name in (chosen, *stand_ins, *about.oom_types.get(chosen, ()))
             ),
             prices_date=about.prices_date,
+            volume_gib=gib,
+            besides_per_hour=about.rates.hourly(gib),
+            unknown=sum(size is None for size in sizes) if about.disk else 0,
             p50=p50,
             p90=p90,
             runs=count,

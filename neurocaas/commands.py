@@ -181,11 +181,21 @@ def _forecast(analysis: "Analysis", wish: "Wish", *, submits: bool = True) -> "F
         note(f"note: {text}")
     machines = sizes * (config.members or 1) if config else sizes
     minutes = config.duration_minutes if config else analysis.duration(wish.config)
-    return analysis.forecast(machines, minutes=minutes, instance_type=wish.instance_type or None)
+    return analysis.forecast(
+        machines,
+        minutes=minutes,
+        instance_type=wish.instance_type or None,
+        dataset_size_gib=config.dataset_size_gib if config else 0,
+    )
 
 
 def _facts(found: "Forecast") -> dict[str, Any]:
-    return {**asdict(found), "usd": found.usd, "usd_p50": found.usd_p50, "usd_p90": found.usd_p90}
+    return {
+        **asdict(found),
+        "usd": found.usd,
+        "usd_p50": found.usd_p50,
+        "usd_p90": found.usd_p90,
+    }
 
 
 collection = Collection(submit, forecast, rerun, *job_commands.TASKS)

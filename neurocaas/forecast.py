@@ -19,11 +19,13 @@ from neurocaas.bucket import Bucket
 from neurocaas.durations import clock
 from neurocaas.errors import code_of
 from neurocaas.states import DatasetState, JobState
+from runtime.protocol.cost import at_most, charge
+from runtime.protocol.disk import DiskRules, room
 from runtime.protocol.documents import DocumentError, loads
 from runtime.protocol.job import Job
 from runtime.protocol.keys import JobKeys
 from runtime.protocol.ledger import BUDGETS, budget_name
-from runtime.protocol.limits import BUDGET_MARGIN_MINUTES
+from runtime.protocol.problems import InvalidInput
 from runtime.protocol.published_settings import About
 from runtime.protocol.status import SUCCESS
 
@@ -66,7 +68,9 @@ class Forecast:
     at once, so this is also what the whole takes, but for the wait for machines. `runs` is how many earlier
     runs it rests on, `similar` whether they were of similar size. `minutes` is the duration at which a
     machine is ended; `dearest_per_hour` is the price of the dearest type that may stand in for
-    `instance_type` when AWS has none of it, or when its memory is not enough."""
+    `instance_type` when AWS has none of it, or when its memory is not enough. `volume_gib` is the disk of
+    each machine, `besides_per_hour` what that and its address cost; `unknown` so many datasets have a size
+    that cannot be known here, and are taken for as large as a disk has room for."""
 
     datasets: int
     minutes: int
@@ -74,6 +78,9 @@ class Forecast:
     price_per_hour: float
     dearest_per_hour: float
     prices_date: str = ""
+    volume_gib: int = 0
+    besides_per_hour: float = 0.0
+    unknown: int = 0
     p50: float | None = None
     p90: float | None = None
     runs: int = 0
@@ -83,8 +90,8 @@ class Forecast:
     @property
     def usd(self) -> float:
         """The most that it can cost, which is what is reserved: every dataset running for its whole duration
-        and the margin, on the dearest type that may stand in."""
-        return self.datasets * (self.minutes + BUDGET_MARGIN_MINUTES) / 60 * self.dearest_per_hour
+        and the margin, on the dearest type that may stand in, with its disk and address."""
+        return at_most(self.datasets, self.minutes, self.dearest_per_hour + self.besides_per_hour) / 1e6
 
     @property
     def usd_p50(self) -> float | None:
@@ -95,7 +102,7 @@ class Forecast:
         return None if self.p90 is None else self._cost(self.p90)
 
     def _cost(self, seconds: float) -> float:
-        return self.datasets * seconds / 3600 * self.price_per_hour
+        return self.datasets * charge(self.price_per_hour + self.besides_per_hour, seconds) / 1e6
 
     def lines(self) -> list[str]:
         """As people read it."""
@@ -105,6 +112,16 @@ class Forecast:
         )
         dated = f" (prices of {self.prices_date})" if self.prices_date else ""
         said = [machines + dated]
+        if self.besides_per_hour:
+            said.append(
+                f"besides, each: ${self.besides_per_hour:.4f} an hour for {self.volume_gib} GiB of disk and "
+                "a public IPv4 address"
+            )
+        if self.unknown:
+            said.append(
+                f"{self.unknown} of these datasets cannot be measured from here: the disk is the largest "
+                "that the analysis allows"
+            )
         if self.p50 is None or self.p90 is None:
             said.append("time: no history: no dataset of this group has succeeded in this analysis yet")
         else:
@@ -189,6 +206,22 @@ def estimate(
         return seconds[0], seconds[0], 1, False
     p90 = statistics.quantiles(seconds, n=10, method="inclusive")[8]
     return statistics.median(seconds), p90, len(seconds), chosen is near
+
+
+def volume_gib(disk: DiskRules | None, asked: int, sizes: Sequence[int | None]) -> int:
+    """GiB of each machine's disk, as the manager will choose it (`runtime.protocol.disk`); 0 where the
+    analysis does not say what goes for disks. What has no known size may need the largest disk, and so does
+    what will be refused for its size."""
+    if disk is None:
+        return 0
+    known = [size for size in sizes if size is not None]
+    largest = disk.volume_gib + max(asked, disk.limit_gib)
+    if len(known) < len(sizes):
+        return largest
+    try:
+        return disk.volume_gib + room(disk, asked, {"": max(known, default=0)})
+    except InvalidInput:
+        return largest
 
 
 def history(objects: Bucket, group: str, timestamps: Iterable[str], instance_type: str) -> list[Run]:

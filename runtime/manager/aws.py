@@ -19,6 +19,7 @@ from botocore.exceptions import ClientError
 from runtime.aws.clients import Clients
 from runtime.manager.objects import Objects
 from runtime.manager.port import JobGoneError, JobMachine, LaunchError, LaunchRequest
+from runtime.protocol.cost import STANDARD_CREDITS, burstable
 from runtime.protocol.keys import JobId
 from runtime.protocol.ledger import (
     LAUNCHED,
@@ -187,6 +188,8 @@ class AwsManagerCloud(Objects):
         if request.market == SPOT:
             once = {"SpotInstanceType": "one-time", "InstanceInterruptionBehavior": "terminate"}
             arguments["InstanceMarketOptions"] = {"MarketType": "spot", "SpotOptions": once}
+        if burstable(request.instance_type):  # no other type takes it
+            arguments["CreditSpecification"] = {"CpuCredits": STANDARD_CREDITS}
         if request.zone is not None:
             arguments["Placement"] = {"AvailabilityZone": request.zone}
         try:

@@ -8,26 +8,20 @@ from datetime import datetime
 from runtime.manager.delivery import Notes
 from runtime.manager.port import ManagerCloud
 from runtime.protocol.certificate import SetupLog
+from runtime.protocol.cost import at_most, micro_dollars
 from runtime.protocol.job import Job
-from runtime.protocol.ledger import budget_name, micro_dollars
-from runtime.protocol.limits import BUDGET_MARGIN_MINUTES
+from runtime.protocol.ledger import budget_name
 from runtime.protocol.logline import BUDGET_USED
 from runtime.protocol.problems import InvalidInput, Problem, shown
 from runtime.protocol.settings import AnalysisSettings
 
-DISK_USD_PER_GIB_HOUR = 0.08 / 730
-"""A gp3 volume in us-east-1: $0.08 for a GiB and month (aws.amazon.com/ebs/pricing). Reserved, not settled:
-machines are what is billed.
-"""
-
 
 def worst_case(job: Job) -> int:
     """Every machine runs for its whole duration and a margin, as the dearest type that may stand in, or on
-    which a dataset that ran out of memory may be run again, with the disk that was added for its data.
-    Further attempts must do with that: the monitor ends a job before it costs more than was reserved."""
-    hours = (job.duration_minutes + BUDGET_MARGIN_MINUTES) / 60
+    which a dataset that ran out of memory may be run again, with its volume and its address. Further attempts
+    must do with that: the monitor ends a job before it costs more than was reserved."""
     dearest = max(job.prices[name] for name in (*job.instance_types, *job.oom_types))
-    return len(job.datasets) * micro_dollars(hours * (dearest + job.dataset_size_gib * DISK_USD_PER_GIB_HOUR))
+    return at_most(len(job.datasets), job.duration_minutes, dearest + job.besides_per_hour)
 
 
 def reserve(
@@ -53,8 +47,11 @@ def reserve(
             "A dataset that runs out of memory is run again on the next larger of "
             f"{', '.join(job.oom_types)}."
         )
-    if job.dataset_size_gib:
-        say(f"Reserved with {job.dataset_size_gib} GiB more of disk for each machine.")
+    if job.besides_per_hour:
+        say(
+            f"Each machine has besides, for ${job.besides_per_hour:.4f} an hour: {job.volume_gib} GiB of "
+            "disk and a public IPv4 address."
+        )
     if not own:
         say(f"Customized budget not found. Using default budget value of {dollars(limit)}")
     budget, cost = budget_name(settings.analysis, job.group, log.started), worst_case(job)

@@ -17,7 +17,6 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from urllib.parse import unquote
 
-from runtime.manager.disk import room
 from runtime.manager.port import (
     BucketRefusedError,
     ManagerCloud,
@@ -26,6 +25,7 @@ from runtime.manager.port import (
     StoredObject,
 )
 from runtime.protocol.config import ENSEMBLE_SIZE, MODE, TRAIN, max_bytes, parse_config
+from runtime.protocol.disk import room
 from runtime.protocol.ignored import is_ignored
 from runtime.protocol.job import ConfigSource
 from runtime.protocol.keys import JobKeys
@@ -80,7 +80,9 @@ def look_up(
             problems += long_names(keys, display_names(found.inputs, config), resultpath)
         try:
             found.dataset_size_gib = room(
-                settings, config.dataset_size_gib, {path: one.size for path, one in found.inputs.items()}
+                settings.disk_rules,
+                config.dataset_size_gib,
+                {path: one.size for path, one in found.inputs.items()},
             )
         except InvalidInput as error:
             problems += error.problems

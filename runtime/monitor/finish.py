@@ -31,10 +31,10 @@ from runtime.protocol.certificate import (
     with_closing,
     with_outcome,
 )
+from runtime.protocol.cost import micro_dollars
 from runtime.protocol.documents import DocumentError, iso, moment
 from runtime.protocol.job import Dataset, Job
 from runtime.protocol.keys import JobKeys, report_key
-from runtime.protocol.ledger import micro_dollars
 from runtime.protocol.limits import ENDING_GRACE, LOGS_MAX_COPIES
 from runtime.protocol.notice import notice
 from runtime.protocol.printable import one_line
@@ -306,6 +306,7 @@ def _machine(report: ComputeReport) -> MachineOutcome:
         instance_type=report.instance_type,
         market=SPOT if report.spot else ON_DEMAND,
         price=report.price,
+        besides_price=report.besides_price,
         spot_price=report.spot_price,
         start=report.start,
         end=report.end or report.start,

@@ -127,8 +127,8 @@ def with_verdict(
 def new_report(
     job: Job, index: int, instance: Instance, start: datetime, spot_price: float | None = None
 ) -> ComputeReport:
-    """The report of a machine that has begun. It costs `spot_price` (USD an hour), None: as on demand. A type
-    that was not planned for has price 0."""
+    """The report of a machine that has begun. It costs `spot_price` (USD an hour), None: as on demand, and
+    what it has besides. A type that was not planned for has price 0."""
     where = place(instance)
     return ComputeReport(
         instance_id=instance.instance_id,
@@ -136,6 +136,7 @@ def new_report(
         spot=instance.spot,
         price=job.prices.get(instance.instance_type, 0.0) if spot_price is None else spot_price,
         spot_price=spot_price,
+        besides_price=job.besides_per_hour,
         databucket=job.bucket,
         datapath=job.datasets[index].inputpath,
         configpath=job.configpath_of(index),

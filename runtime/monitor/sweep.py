@@ -20,10 +20,11 @@ from runtime.monitor.port import ALIVE, ComeAgainError, Instance, MonitorCloud, 
 from runtime.monitor.unheard import deliver_unheard
 from runtime.monitor.watch import JobWatch, complete
 from runtime.protocol.attempt import MEMORY, RECLAIM, AttemptRequest
+from runtime.protocol.cost import micro_dollars
 from runtime.protocol.documents import DocumentError, iso
 from runtime.protocol.job import Job
 from runtime.protocol.keys import ACTIVE_PREFIX, JobId, report_key
-from runtime.protocol.ledger import LAUNCHED, micro_dollars, retry_name
+from runtime.protocol.ledger import LAUNCHED, retry_name
 from runtime.protocol.limits import (
     CAPACITY_ATTEMPTS,
     DEADLINE_GRACE,

@@ -198,10 +198,14 @@ def _attempt_line(name: str, machine: MachineOutcome) -> str:
         f"MACHINE: {machine.instance} {machine.instance_type} {machine.market}",
         f"STATUS: {begun}{machine.status} ({machine.exit_class})",
         f"TIME: {machine.start} to {machine.end}",
-        f"COST: ${machine.cost:.4f} at ${machine.price:g} an hour{unknown}",
+        f"COST: ${machine.cost:.4f} at ${machine.price:g} an hour{unknown}{_besides(machine.besides_price)}",
         f"RESULTS: {machine.results_are}",
     ]
     return " | ".join([*parts, f"REASON: {one_line(machine.reason, LINE)}"] if machine.reason else parts)
+
+
+def _besides(price: float) -> str:
+    return f" and ${price:.4f} for disk and address" if price else ""
 
 
 def closing_lines(
@@ -214,7 +218,7 @@ def closing_lines(
         *attempts,
         f"{_RESULT}{end.strip()}",
         f"JOB FINISHED: {iso(finished)} (exit class: {exit_class})",
-        f"JOB COST: ${cost:.4f} for {seconds / 3600:.4f} machine hours",
+        f"JOB COST: ${cost:.4f} for {seconds / 3600:.4f} machine hours with their disks and addresses",
     ]
 
 
@@ -262,12 +266,12 @@ class MovedFile:
 class MachineOutcome:
     """What became of one machine of a dataset. `attempt` counts from 1; `market` is `on-demand` or `spot`;
     `price` in USD an hour is what it cost: of a spot machine its `spot_price` when it began, where AWS has
-    told that (else null, and the price on demand); `seconds` and `cost` (USD) of its life. `reason` says why
-    it did not succeed, `exit_class` is one of EXIT_CLASSES, `out_of_memory` that its memory was used up.
-    `resumed`: it had the checkpoint of an earlier machine to go on from. Of a machine that was not the last:
-    `recorded` says whether it has left a record of what it wrote, `results` are the files of that record,
-    where they lie now, and `results_are` says where in words. The results of the last one are those of the
-    dataset."""
+    told that (else null, and the price on demand); `besides_price` what its volume and its public address
+    cost an hour; `seconds` and `cost` (USD) of its life. `reason` says why it did not succeed, `exit_class`
+    is one of EXIT_CLASSES, `out_of_memory` that its memory was used up. `resumed`: it had the checkpoint of
+    an earlier machine to go on from. Of a machine that was not the last: `recorded` says whether it has left
+    a record of what it wrote, `results` are the files of that record, where they lie now, and `results_are`
+    says where in words. The results of the last one are those of the dataset."""
 
     attempt: int
     instance: str
@@ -287,6 +291,7 @@ class MachineOutcome:
     recorded: bool = True
     results_are: str = "those of the dataset"
     results: tuple[MovedFile, ...] = ()
+    besides_price: float = 0.0
 
 
 @dataclass(frozen=True)

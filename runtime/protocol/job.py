@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from runtime.protocol.cost import Rates
 from runtime.protocol.documents import dumps, loads
 from runtime.protocol.keys import JobId, JobKeys, ResultKeys
 from runtime.protocol.outside import place_of
@@ -58,15 +59,15 @@ class Dataset:
 
 @dataclass(frozen=True)
 class Job:
-    """`price_per_hour` is the price of `instance_type`; `instance_types` are the types that may stand in for
-    it when AWS has no capacity, best first, beginning with `instance_type`; `market`, `zones` and `attempts`
-    as in the settings. `config` is the configuration with defaults filled in, `notes` what its author may not
-    have meant; `configpath` and `configname` are the submission's, `config_source` what lay there.
-    `passed_over`: paths below its folders that are no datasets (`runtime.protocol.ignored`), up to
-    PASSED_OVER. `resultdir` is where results go: below the group, or a whole s3:// path; the job's own
-    records (logs/) are below the group always. `oom_types` are the larger types, the next larger first, on
-    which a dataset that ran out of memory may be run again; `results_required` are patterns
-    (`protocol.required`), each of which a result of each dataset must fit."""
+    """`price_per_hour` is the price of `instance_type`, `rates` those of what its machines have besides;
+    `instance_types` are the types that may stand in for it when AWS has no capacity, best first, beginning
+    with `instance_type`; `market`, `zones` and `attempts` as in the settings. `config` is the configuration
+    with defaults filled in, `notes` what its author may not have meant; `configpath` and `configname` are the
+    submission's, `config_source` what lay there. `passed_over`: paths below its folders that are no datasets
+    (`runtime.protocol.ignored`), up to PASSED_OVER. `resultdir` is where results go: below the group, or a
+    whole s3:// path; the job's own records (logs/) are below the group always. `oom_types` are the larger
+    types, the next larger first, on which a dataset that ran out of memory may be run again;
+    `results_required` are patterns (`protocol.required`), each of which a result of each dataset must fit."""
 
     analysis: str
     stage: str
@@ -103,6 +104,7 @@ class Job:
     oom_types: tuple[str, ...] = field(default=(), metadata=stored(added=True))
     results_required: tuple[str, ...] = field(default=(), metadata=stored(added=True))
     notes: tuple[str, ...] = field(default=(), metadata=stored(added=True))
+    rates: Rates = field(default=Rates(), metadata=stored(added=True))
     schema_version: int = field(default=SCHEMA_VERSION)
 
     @property
@@ -120,6 +122,11 @@ class Job:
         if bucket == self.bucket:
             return bucket, self.keys
         return bucket, ResultKeys(self.group, self.keys.folder, f"{prefix}/")
+
+    @property
+    def besides_per_hour(self) -> float:
+        """USD an hour for the volume and the address of each machine."""
+        return self.rates.hourly(self.volume_gib)
 
     def configpath_of(self, index: int) -> str:
         """The configuration that the machine of dataset `index` gets."""

@@ -45,7 +45,6 @@ and settled exactly once, however often a message is delivered.
 from __future__ import annotations
 
 import hashlib
-import math
 import random
 import re
 import time
@@ -106,11 +105,6 @@ def retry_name(dataset: int, attempt: int) -> str:
 def budget_name(analysis: str, group: str, when: datetime) -> str:
     """The sort key of a budget item."""
     return f"{analysis}/{group}/{when.astimezone(timezone.utc):%Y-%m}"
-
-
-def micro_dollars(usd: float) -> int:
-    """Whole micro-dollars, rounded up: sums of them are exact, and nothing costs nothing."""
-    return math.ceil(round(usd * 1_000_000, 3))
 
 
 def budget_read(table: str, budget: str) -> dict[str, Any]:

@@ -119,6 +119,7 @@ def plan(
         oom_types=larger,
         results_required=settings.results_required,
         notes=config.notes,
+        rates=settings.rates,
     )
 
 

@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from runtime.protocol.config import ConfigRules
+from runtime.protocol.cost import Rates
+from runtime.protocol.disk import DiskRules
 from runtime.protocol.documents import dumps, loads
 from runtime.protocol.ignored import LEFT_BEHIND
 from runtime.protocol.keys import JOBS
@@ -34,6 +36,8 @@ class About:
     `compare`: how the outputs of reruns are compared, by pattern of their path. `launch_template_id`: of the
     group's machines, with which goes what images can still be started. `folder` and `ignore` as in
     AnalysisSettings. `config`: what configurations are checked by, None in a document of an earlier version.
+    `rates` and `disk`: what a machine has besides and costs for that, and how large its disk is; nothing, and
+    None, in a document of an earlier version.
     `image_ready`: false while no machine image is deployed that the blueprint requires.
     `ledger_table` and `dead_letter_queue_url` may be read by administrators only."""
 
@@ -61,6 +65,8 @@ class About:
     oom_types: Mapping[str, tuple[str, ...]] = field(default_factory=dict, metadata=stored(added=True))
     config: ConfigRules | None = None
     image_ready: bool = field(default=True, metadata=stored(added=True))
+    rates: Rates = field(default=Rates(), metadata=stored(added=True))
+    disk: DiskRules | None = None
     schema_version: int = field(default=SCHEMA_VERSION)
 
     def to_json(self) -> str:

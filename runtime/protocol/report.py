@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from runtime.protocol.cost import charge
 from runtime.protocol.documents import dumps, loads, moment
 from runtime.protocol.typed_json import data_of, read, stored
 
@@ -19,7 +20,8 @@ _WHAT = "compute report"
 @dataclass(frozen=True)
 class ComputeReport:
     """`price` in USD an hour: of a spot machine its `spot_price` when it began (None: on demand, or it could
-    not be read). `start` and `end` ISO 8601 (never null in a filed report), `jobpath` the job's prefix,
+    not be read); `besides_price`: of its volume and its address (0 in reports of before these were counted).
+    `start` and `end` ISO 8601 (never null in a filed report), `jobpath` the job's prefix,
     `attempt` which machine of its dataset it was. `status` (SUCCESS or FAILED), `reason`, `exit_code`,
     `exit_class` (see `certificate.EXIT_CLASSES`) and `out_of_memory` (as its own last status says) are filled
     when the machine has ended; `dataset` is the index, `image_id` the AMI, `run` when the job was created
@@ -47,6 +49,7 @@ class ComputeReport:
     attempt: int = field(default=1, metadata=stored(added=True))
     spot_price: float | None = None
     out_of_memory: bool = field(default=False, metadata=stored(added=True))
+    besides_price: float = field(default=0.0, metadata=stored(added=True))
 
     @property
     def seconds(self) -> float:
@@ -57,12 +60,15 @@ class ComputeReport:
 
     @property
     def cost(self) -> float:
-        """USD for the machine's life at its price."""
-        return self.price * self.seconds / 3600
+        """USD for the machine's life, with its volume and address; 0 while it lives."""
+        return 0.0 if self.end is None else self._charged(self.seconds)
 
     def cost_until(self, now: datetime) -> float:
         """USD for a machine that is still alive at `now`."""
-        return self.price * max(0.0, (now - moment(self.start)).total_seconds()) / 3600
+        return self._charged((now - moment(self.start)).total_seconds())
+
+    def _charged(self, seconds: float) -> float:
+        return charge(self.price + self.besides_price, seconds) / 1e6
 
     def to_json(self) -> str:
         return dumps({**data_of(self), "cost": round(self.cost, 6)})

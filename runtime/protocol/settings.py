@@ -15,6 +15,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from runtime.protocol.config import ConfigRules
+from runtime.protocol.cost import Rates
+from runtime.protocol.disk import DiskRules
 from runtime.protocol.documents import DocumentError, dumps, loads
 from runtime.protocol.ignored import LEFT_BEHIND
 from runtime.protocol.outside import OutsideBucket
@@ -143,11 +145,16 @@ class BlueprintValues:
             parameters=self.parameters,
         )
 
+    @property
+    def disk_rules(self) -> DiskRules:
+        """What the disks of a job's machines are made by."""
+        return DiskRules(self.instance.volume_gib, self.limits.dataset_size_gib, self.data.disk_factor)
+
 
 @dataclass(frozen=True, kw_only=True)
 class AnalysisSettings(BlueprintValues):
     """The blueprint's values, and what a deployment adds. Durations in minutes, sizes in GiB, prices in USD
-    an hour (on demand). `queue_url`: of the queue of submissions.
+    an hour (on demand); `rates`: of what each machine has besides. `queue_url`: of the queue of submissions.
 
     `oom_types` has, for each of `instance.types`, the larger ones on which a dataset that ran out of memory
     may be run again, the next larger first (nothing: none is).
@@ -174,6 +181,7 @@ class AnalysisSettings(BlueprintValues):
     blueprint_digest: str | None = None
     blueprint_commit: str | None = None
     oom_types: Mapping[str, tuple[str, ...]] = field(default_factory=dict, metadata=stored(added=True))
+    rates: Rates = field(default=Rates(), metadata=stored(added=True))
     schema_version: int = field(default=SCHEMA_VERSION)
 
     def to_json(self) -> str:

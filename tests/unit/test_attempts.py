@@ -18,9 +18,9 @@ from runtime.monitor.port import ComeAgainError
 from runtime.protocol.attempt import AttemptRequest
 from runtime.protocol.certificate import datanames
 from runtime.protocol.certificate_schema import certificate_schema
+from runtime.protocol.cost import micro_dollars
 from runtime.protocol.job import Dataset
 from runtime.protocol.keys import JobKeys
-from runtime.protocol.ledger import micro_dollars
 from runtime.protocol.settings import AnalysisSettings
 from tests.unit.fake_aws import KilledError, MonitorView
 from tests.unit.job_world import BUCKET, SETTINGS, World, changed

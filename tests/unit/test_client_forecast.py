@@ -16,6 +16,8 @@ from neurocaas import Analysis, AnalysisError
 from neurocaas.forecast import ENOUGH, Countdown, Run, estimate
 from neurocaas.states import DatasetState, JobState
 from runtime.instance.agent.pace import Pace
+from runtime.protocol.cost import Rates
+from runtime.protocol.disk import DiskRules
 from runtime.protocol.keys import JobKeys
 from runtime.protocol.ledger import budget_name
 from tests.unit.client_jobs import BUCKET, GROUP
@@ -87,6 +89,17 @@ def test_a_dearer_type_that_may_stand_in_counts_for_the_worst_case(s3: Any) -> N
     ), "a chosen type is kept"
 
 
+def test_disk_and_address_are_foretold_as_they_are_reserved(s3: Any) -> None:
+    tell(s3, replace(ABOUT, rates=Rates(0.08, 0.005), disk=DiskRules(32, 1000, 2.0)))
+    analysis, besides = Analysis(BUCKET, GROUP), 132 * 0.08 / 672 + 0.005
+    found = analysis.forecast([3, 3], dataset_size_gib=100, budget=False)
+    assert found.usd == pytest.approx(2 * 1.25 * (0.096 + besides), abs=2e-6)
+    assert "besides, each: $0.0207 an hour for 132 GiB of disk and a public IPv4 address" in found.lines()
+    unknown = analysis.forecast([3, None], budget=False)
+    assert (unknown.volume_gib, unknown.unknown) == (1032, 1)
+    assert any("1 of these datasets cannot be measured" in line for line in unknown.lines())
+
+
 def test_the_groups_own_jobs_are_the_history(s3: Any) -> None:
     for number in range(6):
         ended(s3, f"j{number}", {"a": 60.0 + number, "b": 60.0 + number})
@@ -94,7 +107,7 @@ def test_the_groups_own_jobs_are_the_history(s3: Any) -> None:
     found = Analysis(BUCKET, GROUP).forecast([3, 3], budget=False)
     assert (found.runs, found.similar) == (12, True)
     assert found.p50 == pytest.approx(62.5)
-    assert found.usd_p50 == pytest.approx(2 * 62.5 / 3600 * 0.096)
+    assert found.usd_p50 == pytest.approx(2 * 63 / 3600 * 0.096)  # whole seconds are paid
     text = "\n".join(found.lines())
     assert "1:02 (p50)" in text
     assert "from 12 earlier runs of similar size" in text

@@ -29,9 +29,9 @@ from runtime.monitor.machine import place
 from runtime.monitor.port import ComeAgainError, Deployed
 from runtime.monitor.sweep import SweepError, sweep
 from runtime.monitor.watch import JobWatch, StateChange
+from runtime.protocol.cost import micro_dollars
 from runtime.protocol.documents import moment
 from runtime.protocol.keys import JobId, JobKeys, rejected_keys
-from runtime.protocol.ledger import micro_dollars
 from runtime.protocol.limits import QUEUE_MAX_RECEIVES, QUEUE_VISIBILITY, SWEEP_INTERVAL
 from tests.unit.fake_aws import FakeAws, KilledError, ManagerView, MonitorView
 from tests.unit.job_world import BUCKET, SETTINGS, World, changed

@@ -9,7 +9,7 @@ from dataclasses import replace
 
 import pytest
 
-from runtime.protocol.ledger import micro_dollars
+from runtime.protocol.cost import micro_dollars
 from runtime.protocol.limits import CAPACITY_ATTEMPTS
 from tests.unit.job_world import BUCKET, SETTINGS, World
 

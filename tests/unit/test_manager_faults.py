@@ -12,8 +12,8 @@ import pytest
 from runtime.manager import launch, manage
 from runtime.monitor.machine import place
 from runtime.monitor.port import ComeAgainError
+from runtime.protocol.cost import micro_dollars
 from runtime.protocol.keys import JobKeys
-from runtime.protocol.ledger import micro_dollars
 from runtime.protocol.limits import QUEUE_MAX_RECEIVES, QUEUE_VISIBILITY
 from tests.unit.fake_aws import KilledError
 from tests.unit.job_world import BUCKET, SETTINGS, SUBMISSION, World, changed

@@ -366,6 +366,25 @@ def test_a_launch_is_one_call_with_everything(account: Account) -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("name", "allowed"),
+    [("t3.micro", "standard"), ("t3a.large", "standard"), ("t4g.small", "standard"), ("t2.micro", "standard")]
+    + [(name, None) for name in ("m5.large", "g4dn.xlarge", "trn1.2xlarge")],
+)
+def test_a_burstable_machine_may_not_borrow_what_no_budget_knows_of(
+    account: Account, name: str, allowed: str | None
+) -> None:
+    cloud = AwsManagerCloud("ledger")
+    sent: dict[str, Any] = {}
+    cloud.clients.ec2.meta.events.register(
+        "provide-client-params.ec2.RunInstances", lambda params, **_: sent.update(params)
+    )
+    with Stubber(cloud.clients.ec2) as ec2:
+        ec2.add_response("run_instances", answer_of_ec2(2))
+        cloud.run(replace(REQUEST, instance_type=name))
+    assert sent.get("CreditSpecification") == (None if allowed is None else {"CpuCredits": allowed})
+
+
 def test_machines_are_found_by_their_job(account: Account) -> None:
     cloud = AwsManagerCloud("ledger")
     filters = [{"Name": f"tag:{key}", "Values": [REQUEST.tags[key]]} for key in ("bucket", "group", "job")]

@@ -16,8 +16,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from localcloud.tests.properties import examples
-from runtime.manager.disk import room
 from runtime.protocol import limits
+from runtime.protocol.disk import room
 from runtime.protocol.ignored import LEFT_BEHIND, is_ignored
 from runtime.protocol.job import Dataset, Job
 from runtime.protocol.keys import JobKeys
@@ -409,7 +409,7 @@ def test_whatever_is_started_has_room_for_its_data(
     asked = min(asked, limit)
     analysis = changed(SETTINGS, volume_gib=volume, dataset_size_gib=limit, disk_factor=factor)
     try:
-        added = room(analysis, asked, {"small": 1, "large": size})
+        added = room(analysis.disk_rules, asked, {"small": 1, "large": size})
     except InvalidInput:
         assert factor > 0
         assert size > (volume // 2 + limit) * GIB

@@ -13,8 +13,8 @@ import pytest
 from runtime.monitor.finish import finish
 from runtime.monitor.sweep import sweep
 from runtime.monitor.watch import JobWatch
+from runtime.protocol.cost import micro_dollars
 from runtime.protocol.keys import JobId, JobKeys
-from runtime.protocol.ledger import micro_dollars
 from runtime.protocol.limits import (
     ENDING_GRACE,
     MONITOR_TIMEOUT,
