@@ -32,6 +32,8 @@ class ImageRoles(pulumi.ComponentResource):
     profile_name: pulumi.Output[str]
     build_role_name: pulumi.Output[str]
     lifecycle_role_arn: pulumi.Output[str]
+    lifecycle_ready: pulumi.Resource
+    """The policy of the lifecycle role. Image Builder refuses a role that cannot yet do its work."""
 
     def __init__(self, name: str, args: ImageRolesArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("neurocaas:access:ImageRoles", name, {}, opts)
@@ -54,13 +56,13 @@ class ImageRoles(pulumi.ComponentResource):
             f"{name}-lifecycle",
             BoundedRoleArgs(
                 place=args.place,
-                service="imagebuilder.amazonaws.com",
+                service="imagebuilder",
                 boundary_arn=args.boundary_arn,
                 description="Retires old images",
             ),
             opts=child(self),
         )
-        retire.attach(json.dumps(image.lifecycle(args.place), sort_keys=True))
+        self.lifecycle_ready = retire.attach(json.dumps(image.lifecycle(args.place), sort_keys=True))
         self.profile_name, self.build_role_name, self.lifecycle_role_arn = (
             profile.name,
             build.name,

@@ -46,6 +46,6 @@ class Catalogue(pulumi.ComponentResource):
             opts=child(self),
         )
         self.bucket = bucket.name
-        region = args.place.region
-        self.url = bucket.name.apply(lambda made: f"https://{made}.s3.{region}.amazonaws.com/{PREFIX}")
+        host = args.place.host("s3")
+        self.url = bucket.name.apply(lambda made: f"https://{made}.{host}/{PREFIX}")
         self.register_outputs({"bucket": self.bucket, "url": self.url})

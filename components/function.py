@@ -61,7 +61,7 @@ class WorkerFunction(pulumi.ComponentResource):
             name,
             BoundedRoleArgs(
                 place=args.place,
-                service="lambda.amazonaws.com",
+                service="lambda",
                 boundary_arn=args.boundary_arn,
                 description=args.description,
             ),

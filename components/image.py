@@ -28,7 +28,8 @@ class ImagePipelineArgs:
 
     `parent`: as Image Builder takes it (AMI id, `ssm:<parameter>`). `volume_gib`: root volume, the size that
     machines start with at least. `instance_type`: of the machine that builds. `settings_key`: of the stack's
-    settings in the artifact bucket, for golden tests. `tags`: of the images that come out. `build_dir`: where
+    settings in the artifact bucket, for golden tests. `lifecycle_ready`: what must be there before the
+    lifecycle role can be used. `tags`: of the images that come out. `build_dir`: where
     a large recording is packed. `log_days`: days that build logs are kept.
     """
 
@@ -44,6 +45,7 @@ class ImagePipelineArgs:
     settings_key: str = "settings.json"
     log_bucket: pulumi.Input[str]
     lifecycle_role_arn: pulumi.Input[str]
+    lifecycle_ready: Sequence[pulumi.Resource] = ()
     tags: dict[str, str]
     build_dir: Path
     log_days: int = 30
@@ -147,17 +149,20 @@ class ImagePipeline(pulumi.ComponentResource):
         )
         aws.imagebuilder.LifecyclePolicy(
             name,
-            description=f"Deletes images of {args.analysis} after a year, but for the newest three",
+            description=f"Deletes images of {args.analysis} after a year, but for the newest three and those "
+            "in use",
             execution_role=args.lifecycle_role_arn,
             resource_type="AMI_IMAGE",
             policy_details=[
                 {
                     "action": {"type": "DELETE", "include_resources": {"amis": True, "snapshots": True}},
                     "filter": {"type": "AGE", "value": 365, "unit": "DAYS", "retain_at_least": 3},
+                    # An older image that was promoted again is none of the newest three.
+                    "exclusion_rules": {"amis": {"last_launched": {"value": 365, "unit": "DAYS"}}},
                 }
             ],
             resource_selection={"tag_map": {"neurocaas:stack": args.tags["neurocaas:stack"]}},
-            opts=child(self),
+            opts=child(self, depends_on=args.lifecycle_ready),
         )
         self.pipeline_arn, self.recipe_arn = pipeline.arn, recipe.arn
         self.register_outputs({"pipeline_arn": self.pipeline_arn, "recipe_arn": self.recipe_arn})

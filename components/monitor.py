@@ -139,7 +139,7 @@ class Monitor(pulumi.ComponentResource):
             f"{name}-sweep",
             action="lambda:InvokeFunction",
             function=sweep.name,
-            principal="events.amazonaws.com",
+            principal=args.place.principal("events"),
             source_arn=schedule.arn,
             opts=child(self),
         )

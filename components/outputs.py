@@ -170,8 +170,10 @@ class AnalysisOutputs:
         )
 
 
-def utils_reference_name(organization: str = "organization") -> str:
-    """Full name of `utils`. Backends without organisations (file, S3) say literally "organization"."""
+def utils_reference_name(organization: str) -> str:
+    """Full name of `utils` in the backend's organisation; in backends without any (file, S3) the engine calls
+    it "organization".
+    """
     return f"{organization}/{PREFIX}/{UTILS}"
 
 

@@ -4,6 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+_SUFFIXES = {"aws-cn": "amazonaws.com.cn"}
+"""Domain of a partition's endpoints, where it is not `amazonaws.com` (AWS General Reference)."""
+
+_OWN_PRINCIPALS = {"aws-cn": frozenset({"ec2"})}
+"""Services whose principal ends in the partition's own domain. All others are called the same everywhere
+(China: "Amazon EC2" in the IAM guide of the region).
+"""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Place:
@@ -12,6 +20,20 @@ class Place:
     partition: str
     region: str
     account: str
+
+    @property
+    def suffix(self) -> str:
+        """Domain of the services' endpoints in this partition."""
+        return _SUFFIXES.get(self.partition, "amazonaws.com")
+
+    def principal(self, service: str) -> str:
+        """What policies call a service as somebody who acts: `ec2` is "ec2.amazonaws.com"."""
+        own = service in _OWN_PRINCIPALS.get(self.partition, ())
+        return f"{service}.{self.suffix if own else 'amazonaws.com'}"
+
+    def host(self, service: str) -> str:
+        """Host of a service's endpoint in this region; also what `kms:ViaService` calls the service."""
+        return f"{service}.{self.region}.{self.suffix}"
 
     def arn(self, service: str, resource: str) -> str:
         """ARN of a resource in this region and account."""
@@ -24,6 +46,12 @@ class Place:
     def public_arn(self, service: str, resource: str) -> str:
         """ARN of a resource in this region that may belong to another account (images, public parameters)."""
         return f"arn:{self.partition}:{service}:{self.region}::{resource}"
+
+    def shared_arn(self, service: str, resource: str) -> str:
+        """ARN of a resource in this region that this account uses and another one may own (shared subnets,
+        keys of shared images).
+        """
+        return f"arn:{self.partition}:{service}:{self.region}:*:{resource}"
 
     def bucket(self, name: str) -> str:
         return f"arn:{self.partition}:s3:::{name}"

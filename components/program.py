@@ -77,7 +77,8 @@ async def _analysis(root: Path) -> dict[str, Any]:
 
     recording = project.recording(blueprint)
     directory = project.directory(root)
-    utils = await UtilsOutputs.from_reference(pulumi.StackReference(utils_reference_name()))
+    named = utils_reference_name(pulumi.get_organization())
+    utils = await UtilsOutputs.from_reference(pulumi.StackReference(named))
     provider = project.provider(blueprint.stack, {"analysis": blueprint.name, "stage": blueprint.stage.value})
     place = project.place(provider)
     if (place.account, place.region) != (utils.account, utils.region):

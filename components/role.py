@@ -11,13 +11,13 @@ from components.options import child
 from components.place import Place
 from components.policies.document import trust, trust_role
 
-MACHINES = "ec2.amazonaws.com"
+MACHINES = "ec2"
 """The service that takes the roles of machines."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class BoundedRoleArgs:
-    """`service`: who takes the role ("lambda.amazonaws.com"), or `role_arn`: the one role that does.
+    """`service`: who takes the role ("lambda"), or `role_arn`: the one role that does.
     `boundary_arn`: the permissions boundary, never optional. `path`: of the role's ARN, by which a policy can
     name many roles; starts and ends with '/'."""
 
@@ -38,7 +38,7 @@ class BoundedRoleArgs:
     def trust(self) -> pulumi.Input[str]:
         """The trust policy as text."""
         if self.service is not None:
-            return trust(self.place.partition, self.service, self.place.account)
+            return trust(self.place, self.service)
         assert self.role_arn is not None
         return pulumi.Output.from_input(self.role_arn).apply(trust_role)
 

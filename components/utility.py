@@ -124,6 +124,7 @@ class UtilityStack(pulumi.ComponentResource):
                     artifact_bucket=buckets.artifacts.name,
                     log_bucket=buckets.logs.name,
                     lifecycle_role_arn=image_roles.lifecycle_role_arn,
+                    lifecycle_ready=[image_roles.lifecycle_ready],
                     tags={"neurocaas:analysis": args.base.name, "neurocaas:stack": UTILS},
                     build_dir=args.root / "build",
                     log_days=args.log_days,

@@ -36,9 +36,8 @@ def checks(around: Surroundings) -> Iterator[Check]:
             "account", "not asked: no credentials", "nothing to do for the local cloud; else see credentials"
         )
         return
-    endpoint = (
-        environ.get("AWS_ENDPOINT_URL") or f"https://sts.{session.region_name or 'us-east-1'}.amazonaws.com"
-    )
+    where = session.region_name or "us-east-1"
+    endpoint = environ.get("AWS_ENDPOINT_URL") or session.client("sts", region_name=where).meta.endpoint_url
     reached = _network(endpoint, environ)
     yield reached
     if reached.fix:

@@ -13,6 +13,7 @@ from components.place import Place
 from components.policies.document import Policy, allow, allow_unscoped, document
 from components.policies.manager import BUDGET_PARAMETERS, LIMIT
 from components.policies.monitor import WRITER_PATH
+from components.policies.volumes import sealed_volumes
 
 
 def boundary(place: Place) -> Policy:
@@ -76,7 +77,7 @@ def boundary(place: Place) -> Policy:
             "PassMachineRoles",
             ["iam:PassRole"],
             [place.global_arn("iam", f"role/{PREFIX}/*")],
-            {"StringEquals": {"iam:PassedToService": "ec2.amazonaws.com"}},
+            {"StringEquals": {"iam:PassedToService": place.principal("ec2")}},
         ),
         allow("Writers", ["sts:AssumeRole"], [place.global_arn("iam", f"role{WRITER_PATH}*")]),
         allow(
@@ -89,11 +90,14 @@ def boundary(place: Place) -> Policy:
                 "ec2:DisableImageDeprecation",
                 "ec2:DescribeImageAttribute",
                 "ec2:DeleteSnapshot",
+                "ec2:DeleteTags",
             ],
             [place.public_arn("ec2", "image/*"), place.public_arn("ec2", "snapshot/*")],
         ),
         allow("Components", ["imagebuilder:GetComponent"], [place.arn("imagebuilder", "component/*")]),
+        allow("BuiltImages", ["imagebuilder:DeleteImage"], [place.arn("imagebuilder", "image/*")]),
         allow("Keys", ["kms:Decrypt", "kms:GenerateDataKey"], [place.arn("kms", "key/*")]),
+        *sealed_volumes(place),
         allow(
             "Parameters",
             ["ssm:GetParameter", "ssm:GetParameters"],

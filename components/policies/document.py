@@ -9,6 +9,7 @@ from typing import Any
 import pulumi
 
 from checks.unscoped import UNSCOPED
+from components.place import Place
 
 Statement = dict[str, Any]
 Policy = dict[str, Any]
@@ -64,13 +65,17 @@ def _statement(
     return statement
 
 
-def trust(partition: str, service: str, account: str) -> str:
-    """Who may take a role: one AWS service. For services that act on behalf of an account, only for this
-    account.
+def trust(place: Place, service: str) -> str:
+    """Who may take a role: one AWS service ("ec2"). For services that act on behalf of an account, only for
+    this account.
     """
-    statement: Statement = {"Effect": "Allow", "Principal": {"Service": service}, "Action": "sts:AssumeRole"}
-    if service == "imagebuilder.amazonaws.com":
-        statement["Condition"] = {"StringEquals": {"aws:SourceAccount": account}}
+    statement: Statement = {
+        "Effect": "Allow",
+        "Principal": {"Service": place.principal(service)},
+        "Action": "sts:AssumeRole",
+    }
+    if service == "imagebuilder":
+        statement["Condition"] = {"StringEquals": {"aws:SourceAccount": place.account}}
     return json.dumps(document(statement), sort_keys=True)
 
 

@@ -24,7 +24,7 @@ def build_machine(place: Place, *, artifact_bucket: str, log_bucket: str) -> Pol
             {
                 "ForAnyValue:StringEquals": {
                     "kms:EncryptionContextKeys": "aws:imagebuilder:arn",
-                    "aws:CalledVia": ["imagebuilder.amazonaws.com"],
+                    "aws:CalledVia": [place.principal("imagebuilder")],
                 }
             },
         ),
@@ -78,5 +78,14 @@ def lifecycle(place: Place) -> Policy:
             [place.public_arn("ec2", "snapshot/*")],
             _MADE_BY_IMAGE_BUILDER,
         ),
+        # What it marks an image with before it goes.
+        allow(
+            "MarkImages",
+            ["ec2:CreateTags", "ec2:DeleteTags"],
+            [place.public_arn("ec2", "image/*"), place.public_arn("ec2", "snapshot/*")],
+            {**_MADE_BY_IMAGE_BUILDER, "ForAllValues:StringEquals": {"aws:TagKeys": ["DeprecatedBy"]}},
+        ),
+        # The service's own record of an image, which it deletes with the AMI.
+        allow("DeleteImages", ["imagebuilder:DeleteImage"], [place.arn("imagebuilder", "image/*")]),
         allow_unscoped("FindImages", ["ec2:DescribeImages", "tag:GetResources"]),
     )

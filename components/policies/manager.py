@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from components.place import Place
 from components.policies import outside
 from components.policies.document import Policy, allow, allow_unscoped, deny, document
+from components.policies.volumes import sealed_volumes
 from runtime.protocol.keys import ACTIVE_PREFIX, EVIDENCE, JOBS
 from runtime.protocol.outside import OutsideBucket
 from runtime.protocol.tags import BUCKET, GROUP, PRICE_TRACKING, TIMEOUT
@@ -192,9 +193,10 @@ def manager(place: Place, rights: ManagerRights) -> Policy:
             "GiveMachinesTheirRole",
             ["iam:PassRole"],
             [place.global_arn("iam", f"role{rights.machine_path}*")],
-            {"StringEquals": {"iam:PassedToService": "ec2.amazonaws.com"}},
+            {"StringEquals": {"iam:PassedToService": place.principal("ec2")}},
         ),
     ]
+    statements += sealed_volumes(place)
     # Whether a group may name a bucket is checked in its submission; the manager reads for all groups.
     statements += outside.readable(place, rights.outside_buckets)
     if rights.image_parameter:

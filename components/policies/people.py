@@ -21,13 +21,11 @@ _WRITABLE = FOLDERS[:3]
 _READABLE = ("configs", "results")
 
 _SIGN_IN = {
-    "aws": "https://signin.aws.amazon.com/saml",
-    "aws-cn": "https://signin.amazonaws.cn/saml",
-    "aws-us-gov": "https://signin.amazonaws-us-gov.com/saml",
+    "aws": "signin.aws.amazon.com",
+    "aws-cn": "signin.amazonaws.cn",
+    "aws-us-gov": "signin.amazonaws-us-gov.com",
 }
-"""Audience of SAML assertions, by partition (IAM user guide, "Configure SAML assertions for the
-authentication response").
-"""
+"""Host of the sign-in page, by partition (AWS General Reference, "AWS Sign-In endpoints")."""
 
 INLINE_LIMIT = 5_120
 """Characters without white space of all inline policies of an IAM group (IAM user guide, "IAM and AWS STS
@@ -114,8 +112,8 @@ def session_trust(
     if federation is None:
         return document(statement)
     key = "SAML:aud" if federation.saml else f"{federation.provider.partition(':oidc-provider/')[2]}:aud"
-    wanted = {
-        key: federation.audience or _SIGN_IN.get(place.partition, _SIGN_IN["aws"]),
+    wanted: dict[str, str | list[str]] = {
+        key: federation.audience or sign_in(place),
         f"aws:RequestTag/{federation.tag}": group,
     }
     if lead:
@@ -132,6 +130,15 @@ def session_trust(
         "Condition": {"StringEquals": wanted},
     }
     return document(statement, federated)
+
+
+def sign_in(place: Place) -> list[str]:
+    """Audiences of SAML assertions: the sign-in page, and its endpoint in the region of the stack, which AWS
+    recommends because people can sign in while another region is down (IAM user guide, "Configure SAML
+    assertions for the authentication response").
+    """
+    host = _SIGN_IN.get(place.partition, _SIGN_IN["aws"])
+    return [f"https://{host}/saml", f"https://{place.region}.{host}/saml"]
 
 
 def size(policy: Policy) -> int:

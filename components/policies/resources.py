@@ -39,7 +39,7 @@ def trail_writes(place: Place, *, bucket: str, folder: str, trail_arn: str) -> S
     """One trail of this account may write below the folder (CloudTrail user guide, "Amazon S3 bucket policy
     for CloudTrail").
     """
-    service, source = {"Service": "cloudtrail.amazonaws.com"}, {"aws:SourceArn": trail_arn}
+    service, source = {"Service": place.principal("cloudtrail")}, {"aws:SourceArn": trail_arn}
     return [
         {
             "Sid": "TrailLooks",
@@ -68,13 +68,13 @@ def queue_from_bucket(place: Place, *, queue_arn: str, bucket_name: str) -> Poli
         "ArnEquals": {"aws:SourceArn": place.bucket(bucket_name)},
         "StringEquals": {"aws:SourceAccount": place.account},
     }
-    return document(_send("s3.amazonaws.com", queue_arn, condition))
+    return document(_send(place.principal("s3"), queue_arn, condition))
 
 
 def queue_from_rule(place: Place, *, queue_arn: str, rule_arns: Sequence[str]) -> Policy:
     """The events of these EventBridge rules may enter."""
     return document(
-        _send("events.amazonaws.com", queue_arn, {"ArnEquals": {"aws:SourceArn": sorted(rule_arns)}})
+        _send(place.principal("events"), queue_arn, {"ArnEquals": {"aws:SourceArn": sorted(rule_arns)}})
     )
 
 
@@ -95,7 +95,7 @@ def topic(place: Place, *, topic_arn: str) -> Policy:
         {
             "Sid": "Alarms",
             "Effect": "Allow",
-            "Principal": {"Service": "cloudwatch.amazonaws.com"},
+            "Principal": {"Service": place.principal("cloudwatch")},
             "Action": ["sns:Publish"],
             "Resource": [topic_arn],
             "Condition": {"StringEquals": {"aws:SourceAccount": place.account}},
@@ -120,7 +120,7 @@ def key(place: Place) -> Policy:
         {
             "Sid": "AlarmsSealNotices",
             "Effect": "Allow",
-            "Principal": {"Service": "cloudwatch.amazonaws.com"},
+            "Principal": {"Service": place.principal("cloudwatch")},
             "Action": ["kms:Decrypt", "kms:GenerateDataKey"],
             "Resource": "*",
             "Condition": {"StringEquals": {"aws:SourceAccount": place.account}},

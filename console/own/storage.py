@@ -21,13 +21,14 @@ def bucket_tags(at: Account, name: str) -> Tags:
 
 
 def buckets(at: Account, prefix: str) -> Iterator[Thing]:
+    partition = at.client("s3").meta.partition
     for one in at.pages("s3", "list_buckets", "Buckets"):
         if one["Name"].startswith(prefix):
             yield Thing(
                 BUCKET,
                 one["Name"],
                 one["Name"],
-                f"arn:aws:s3:::{one['Name']}",
+                f"arn:{partition}:s3:::{one['Name']}",
                 partial(bucket_tags, at, one["Name"]),
             )
 

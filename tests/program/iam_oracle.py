@@ -76,7 +76,8 @@ def _applies(statement: Mapping[str, Any], action: str, resource: str, keys: Map
 
 def _holds(operator: str, tests: Mapping[str, Any], keys: Mapping[str, str]) -> bool:
     """Every key of an operator must hold, with one of its values (for a negated operator: with none). A key
-    that the request does not have holds for the negated ones only."""
+    that the request does not have holds for the negated ones, and for "ForAllValues:" (all of none)."""
+    of_all, operator = operator.startswith("ForAllValues:"), operator.removeprefix("ForAllValues:")
     match = {
         "StringEquals": str.__eq__, "StringLike": _like, "StringNotLike": _like, "ArnEquals": _like,
         "ArnLike": _like, "Bool": _same,
@@ -84,6 +85,8 @@ def _holds(operator: str, tests: Mapping[str, Any], keys: Mapping[str, str]) -> 
     negated = "Not" in operator
     for key, values in tests.items():
         value, texts = keys.get(key.lower()), [_expanded(str(wanted), keys) for wanted in _list(values)]
+        if value is None and of_all:
+            continue
         if (value is not None and any(match(text, value) for text in texts)) is negated:
             return False
     return True

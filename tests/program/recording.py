@@ -16,12 +16,15 @@ from pulumi.runtime import mocks, settings, stack
 
 from checks import resource as checks
 from checks.tags import PROVIDER
+from components.place import Place
 from localcloud.pulumi.provider.table import TABLE
 
 # an Output in a text is an error, not "<Output object at …>"
 os.environ.setdefault("PULUMI_ERROR_OUTPUT_STRING", "1")
 
 ACCOUNT, REGION = "111122223333", "us-east-1"
+HERE = Place(partition="aws", region=REGION, account=ACCOUNT)
+"""Where stacks are, when a test says nothing else."""
 IDENTITY = "aws:index/getCallerIdentity:getCallerIdentity"
 USER = "aws:iam/getUser:getUser"
 
@@ -52,6 +55,13 @@ class Recorded:
     resources: list[Resource] = field(default_factory=list)
     components: list[tuple[str, str]] = field(default_factory=list)
     outputs: dict[str, Any] = field(default_factory=dict)
+    after: dict[str, frozenset[str]] = field(default_factory=dict)
+    """What each resource waits for: URNs by URN."""
+
+    def waits(self, resource: str, other: str) -> bool:
+        """Whether the resource whose URN ends so is made after the other one."""
+        (found,) = [urns for urn, urns in self.after.items() if urn.endswith(resource)]
+        return any(urn.endswith(other) for urn in found)
 
     def of_type(self, kind: str) -> list[Resource]:
         """Resources by the last part of their type ("Bucket")."""
@@ -86,10 +96,16 @@ class Recorded:
 class Recorder(mocks.Mocks):
     """Answers as AWS would, as far as the program looks at answers. `references`: outputs of other stacks by
     name.
-    `users`: IAM users that are there."""
+    `users`: IAM users that are there. `at`: the place that the credentials are of."""
 
-    def __init__(self, references: Mapping[str, Mapping[str, Any]], users: Collection[str] = ()) -> None:
+    def __init__(
+        self,
+        references: Mapping[str, Mapping[str, Any]],
+        users: Collection[str] = (),
+        at: Place = HERE,
+    ) -> None:
         self.recorded, self._references, self._users = Recorded(), references, users
+        self.at = at
         self._seen: set[tuple[str, str]] = set()
 
     def new_resource(self, args: mocks.MockResourceArgs) -> tuple[str | None, dict[Any, Any]]:
@@ -121,7 +137,7 @@ class Recorder(mocks.Mocks):
         assert args.token == IDENTITY, f"the program calls the unknown function {args.token}"
         return {
             "accountId": ACCOUNT,
-            "arn": f"arn:aws:iam::{ACCOUNT}:user/dev",
+            "arn": self.at.global_arn("iam", "user/dev"),
             "id": ACCOUNT,
             "userId": "AIDA",
         }, []
@@ -129,27 +145,27 @@ class Recorder(mocks.Mocks):
     def _answer(self, args: mocks.MockResourceArgs) -> dict[str, Any]:
         kind, name = args.typ.rpartition(":")[2], args.inputs.get("name") or f"{args.name}-1a2b3c4"
         service = args.typ.split("/")[0].split(":")[1]
-        regional = f"arn:aws:{service}:{REGION}:{ACCOUNT}"
+        at, regional = self.at, self.at.arn(service, "")[:-1]
         extra: dict[str, Any] = {"name": name}
         if kind == "Bucket":
             bucket = args.inputs.get("bucket") or f"{args.name}-1a2b3c4"
-            extra |= {"bucket": bucket, "arn": f"arn:aws:s3:::{bucket}"}
+            extra |= {"bucket": bucket, "arn": at.bucket(bucket)}
         elif service == "iam":
             path = args.inputs.get("path", "/")
             what = {"InstanceProfile": "instance-profile"}.get(kind, kind.lower())
             extra |= {
-                "arn": f"arn:aws:iam::{ACCOUNT}:{what}{path}{name}",
+                "arn": at.global_arn("iam", f"{what}{path}{name}"),
                 "uniqueId": f"AROA{zlib.crc32(name.encode()):08X}",
             }
         elif kind == "Queue":
             extra |= {
                 "arn": f"{regional}:{name}",
-                "url": f"https://sqs.{REGION}.amazonaws.com/{ACCOUNT}/{name}",
+                "url": f"https://{at.host('sqs')}/{at.account}/{name}",
             }
         elif kind == "LogGroup":
-            extra |= {"arn": f"arn:aws:logs:{REGION}:{ACCOUNT}:log-group:{name}"}
+            extra |= {"arn": at.arn("logs", f"log-group:{name}")}
         elif kind == "EventRule":
-            extra |= {"arn": f"arn:aws:events:{REGION}:{ACCOUNT}:rule/{name}"}
+            extra |= {"arn": at.arn("events", f"rule/{name}")}
         elif kind == "LaunchTemplate":
             extra |= {"arn": f"{regional}:launch-template/lt-{args.name}", "latestVersion": 1}
         elif kind == "KeyPair":
@@ -161,6 +177,19 @@ class Recorder(mocks.Mocks):
         return {**args.inputs, **{key: value for key, value in extra.items() if key not in args.inputs}}
 
 
+class _Monitor(mocks.MockMonitor):
+    """The engine's side of the mocks, which also keeps the order."""
+
+    def __init__(self, recorder: Recorder) -> None:
+        super().__init__(recorder)
+        self._after = recorder.recorded.after
+
+    def RegisterResource(self, request: Any) -> Any:
+        answer: Any = super().RegisterResource(request)  # type: ignore[no-untyped-call]  # the SDK's has none
+        self._after[answer.urn] = frozenset(request.dependencies)
+        return answer
+
+
 def deploy(
     program: Callable[[], Awaitable[Mapping[str, Any]]],
     stack_name: str,
@@ -168,6 +197,7 @@ def deploy(
     references: Mapping[str, Mapping[str, Any]] | None = None,
     recorder: Recorder | None = None,
     preview: bool = False,
+    organization: str = "organization",
 ) -> Recorded:
     """Runs `program` as the stack `stack_name` on a fresh loop, waits for everything, and returns what was
     registered.
@@ -181,8 +211,15 @@ def deploy(
     recorder = recorder or Recorder(references or {})
     try:
         settings.reset_options()
-        pulumi.runtime.set_mocks(recorder, project="neurocaas", stack=stack_name, preview=preview)
-        values = {"aws:region": REGION, "neurocaas:logRetentionDays": "30", **(config or {})}
+        pulumi.runtime.set_mocks(
+            recorder,
+            project="neurocaas",
+            stack=stack_name,
+            preview=preview,
+            monitor=_Monitor(recorder),
+            organization=organization,
+        )
+        values = {"aws:region": recorder.at.region, "neurocaas:logRetentionDays": "30", **(config or {})}
         pulumi.runtime.set_all_config(values)
         exported: dict[str, Any] = {}
 

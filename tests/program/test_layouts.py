@@ -172,6 +172,11 @@ PROVIDERS = {
     "saml": ("sts:AssumeRoleWithSAML", "SAML:aud", "saml-provider/university"),
     "oidc": ("sts:AssumeRoleWithWebIdentity", "login.example.org/x:aud", "oidc-provider/login.example.org/x"),
 }
+EC2 = {
+    "aws": "ec2.amazonaws.com",
+    "aws-cn": "ec2.amazonaws.com.cn",
+    "aws-us-gov": "ec2.amazonaws.com",
+}
 SIGN_IN = {
     "aws": "https://signin.aws.amazon.com/saml",
     "aws-cn": "https://signin.amazonaws.cn/saml",
@@ -244,7 +249,7 @@ def test_a_manager_uses_the_templates_and_roles_of_its_own_stack(chunk: int) -> 
                     stack,
                     other,
                 )
-                passes = allowed(own, "iam:PassRole", role, limit, iam__PassedToService="ec2.amazonaws.com")
+                passes = allowed(own, "iam:PassRole", role, limit, iam__PassedToService=EC2[place.partition])
                 assert passes is (other == stack), (layout, stack, other)
             for group in layout.groups[:2]:
                 for another in (

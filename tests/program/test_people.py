@@ -225,7 +225,10 @@ def test_people_of_an_identity_provider_take_their_groups_role(tmp_path: Path, s
     for name, (members, people) in trusts(federated).items():
         assert members["Sid"] == "MembersByTheirPolicy"
         wanted = {
-            "SAML:aud": "https://signin.aws.amazon.com/saml",
+            "SAML:aud": [
+                "https://signin.aws.amazon.com/saml",
+                "https://us-east-1.signin.aws.amazon.com/saml",
+            ],
             "aws:RequestTag/lab": "south.2" if "south" in name else "north",
         }
         assert people["Principal"] == {"Federated": PROVIDER}

@@ -295,8 +295,17 @@ def test_long_names_stay_within_the_services_limits(tmp_path: Path, utils: Recor
     assert len(stack.of_type("LaunchTemplate")) == 3
 
 
-def test_the_reference_is_spelled_as_backends_without_organisations_want_it() -> None:
-    assert utils_reference_name() == REFERENCE
+@pytest.mark.parametrize("organization", ["organization", "university"])
+def test_an_analysis_reads_utils_of_its_own_organisation(
+    organization: str, project: Path, utils: Recorded
+) -> None:
+    """Backends without organisations say literally "organization"; Pulumi Cloud says whose stack it is."""
+    assert utils_reference_name("organization") == REFERENCE
+    references = {utils_reference_name(organization): utils.outputs}
+    stack = deploy(
+        lambda: program.outputs(project), "spikes-webdev", references=references, organization=organization
+    )
+    assert stack.outputs["region"] == utils.outputs["region"]
 
 
 def test_no_resource_is_made_inside_an_apply() -> None:

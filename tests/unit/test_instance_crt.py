@@ -33,7 +33,7 @@ def clean(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         ({}, True),
         ({"AWS_DEFAULT_REGION": "us-east-1"}, True),
         ({"AWS_DEFAULT_REGION": "eu-central-1"}, True),
-        ({"AWS_DEFAULT_REGION": "cn-north-1"}, False),
+        ({"AWS_DEFAULT_REGION": "cn-north-1"}, True),
         ({"AWS_ENDPOINT_URL": "http://127.0.0.1:24566"}, False),
         ({"AWS_ENDPOINT_URL_S3": "https://s3.example.org"}, False),
         ({"AWS_PROFILE": "corner"}, False),

@@ -29,11 +29,16 @@ Address = Callable[[Location], "tuple[str, str]"]
 """Host and path of an object."""
 
 
+def domain(region: str) -> str:
+    """Of the endpoints in a region (AWS General Reference, "S3 endpoints")."""
+    return "amazonaws.com.cn" if region.startswith("cn-") else "amazonaws.com"
+
+
 def safe(endpoint: str, region: str, environment: Mapping[str, str]) -> bool:
     """Whether the runtime would reach what a botocore client with `endpoint` (its `meta.endpoint_url`)
     reaches.
     """
-    own = {f"https://s3.{region}.amazonaws.com", "https://s3.amazonaws.com"}
+    own = {f"https://s3.{region}.{domain(region)}", f"https://s3.{domain(region)}"}
     return endpoint in own and not any(
         environment.get(name) or environment.get(name.lower()) for name in _PASSED_BY
     )
@@ -49,7 +54,7 @@ def opened(
         return Runtime(
             region,
             credentials,
-            lambda place: (f"{place.bucket}.s3.{region}.amazonaws.com", f"/{quote(place.key, safe='/~')}"),
+            lambda place: (f"{place.bucket}.s3.{region}.{domain(region)}", f"/{quote(place.key, safe='/~')}"),
         )
     except (ImportError, AttributeError, TypeError):  # not there, or too old
         return None
