@@ -5,11 +5,10 @@ from __future__ import annotations
 import ast
 import json
 import re
-from pathlib import Path
-
+from dataclasses import replace
 import pytest
 
-from blueprints.prices import Prices
+from blueprints.prices import table
 from components import program, project
 from components.place import Place
 from tests.program.projects import BLUEPRINT, REFERENCE, ROOT, make_project
@@ -34,7 +33,7 @@ def stacks(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
         f"schema_version: 1\nfederation: {{provider: 'arn:{at.partition}:iam::{ACCOUNT}:saml-provider/u'}}\n"
         "groups: {north: {analyses: {spikes: }}}\n"
     )
-    prices = Prices("2026-01-01", "test", at.region, {"m5.large": 0.1, "m5.xlarge": 0.2})
+    prices = replace(table(), region=at.region)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(project, "table", lambda region: prices)
         utils = deploy(lambda: program.outputs(made), "utils", SETTINGS, recorder=Recorder({}, at=at))
@@ -91,10 +90,9 @@ def test_no_code_names_a_partition_or_its_domain() -> None:
     found = set()
     for path in (path for room in CODE for path in sorted((ROOT / room).rglob("*.py"))):
         tree = ast.parse(path.read_text(encoding="utf-8"))
-        alone = (one.value for one in ast.walk(tree) if isinstance(one, ast.Expr))
-        prose = {id(value) for value in alone if isinstance(value, ast.Constant)}
-        for node in ast.walk(tree):
-            used = isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in prose
-            if used and HARD_CODED.search(node.value):
-                found.add(str(Path(path).relative_to(ROOT)))
+        constants = [one for one in ast.walk(tree) if isinstance(one, ast.Constant)]
+        prose = {id(one.value) for one in ast.walk(tree) if isinstance(one, ast.Expr)}
+        used = [one.value for one in constants if isinstance(one.value, str) and id(one) not in prose]
+        if any(HARD_CODED.search(text) for text in used):
+            found.add(str(path.relative_to(ROOT)))
     assert found == set(BY_DESIGN)
