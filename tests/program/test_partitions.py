@@ -6,6 +6,7 @@ import ast
 import json
 import re
 from dataclasses import replace
+
 import pytest
 
 from blueprints.prices import table
