@@ -94,7 +94,7 @@ def parent_findings(layers: Layers, codes: Collection[str]) -> list[BlueprintFin
         parent_image(code)
     except ValueError as error:
         do = f"Write {RETIRED[code]}" if code in RETIRED else meant(code, codes, "Choose one of these")
-        allowed = f"{', '.join(codes)}, an AMI id (ami-…), or ssm:<parameter>"
+        allowed = f"{', '.join(codes)}, an AMI id (ami-…), or a public parameter (ssm:/aws/service/…)"
         return [layers.finding(("image", "parent"), "image.parent", str(error), allowed, do)]
     return []
 

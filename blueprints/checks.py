@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from blueprints import base, finding, memory, parameters, scripts
+from blueprints import base, drivers, finding, memory, parameters, scripts
 from blueprints.finding import BlueprintFinding
 from blueprints.machine_kinds import kind
 from blueprints.merge import Layers
@@ -179,6 +179,7 @@ def _parent(layers: Layers, world: World) -> Iterator[BlueprintFinding]:
     path: finding.Path = ("image", "parent")
     if layers.data["image"]["parent"] != BASE:
         yield from base.parent_findings(layers, (*PARENTS, BASE))
+        yield from drivers.findings(layers, layers.data["image"]["parent"])
         return
     try:
         below = base.load(world.folder.parents[1])
@@ -201,6 +202,7 @@ def _parent(layers: Layers, world: World) -> Iterator[BlueprintFinding]:
             allowed,
             f"Bake it: `{base.BAKE}`",
         )
+    yield from drivers.findings(layers, below.image.parent)
     if layers.data["instance"]["volume_gib"] < below.volume_gib:
         got = f"{layers.data['instance']['volume_gib']}"
         allowed = f"at least the {below.volume_gib} GiB of the base image"
@@ -278,7 +280,7 @@ RULES: tuple[tuple[tuple[finding.Path, ...], Rule], ...] = (
     ((("instance", "types"), ("instance", "type"), ("instance", "grow_memory")), _grow_memory),
     ((("results",),), _results),
     (_DURATIONS, _duration),
-    ((("image", "parent"), ("instance", "volume_gib")), _parent),
+    ((("image", "parent"), ("instance",)), _parent),
     ((("image", "required"),), _recording),
     ((), _scripts),
     ((("groups",),), _groups),

@@ -6,7 +6,10 @@ import re
 from dataclasses import dataclass
 
 _AMI = re.compile(r"ami-[0-9a-f]{8,17}")
-_PARAMETER = re.compile(r"/?[A-Za-z0-9_.-]+(/[A-Za-z0-9_.-]+)*")
+_PARAMETER = re.compile(r"/aws/service(/[A-Za-z0-9_.-]+)+")
+"""Public parameters of AWS. One of the account's own could not be read: Image Builder's service-linked role
+may read only these (and `/imagebuilder/…`), and launching machines needs a right on each.
+"""
 
 # Parameters published by Canonical and by AWS (documentation: "Find AMIs with the SSM Parameter Store",
 # "AWS Deep Learning AMIs: release notes"). The value is the newest image id of the region.
@@ -66,4 +69,6 @@ def parent_image(code: str) -> ParentImage:
         raise ValueError(
             f"{code!r}, which gets no security updates any more (its replacement is {RETIRED[code]})"
         )
+    if scheme == "ssm":
+        raise ValueError(f"{code!r}, which is no public parameter: neither a bake nor a launch could read it")
     raise ValueError(f"{code!r}, which is not known")

@@ -200,9 +200,7 @@ def manager(place: Place, rights: ManagerRights) -> Policy:
     # Whether a group may name a bucket is checked in its submission; the manager reads for all groups.
     statements += outside.readable(place, rights.outside_buckets)
     if rights.image_parameter:
-        arns = [place.public_arn("ssm", f"parameter/{rights.image_parameter.lstrip('/')}")]
-        if not rights.image_parameter.startswith("/aws/"):
-            arns = [place.arn("ssm", f"parameter/{rights.image_parameter.lstrip('/')}")]
+        arns = [place.public_arn("ssm", f"parameter{rights.image_parameter}")]
         statements.append(allow("ResolveImage", ["ssm:GetParameter", "ssm:GetParameters"], arns))
     return document(*statements)
 

@@ -47,7 +47,7 @@ EVERYTHING: dict[str, Any] = {
         "grow_memory": False,
     },
     "image": {
-        "parent": "ssm:/golden/ubuntu/ami-id",
+        "parent": "ssm:/aws/service/debian/release/13/latest/amd64",
         "required": True,
         "amis": {f"{ACCOUNT}/us-east-1": "ami-0123456789abcdef0", "210987654321/eu-west-1": "ami-01234567"},
     },

@@ -287,7 +287,8 @@ def test_the_default_list_of_types_is_the_type(tmp_path: Path) -> None:
         (
             "ubuntu24",
             "windows",
-            "Allowed: ubuntu22, ubuntu24, dlami22, dlami24, base, an AMI id (ami-…), or ssm:<parameter>.",
+            "Allowed: ubuntu22, ubuntu24, dlami22, dlami24, base, an AMI id (ami-…), or a public "
+            "parameter (ssm:/aws/service/…).",
         ),
         (
             "[lab1, lab2]",
@@ -459,11 +460,15 @@ def test_codes_stand_for_public_parameters(code: str) -> None:
     assert parent.for_launch_template == f"resolve:{parent.for_image_builder}"
 
 
-def test_images_and_parameters_of_ones_own_can_be_parents() -> None:
+def test_images_and_public_parameters_can_be_parents_and_parameters_of_ones_own_cannot() -> None:
+    """A bake and a launch may read public parameters only (Image Builder user guide, "Service-linked
+    role").
+    """
     assert blueprints.parent_image("ami-0123456789abcdef0").for_image_builder == "ami-0123456789abcdef0"
-    assert blueprints.parent_image("ssm:/lab/base").for_launch_template == "resolve:ssm:/lab/base"
-    for code in ("ami-xyz", "ssm:", "ssm:a b", "", "ubuntu16"):
-        with pytest.raises(ValueError, match=r"known|security updates"):
+    debian = "ssm:/aws/service/debian/release/13/latest/amd64"
+    assert blueprints.parent_image(debian).for_launch_template == f"resolve:{debian}"
+    for code in ("ami-xyz", "ssm:", "ssm:a b", "ssm:/golden/ami-id", "ssm:/aws/other/ami", "", "ubuntu16"):
+        with pytest.raises(ValueError, match=r"known|security updates|no public parameter"):
             blueprints.parent_image(code)
 
 
