@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from components.place import Place
-from components.policies.document import Policy, Statement, allow, document
+from components.policies.document import Policy, Statement, allow_own, document
 from components.policies.managed import managed_by_ssm
 from runtime.protocol.development import GROUP
 
@@ -16,7 +16,7 @@ def developer(place: Place, *, artifact_bucket: str) -> Policy:
     """Our own wording of the managed policy AmazonSSMManagedInstanceCore (AWS Managed Policy Reference),
     without what only SSM's other capabilities need, and the code of the analyses."""
     return document(
-        allow("ReadCode", ["s3:GetObject"], [place.objects(artifact_bucket, "code/*")]),
+        allow_own(place, "ReadCode", ["s3:GetObject"], [place.objects(artifact_bucket, "code/*")]),
         *managed_by_ssm(place),
     )
 
@@ -26,17 +26,20 @@ def bucket_access(place: Place, *, bucket: str, developer_role_arn: str) -> Sequ
     `debuggers` may, and nothing in the folders of other groups. Prefixes end in '/'."""
     readable = [f"{GROUP}/{folder}/*" for folder in ("inputs", "configs", "results")]
     statements = [
-        allow(
+        allow_own(
+            place,
             "DeveloperReads",
             ["s3:GetObject", "s3:GetObjectVersion"],
             [place.objects(bucket, pattern) for pattern in readable],
         ),
-        allow(
+        allow_own(
+            place,
             "DeveloperWrites",
             ["s3:PutObject", "s3:AbortMultipartUpload"],
             [place.objects(bucket, f"{GROUP}/results/*")],
         ),
-        allow(
+        allow_own(
+            place,
             "DeveloperLists",
             ["s3:ListBucket"],
             [place.bucket(bucket)],

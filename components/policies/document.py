@@ -19,12 +19,43 @@ def document(*statements: Statement) -> Policy:
     return {"Version": "2012-10-17", "Statement": list(statements)}
 
 
+RESOURCE_ACCOUNT = "aws:ResourceAccount"
+
+
 def allow(
     sid: str, actions: Sequence[str], resources: Sequence[str], condition: Mapping[str, Any] | None = None
 ) -> Statement:
-    """Allows the actions on the resources. Raises ValueError for a wildcard in an action or a resource
-    "*".
+    """Allows the actions on the resources, whose ARNs say which account's they are. Raises ValueError for a
+    wildcard in an action, a resource "*", and for actions of S3, whose ARNs do not say it.
     """
+    if any(action.startswith("s3:") for action in actions):
+        raise ValueError(f"statement {sid} does not say whose buckets: allow_own or allow_elsewhere")
+    return _narrow(sid, actions, resources, condition)
+
+
+def allow_own(
+    place: Place,
+    sid: str,
+    actions: Sequence[str],
+    resources: Sequence[str],
+    condition: Mapping[str, Any] | None = None,
+) -> Statement:
+    """The same for S3, on buckets of this account: a bucket of that name may be anybody's, before ours is
+    made and once it is gone."""
+    mine = {**(condition or {})}
+    mine["StringEquals"] = {**mine.get("StringEquals", {}), RESOURCE_ACCOUNT: place.account}
+    return _narrow(sid, actions, resources, mine)
+
+
+def allow_elsewhere(sid: str, actions: Sequence[str], resources: Sequence[str]) -> Statement:
+    """The same for S3, on buckets that are meant to be of whatever account: those that a blueprint registers,
+    and AWS's own."""
+    return _narrow(sid, actions, resources, None)
+
+
+def _narrow(
+    sid: str, actions: Sequence[str], resources: Sequence[str], condition: Mapping[str, Any] | None
+) -> Statement:
     if any("*" in action for action in actions) or "*" in resources:
         raise ValueError(f"statement {sid} is too wide: {list(actions)} on {list(resources)}")
     return _statement("Allow", sid, actions, resources, condition)

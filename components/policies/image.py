@@ -7,7 +7,7 @@ EC2ImageBuilderLifecycleExecutionPolicy (AWS Managed Policy Reference), without 
 from __future__ import annotations
 
 from components.place import Place
-from components.policies.document import Policy, allow, allow_unscoped, document
+from components.policies.document import Policy, allow, allow_elsewhere, allow_own, allow_unscoped, document
 from components.policies.managed import managed_by_ssm
 from image_builder.golden import ARCHIVE
 
@@ -29,10 +29,11 @@ def build_machine(place: Place, *, artifact_bucket: str, log_bucket: str) -> Pol
             },
         ),
         # The service's own buckets: its runner and managed components (user guide, "Prerequisites").
-        allow("ReadRunner", ["s3:GetObject"], [place.objects("ec2imagebuilder*", "*")]),
-        allow("ReadScripts", ["s3:GetObject"], [place.objects(artifact_bucket, "provision/*")]),
+        allow_elsewhere("ReadRunner", ["s3:GetObject"], [place.objects("ec2imagebuilder*", "*")]),
+        allow_own(place, "ReadScripts", ["s3:GetObject"], [place.objects(artifact_bucket, "provision/*")]),
         # For the golden test, which runs what the stack has deployed.
-        allow(
+        allow_own(
+            place,
             "ReadAnalysis",
             ["s3:GetObject"],
             [
@@ -41,7 +42,7 @@ def build_machine(place: Place, *, artifact_bucket: str, log_bucket: str) -> Pol
                 place.objects(artifact_bucket, "code/*"),
             ],
         ),
-        allow("KeepLogs", ["s3:PutObject"], [place.objects(log_bucket, "image-builder/*")]),
+        allow_own(place, "KeepLogs", ["s3:PutObject"], [place.objects(log_bucket, "image-builder/*")]),
         allow(
             "WriteLogs",
             ["logs:CreateLogGroup", "logs:CreateLogStream", "logs:PutLogEvents"],

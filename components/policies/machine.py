@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from components.place import Place
 from components.policies import outside
-from components.policies.document import Policy, allow, document
+from components.policies.document import Policy, allow_own, document
 from runtime.protocol.keys import EVIDENCE, INPUTS, JOBS, RESULTS
 from runtime.protocol.outside import OutsideBucket, registered
 
@@ -30,21 +30,36 @@ def machine(
     data = [f"{group}/{folder}/*" for folder in ("inputs", "configs", "results")]
     readable = [*data, f"{JOBS}/{group}/*"]
     return document(
-        allow("ReadData", ["s3:GetObject"], [place.objects(bucket, pattern) for pattern in readable]),
+        allow_own(
+            place, "ReadData", ["s3:GetObject"], [place.objects(bucket, pattern) for pattern in readable]
+        ),
         # The version that was submitted, also where another is there by now.
-        allow("ReadVersions", ["s3:GetObjectVersion"], [place.objects(bucket, pattern) for pattern in data]),
-        allow(
+        allow_own(
+            place,
+            "ReadVersions",
+            ["s3:GetObjectVersion"],
+            [place.objects(bucket, pattern) for pattern in data],
+        ),
+        allow_own(
+            place,
             "WriteResults",
             ["s3:PutObject", "s3:AbortMultipartUpload"],
             [place.objects(bucket, f"{group}/results/*")],
         ),
-        allow(
+        allow_own(
+            place,
             "GiveEvidence",
             ["s3:GetObject", "s3:PutObject"],
             [place.objects(bucket, f"{EVIDENCE}/${{aws:userid}}/*")],
         ),
-        allow("ListData", ["s3:ListBucket"], [place.bucket(bucket)], {"StringLike": {"s3:prefix": readable}}),
-        allow("ReadCode", ["s3:GetObject"], [place.objects(artifact_bucket, "code/*")]),
+        allow_own(
+            place,
+            "ListData",
+            ["s3:ListBucket"],
+            [place.bucket(bucket)],
+            {"StringLike": {"s3:prefix": readable}},
+        ),
+        allow_own(place, "ReadCode", ["s3:GetObject"], [place.objects(artifact_bucket, "code/*")]),
         *outside.readable(place, registered(outside_buckets, group, INPUTS)),
         *outside.writable(place, registered(outside_buckets, group, RESULTS)),
     )

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from components.place import Place
 from components.policies import outside
-from components.policies.document import Policy, allow, allow_unscoped, deny, document
+from components.policies.document import Policy, allow, allow_own, allow_unscoped, deny, document
 from components.policies.volumes import sealed_volumes
 from runtime.protocol.keys import ACTIVE_PREFIX, EVIDENCE, JOBS
 from runtime.protocol.outside import OutsideBucket
@@ -62,7 +62,8 @@ def manager(place: Place, rights: ManagerRights) -> Policy:
     """
     templates = place.arn("ec2", "launch-template/*")
     statements = [
-        allow(
+        allow_own(
+            place,
             "ReadSubmissions",
             ["s3:GetObject"],
             [
@@ -71,13 +72,21 @@ def manager(place: Place, rights: ManagerRights) -> Policy:
             ],
         ),
         # A submission that another of its name has replaced at once has an answer too.
-        allow(
+        allow_own(
+            place,
             "ReadReplacedSubmissions",
             ["s3:GetObjectVersion"],
             [place.objects(rights.bucket, "*/submissions/*")],
         ),
-        allow("AnswerSubmissions", ["s3:PutObject"], [place.objects(rights.bucket, "*/results/*")]),
-        allow("KeepRecords", ["s3:GetObject", "s3:PutObject"], [place.objects(rights.bucket, f"{JOBS}/*")]),
+        allow_own(
+            place, "AnswerSubmissions", ["s3:PutObject"], [place.objects(rights.bucket, "*/results/*")]
+        ),
+        allow_own(
+            place,
+            "KeepRecords",
+            ["s3:GetObject", "s3:PutObject"],
+            [place.objects(rights.bucket, f"{JOBS}/*")],
+        ),
         # A group may have the name of a folder, and "*" is any number of folders: `logs/results/…` is no
         # result.
         deny(
@@ -90,8 +99,15 @@ def manager(place: Place, rights: ManagerRights) -> Policy:
         ),
         # Without a condition: S3 answers "no such key" only to those who may list the bucket, else "access
         # denied".
-        allow("ListData", ["s3:ListBucket", "s3:ListBucketVersions"], [place.bucket(rights.bucket)]),
-        allow("ReadSettings", ["s3:GetObject"], [place.objects(rights.artifact_bucket, rights.settings_key)]),
+        allow_own(
+            place, "ListData", ["s3:ListBucket", "s3:ListBucketVersions"], [place.bucket(rights.bucket)]
+        ),
+        allow_own(
+            place,
+            "ReadSettings",
+            ["s3:GetObject"],
+            [place.objects(rights.artifact_bucket, rights.settings_key)],
+        ),
         allow(
             "TakeSubmissions",
             [

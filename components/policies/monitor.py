@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 from components.names import PREFIX
 from components.place import Place
-from components.policies.document import Policy, Statement, allow, allow_unscoped, document
+from components.policies.document import Policy, Statement, allow, allow_own, allow_unscoped, document
 from runtime.protocol.keys import ACTIVE_PREFIX, EVIDENCE, JOBS, RESULTS
 
 WRITER_PATH = f"/{PREFIX}-writers/"
@@ -61,8 +61,9 @@ def monitor(
         allow("WriteToBuckets", ["sts:AssumeRole"], [writer_role_arn]),
         # Which buckets and queues there are, to find submissions that nobody has answered and to deliver them
         # again.
-        allow("ReadSettings", ["s3:GetObject"], [place.objects(artifact_bucket, f"{SETTINGS}*")]),
-        allow(
+        allow_own(place, "ReadSettings", ["s3:GetObject"], [place.objects(artifact_bucket, f"{SETTINGS}*")]),
+        allow_own(
+            place,
             "ListSettings",
             ["s3:ListBucket"],
             [place.bucket(artifact_bucket)],
@@ -99,18 +100,20 @@ def bucket_access(
         return [place.objects(bucket, f"{prefix}/*") for prefix in prefixes]
 
     reader = [
-        allow("MonitorReads", ["s3:GetObject"], objects(_LOGS, JOBS, EVIDENCE, f"*/{RESULTS}")),
+        allow_own(place, "MonitorReads", ["s3:GetObject"], objects(_LOGS, JOBS, EVIDENCE, f"*/{RESULTS}")),
         # Without a condition: S3 answers "no such key" only to those who may list the bucket, else "access
         # denied".
-        allow("MonitorLists", ["s3:ListBucket"], [place.bucket(bucket)]),
+        allow_own(place, "MonitorLists", ["s3:ListBucket"], [place.bucket(bucket)]),
     ]
     writer = [
-        allow("MonitorWrites", ["s3:PutObject"], objects(_LOGS, JOBS, f"*/{RESULTS}")),
-        allow("MonitorClosesReports", ["s3:DeleteObject"], [place.objects(bucket, f"{ACTIVE_PREFIX}*")]),
+        allow_own(place, "MonitorWrites", ["s3:PutObject"], objects(_LOGS, JOBS, f"*/{RESULTS}")),
+        allow_own(
+            place, "MonitorClosesReports", ["s3:DeleteObject"], [place.objects(bucket, f"{ACTIVE_PREFIX}*")]
+        ),
         # To copy the logs of a job to the outside bucket that its results went to, and to set aside what an
         # earlier attempt has written.
-        allow("MonitorCopies", ["s3:GetObject"], objects(f"*/{RESULTS}")),
-        allow("MonitorSetsAside", ["s3:DeleteObject"], objects(f"*/{RESULTS}/*/process_results")),
+        allow_own(place, "MonitorCopies", ["s3:GetObject"], objects(f"*/{RESULTS}")),
+        allow_own(place, "MonitorSetsAside", ["s3:DeleteObject"], objects(f"*/{RESULTS}/*/process_results")),
     ]
     by = ((monitor_role_arn, reader), (writer_role_arn, writer))
     return [{**statement, "Principal": {"AWS": role}} for role, statements in by for statement in statements]

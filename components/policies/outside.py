@@ -7,14 +7,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from components.place import Place
-from components.policies.document import Policy, Statement, allow, document
+from components.policies.document import Policy, Statement, allow_elsewhere, document
 from runtime.protocol.outside import OutsideBucket
 
 
 def readable(place: Place, buckets: Sequence[OutsideBucket]) -> list[Statement]:
     return (
         [
-            allow("ReadOutside", ["s3:GetObject"], _objects(place, buckets)),
+            allow_elsewhere("ReadOutside", ["s3:GetObject"], _objects(place, buckets)),
             _list("ListReadable", place, buckets),
         ]
         if buckets
@@ -26,7 +26,10 @@ def writable(place: Place, buckets: Sequence[OutsideBucket]) -> list[Statement]:
     """Reading is part of it: what was written is looked at before it is written again."""
     actions = ["s3:GetObject", "s3:PutObject", "s3:AbortMultipartUpload"]
     return (
-        [allow("WriteOutside", actions, _objects(place, buckets)), _list("ListWritable", place, buckets)]
+        [
+            allow_elsewhere("WriteOutside", actions, _objects(place, buckets)),
+            _list("ListWritable", place, buckets),
+        ]
         if buckets
         else []
     )
@@ -34,7 +37,7 @@ def writable(place: Place, buckets: Sequence[OutsideBucket]) -> list[Statement]:
 
 def monitor(place: Place, buckets: Sequence[OutsideBucket]) -> Policy:
     """For the monitor's writer, which copies the logs of a job to its results and writes their `end.txt`."""
-    return document(allow("EndJobsOutside", ["s3:PutObject"], _objects(place, buckets)))
+    return document(allow_elsewhere("EndJobsOutside", ["s3:PutObject"], _objects(place, buckets)))
 
 
 def _objects(place: Place, buckets: Sequence[OutsideBucket]) -> list[str]:
@@ -43,4 +46,4 @@ def _objects(place: Place, buckets: Sequence[OutsideBucket]) -> list[str]:
 
 def _list(sid: str, place: Place, buckets: Sequence[OutsideBucket]) -> Statement:
     """Without a condition on the prefix: S3 answers "no such key" only to those who may list the bucket."""
-    return allow(sid, ["s3:ListBucket"], [place.bucket(one.bucket) for one in buckets])
+    return allow_elsewhere(sid, ["s3:ListBucket"], [place.bucket(one.bucket) for one in buckets])

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 from blueprints.groups import Federation
 from components.place import Place
-from components.policies.document import Policy, Statement, allow, document
+from components.policies.document import Policy, Statement, allow, allow_own, document
 from components.policies.manager import BUDGET_PARAMETERS, LIMIT
 from runtime.protocol.keys import JOBS
 
@@ -38,12 +38,14 @@ def analysts(place: Place, *, buckets: Sequence[str], group: str, session_role: 
     take for a session.
     """
     statements = [
-        allow(
+        allow_own(
+            place,
             "Upload",
             ["s3:PutObject", "s3:AbortMultipartUpload", "s3:DeleteObject"],
             [place.objects(bucket, f"{group}/{folder}/*") for bucket in buckets for folder in _WRITABLE],
         ),
-        allow(
+        allow_own(
+            place,
             "Fetch",
             ["s3:GetObject"],
             [
@@ -52,7 +54,8 @@ def analysts(place: Place, *, buckets: Sequence[str], group: str, session_role: 
                 for pattern in (*(f"{group}/{f}/*" for f in _READABLE), f"{JOBS}/{group}/*")
             ],
         ),
-        allow(
+        allow_own(
+            place,
             "List",
             ["s3:ListBucket"],
             [place.bucket(bucket) for bucket in buckets],
@@ -83,10 +86,14 @@ def leads(place: Place, *, buckets: Sequence[str], group: str) -> Policy:
     """
     own = place.arn("ssm", f"parameter{BUDGET_PARAMETERS}/{group}/*")
     return document(
-        allow(
-            "ReadReports", ["s3:GetObject"], [place.objects(bucket, f"logs/{group}/*") for bucket in buckets]
+        allow_own(
+            place,
+            "ReadReports",
+            ["s3:GetObject"],
+            [place.objects(bucket, f"logs/{group}/*") for bucket in buckets],
         ),
-        allow(
+        allow_own(
+            place,
             "ListReports",
             ["s3:ListBucket"],
             [place.bucket(bucket) for bucket in buckets],

@@ -89,7 +89,7 @@ class Writers:
             RoleArn=self._role,
             RoleSessionName=session_name(bucket, group),
             DurationSeconds=SESSION_SECONDS,
-            Policy=session_policy(self._role.split(":")[1], bucket, group, outside, moving=moving),
+            Policy=session_policy(self._role, bucket, group, outside, moving=moving),
         )["Credentials"]
         client = self._session.create_client(
             "s3",
@@ -107,32 +107,35 @@ def session_name(bucket: str, group: str) -> str:
 
 
 def session_policy(
-    partition: str, bucket: str, group: str, outside: Iterable[str] = (), *, moving: bool = False
+    role: str, bucket: str, group: str, outside: Iterable[str] = (), *, moving: bool = False
 ) -> str:
-    """The policy of a session, as text: at most 2,048 characters (STS API reference, "AssumeRole"). Raises
-    ValueError for names that are none of a bucket or a group."""
+    """The policy of a session of `role` (its ARN), as text: at most 2,048 characters (STS API reference,
+    "AssumeRole"). `bucket` is one of the role's account, those in `outside` are anybody's. Raises ValueError
+    for names that are none of a bucket or a group."""
     if not GROUP_NAME.fullmatch(group) or group in RESERVED_GROUPS:
         raise ValueError(f"got the group {group!r}, allowed are names of groups; nothing was written")
     for name in (bucket, *outside):
         if not _BUCKET.fullmatch(name):
             raise ValueError(f"got the bucket {name!r}, allowed are names of buckets; nothing was written")
+    _, partition, _, _, account, _ = role.split(":", 5)
 
     def objects(where: str, *prefixes: str) -> list[str]:
         return [f"arn:{partition}:s3:::{where}/{prefix}*" for prefix in prefixes]
 
     results, reports = f"{group}/{RESULTS}/", ACTIVE_PREFIX.split("/")[0]
     own = objects(bucket, results, f"{JOBS}/{group}/", f"{reports}/{group}/", ACTIVE_PREFIX)
-    statements = [
-        _allow("s3:PutObject", own + [one for name in outside for one in objects(name, "")]),
-        _allow(
-            "s3:DeleteObject",
-            objects(bucket, ACTIVE_PREFIX, *([f"{results}*/process_results/"] if moving else [])),
-        ),
-    ]
+    deletable = objects(bucket, ACTIVE_PREFIX, *([f"{results}*/process_results/"] if moving else []))
+    statements = [_allow("s3:PutObject", own, account), _allow("s3:DeleteObject", deletable, account)]
+    if outside:
+        statements.append(_allow("s3:PutObject", [one for name in outside for one in objects(name, "")]))
     if outside or moving:
-        statements.append(_allow("s3:GetObject", objects(bucket, results)))
+        statements.append(_allow("s3:GetObject", objects(bucket, results), account))
     return json.dumps({"Version": "2012-10-17", "Statement": statements}, separators=(",", ":"))
 
 
-def _allow(action: str, resources: list[str]) -> dict[str, Any]:
-    return {"Effect": "Allow", "Action": action, "Resource": resources}
+def _allow(action: str, resources: list[str], account: str | None = None) -> dict[str, Any]:
+    """`account`: only in buckets of that account."""
+    statement: dict[str, Any] = {"Effect": "Allow", "Action": action, "Resource": resources}
+    if account:
+        statement["Condition"] = {"StringEquals": {"aws:ResourceAccount": account}}
+    return statement

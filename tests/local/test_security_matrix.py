@@ -92,7 +92,7 @@ class World:
     def _writer(self, monitor: Keys) -> Keys:
         """As the monitor begins a session of its writer (runtime.monitor.confined)."""
         sts, role = self.service.client("sts", monitor), self.service.utils["monitor_writer_role_arn"]
-        policy = session_policy("aws", self.bucket, "lab1")
+        policy = session_policy(role, self.bucket, "lab1")
         taken = sts.assume_role(RoleArn=role, RoleSessionName="matrix", Policy=policy)["Credentials"]
         return Keys(taken["AccessKeyId"], taken["SecretAccessKey"], taken["SessionToken"])
 

@@ -22,12 +22,18 @@ class _UnresolvedError(Exception):
 
 
 def allowed(
-    policies: Sequence[Policy], action: str, resource: str, boundary: Policy | None = None, **context: str
+    policies: Sequence[Policy],
+    action: str,
+    resource: str,
+    boundary: Policy | None = None,
+    owner: str = "111122223333",
+    **context: str,
 ) -> bool:
-    """Whether a principal with these identity policies may do it. `context`: condition keys, with '__' for
-    ':' and '/'.
+    """Whether a principal with these identity policies may do it. `owner`: the account of the resource, which
+    the ARN of a bucket does not say. `context`: condition keys, with '__' for ':' and '/'.
     """
     keys = {key.replace("__", ":", 1).replace("__", "/").lower(): value for key, value in context.items()}
+    keys["aws:resourceaccount"] = owner
     every = [statement for policy in policies for statement in policy["Statement"]]
     if _any(every, "Deny", action, resource, keys):
         return False

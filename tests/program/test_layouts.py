@@ -4,6 +4,7 @@ iam_oracle.py."""
 
 from __future__ import annotations
 
+import functools
 import json
 import random
 from collections.abc import Iterator, Sequence
@@ -20,6 +21,7 @@ from components.place import Place
 from components.policies import boundary, machine, manager, people
 from components.project import top_name
 from runtime.protocol.names import ANALYSIS_NAME, GROUP_NAME, RESERVED_GROUPS
+from tests.program import iam_oracle
 from tests.program.iam_oracle import Policy, allowed, may_take
 from tests.program.projects import BLUEPRINT, REFERENCE, make_project
 from tests.program.recording import Recorded, deploy
@@ -116,8 +118,13 @@ def bucket_arn(place: Place, bucket: str, key: str = "") -> str:
     return f"arn:{place.partition}:s3:::{bucket}" + (f"/{key}" if key else "")
 
 
-def touches(policies: Sequence[Policy], place: Place, bucket: str, group: str) -> list[str]:
-    """Everything of a group's data that these policies let somebody do."""
+def touches(
+    policies: Sequence[Policy], place: Place, bucket: str, group: str, owner: str | None = None
+) -> list[str]:
+    """Everything of a group's data that these policies let somebody do, in a bucket of the place's account or
+    of the `owner`.
+    """
+    allowed = functools.partial(iam_oracle.allowed, owner=owner or place.account)
     found = []
     folders = {folder: f"{group}/{folder}/" for folder in ("inputs", "configs", "submissions", "results")} | {
         "jobs": f"jobs/{group}/"
@@ -162,6 +169,8 @@ def test_a_group_reaches_its_own_data_and_nobody_elses(chunk: int) -> None:
             )
             assert touches([analyst, lead], place, bucket, group)[-1] == "report"
             assert touches([worker], place, bucket, group) == MACHINE, (layout, group)
+            # a bucket of that name, made by somebody else
+            assert touches([analyst, lead, worker], place, bucket, group, "222222222222") == [], layout
             for other in nearest(group, layout.groups):
                 assert touches([analyst, lead, worker], place, bucket, other) == [], (layout, group, other)
                 role = f"arn:{place.partition}:iam::{place.account}:role/{session_role(place.region, other)}"

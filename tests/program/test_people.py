@@ -185,7 +185,7 @@ def test_rights_that_do_not_fit_into_a_group_are_refused_before_anything_is_made
         f"{{{', '.join(f'{name}: ' for name in names)}}}}}\n"
         f"  h: {{analyses: {{spikes: }}}}\n"
     )
-    with pytest.raises(pulumi.RunError, match=r"got rights of 6\d+ characters, for 6 buckets. Allowed: 5120"):
+    with pytest.raises(pulumi.RunError, match=r"got rights of 7\d+ characters, for 6 buckets. Allowed: 5120"):
         deploy(lambda: program.outputs(project), "utils", recorder=recorder)
     assert {resource.name for resource in recorder.recorded.resources} <= {"aws"}
 

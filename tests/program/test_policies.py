@@ -11,7 +11,7 @@ import pytest
 
 from components.place import Place
 from components.policies import boundary, manager, people
-from components.policies.document import allow, allow_unscoped
+from components.policies.document import allow_own, allow_unscoped
 from runtime.protocol import limits
 from tests.program.iam_oracle import Policy, allowed
 from tests.program.recording import Recorded
@@ -571,8 +571,8 @@ def test_policies_fit_into_iams_limits() -> None:
 
 def test_a_statement_that_is_too_wide_is_refused() -> None:
     with pytest.raises(ValueError, match="too wide"):
-        allow("X", ["s3:*"], ["arn:aws:s3:::b"])
+        allow_own(PLACE, "X", ["s3:*"], ["arn:aws:s3:::b"])
     with pytest.raises(ValueError, match="too wide"):
-        allow("X", ["s3:GetObject"], ["*"])
+        allow_own(PLACE, "X", ["s3:GetObject"], ["*"])
     with pytest.raises(ValueError, match="tied to resources"):
         allow_unscoped("X", ["s3:GetObject"])

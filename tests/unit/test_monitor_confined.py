@@ -15,6 +15,7 @@ from botocore.config import Config
 from runtime.monitor.confined import SESSION_SECONDS, VARIABLE, Writers, session_name, session_policy
 from tests.unit.fake_aws import Clock
 
+OWN = {"StringEquals": {"aws:ResourceAccount": "111122223333"}}
 ROLE = "arn:aws:iam::111122223333:role/neurocaas-writers/monitor-writer-1a2b3c4"
 
 
@@ -62,13 +63,14 @@ def writers(session: FakeSession, clock: Callable[[], datetime], monkeypatch: py
 
 
 def may(policy: str, action: str, bucket: str, key: str) -> bool:
-    """Whether a session policy lets a call through: allowing statements without conditions, which is all that
-    there is.
+    """Whether a session policy lets a call through, to buckets of the role's account: allowing statements,
+    with no condition but that.
     """
     statements = json.loads(policy)["Statement"]
-    assert all(
-        set(one) == {"Effect", "Action", "Resource"} and one["Effect"] == "Allow" for one in statements
-    )
+    for one in statements:
+        assert one["Effect"] == "Allow"
+        assert set(one) - {"Condition"} == {"Effect", "Action", "Resource"}
+        assert one.get("Condition", OWN) == OWN
     arn = f"arn:aws:s3:::{bucket}/{key}"
     return any(
         one["Action"] == action and any(fnmatchcase(arn, pattern) for pattern in one["Resource"])
@@ -86,7 +88,7 @@ WRITABLE = (
 
 @pytest.mark.parametrize("key", WRITABLE)
 def test_a_session_writes_what_is_its_groups(key: str) -> None:
-    policy = session_policy("aws", "dti", "lab1")
+    policy = session_policy(ROLE, "dti", "lab1")
     assert may(policy, "s3:PutObject", "dti", key)
     assert not may(policy, "s3:PutObject", "dti2", key)
     assert not may(policy, "s3:GetObject", "dti", key)
@@ -107,12 +109,12 @@ def test_a_session_writes_what_is_its_groups(key: str) -> None:
 )
 def test_a_session_writes_nothing_else(key: str) -> None:
     for outside in ((), ("archive",)):
-        policy = session_policy("aws", "dti", "lab1", outside)
+        policy = session_policy(ROLE, "dti", "lab1", outside)
         assert not any(may(policy, action, "dti", key) for action in ("s3:PutObject", "s3:DeleteObject"))
 
 
 def test_with_an_outside_bucket_results_can_be_copied_there() -> None:
-    policy = session_policy("aws", "dti", "lab1", ("archive",))
+    policy = session_policy(ROLE, "dti", "lab1", ("archive",))
     assert may(policy, "s3:GetObject", "dti", "lab1/results/job_1/logs/certificate.txt")
     assert not may(policy, "s3:GetObject", "dti", "lab10/results/job_1/logs/certificate.txt")
     assert not may(policy, "s3:GetObject", "dti", "jobs/lab1/job_1/job.json")
@@ -122,7 +124,7 @@ def test_with_an_outside_bucket_results_can_be_copied_there() -> None:
 
 
 def test_a_session_that_moves_results_reads_and_removes_those_of_its_group_only() -> None:
-    policy = session_policy("aws", "dti", "lab1", moving=True)
+    policy = session_policy(ROLE, "dti", "lab1", moving=True)
     for key, read, removed in (
         ("lab1/results/job_1/process_results/a/b.csv", True, True),
         ("lab1/results/job_1/logs/certificate.txt", True, False),
@@ -141,7 +143,14 @@ def test_a_session_that_moves_results_reads_and_removes_those_of_its_group_only(
 def test_policies_and_names_fit_into_the_limits_of_sts() -> None:
     bucket, group = "b" * 63, "g" * 63
     for moving in (True, False):
-        assert len(session_policy("aws-us-gov", bucket, group, ("a" * 63, "c" * 63), moving=moving)) <= 2048
+        assert (
+            len(
+                session_policy(
+                    ROLE.replace("aws", "aws-us-gov"), bucket, group, ("a" * 63, "c" * 63), moving=moving
+                )
+            )
+            <= 2048
+        )
     assert len(session_name(bucket, group)) == 64
     assert session_name("dti.data", "lab_1") == "lab_1@dti.data"
 
@@ -174,7 +183,7 @@ def test_a_client_has_the_keys_of_its_own_session(writers: Writers, session: Fak
     assert [one["RoleSessionName"] for one in session.asked] == ["lab1@dti", "lab10@dti"]
     assert {one["RoleArn"] for one in session.asked} == {ROLE}
     assert [one["Policy"] for one in session.asked] == [
-        session_policy("aws", "dti", group) for group in ("lab1", "lab10")
+        session_policy(ROLE, "dti", group) for group in ("lab1", "lab10")
     ]
     assert [one["aws_access_key_id"] for one in session.clients] == ["ASIA1", "ASIA2"]
     assert [one["aws_session_token"] for one in session.clients] == ["token1", "token2"]
@@ -192,7 +201,7 @@ def test_a_client_that_may_remove_results_is_one_of_its_own(writers: Writers, se
     assert writers.s3("dti", "lab1") is not writers.s3("dti", "lab1", moving=True)
     assert writers.s3("dti", "lab1", moving=True) is writers.s3("dti", "lab1", moving=True)
     assert [one["Policy"] for one in session.asked] == [
-        session_policy("aws", "dti", "lab1", moving=way) for way in (False, True)
+        session_policy(ROLE, "dti", "lab1", moving=way) for way in (False, True)
     ]
 
 
