@@ -19,7 +19,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from localcloud import bubblewrap, memory, ports, private, processes
+from localcloud import account_properties, bubblewrap, memory, ports, private, processes
 from localcloud import keys as keys_module
 from localcloud.emulator_env import EmulatorMissing, emulator_python
 from localcloud.paths import HOME_VARIABLE, Paths
@@ -45,6 +45,7 @@ __all__ = [
 FLEET = "localcloud.fleet"
 START_SECONDS = 30.0
 RELEASE_SECONDS = 3.0
+PASSED_ON = ("LOG_LEVEL", "BIND_HOST", account_properties.VARIABLE, *VARIABLES)
 PACKAGE_ROOT = Path(__file__).resolve().parent.parent
 
 
@@ -185,6 +186,7 @@ def _library(paths: Paths) -> Path:
 
 
 def _start_emulator(paths: Paths, port: int, code: str) -> Cloud:
+    _check_account(paths)
     python = emulator_python()
     region = os.environ.get("LOCALCLOUD_REGION") or DEFAULT_REGION
     paths.emulator.mkdir(parents=True, exist_ok=True)
@@ -218,6 +220,14 @@ def _start_emulator(paths: Paths, port: int, code: str) -> Cloud:
         processes.stop([process])
         raise
     return cloud
+
+
+def _check_account(paths: Paths) -> None:
+    """Raises CloudError for properties of the account that cannot be, before anything starts."""
+    try:
+        account_properties.given(paths.account_file)
+    except account_properties.PropertiesError as error:
+        raise CloudError(str(error)) from error
 
 
 def _left_alone(before: Cloud | None, code: str, port: int | None) -> Process | None:
@@ -298,7 +308,7 @@ def _environment(paths: Paths, python: Path) -> dict[str, str]:
         "HOME": str(paths.home),
         "LANG": "C.UTF-8",
         HOME_VARIABLE: str(paths.home),
-        **{name: os.environ[name] for name in ("LOG_LEVEL", "BIND_HOST", *VARIABLES) if name in os.environ},
+        **{name: os.environ[name] for name in PASSED_ON if name in os.environ},
     }
 
 

@@ -51,6 +51,11 @@ class Paths:
         return self.home / "cloud.json"
 
     @property
+    def account_file(self) -> Path:
+        """``account.json``: what kind of account this is, written by whoever wants a difficult one."""
+        return self.home / "account.json"
+
+    @property
     def lock(self) -> Path:
         """Held while a cloud is being started or stopped."""
         return self.home / "cloud.lock"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from localcloud.aws.account import Account
 from localcloud.aws.admin import Admin
 from localcloud.aws.checkpoint import Checkpoint
 from localcloud.aws.settings import Settings
@@ -18,6 +19,7 @@ class Context:
     store: Store
     admin: Admin
     checkpoint: Checkpoint
+    account: Account
 
     def changed(self, service: str | None = None) -> None:
         """State changed outside a request of ``service``: wake the fleet, save soon."""

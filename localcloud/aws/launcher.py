@@ -9,10 +9,11 @@ import time
 from typing import Any
 
 from localcloud.aws import plugins
+from localcloud.aws.account import Account
 from localcloud.aws.admin import LONGEST_POLL_SECONDS, Admin
 from localcloud.aws.checkpoint import Checkpoint
 from localcloud.aws.context import Context
-from localcloud.aws.ec2 import reclaim, snapshots
+from localcloud.aws.ec2 import limits, reclaim, snapshots
 from localcloud.aws.ec2 import service as ec2_service
 from localcloud.aws.iam.sessions import Sessions
 from localcloud.aws.imagebuilder.builds import Builds
@@ -36,7 +37,8 @@ async def launch(settings: Settings) -> None:
         store, settings.paths.emulator_state, Journal(settings.paths.emulator_journal), parts
     )
     admin = Admin(settings.admin_token, functools.partial(checkpoint.settle, "ec2", "ssm", parts=("sqs",)))
-    context = Context(settings, store, admin, checkpoint)
+    account = Account(settings.properties, store)
+    context = Context(settings, store, admin, checkpoint, account)
     stop = asyncio.Event()
     imagebuilder = ImageBuilder(context)
     commands = RunCommand(context)
@@ -50,11 +52,12 @@ async def launch(settings: Settings) -> None:
 
 
 async def _finish(context: Context, builds: Builds, stop: asyncio.Event) -> None:
-    """End spot machines whose notice is over; and what was told to end when no fleet has asked for ten
-    seconds (or none was started).
+    """End spot machines whose notice is over, and machines that EC2 ends while they start; and what was told
+    to end when no fleet has asked for ten seconds (or none was started).
     """
     while not stop.is_set():
         reclaim.end_due(context)
+        limits.end_failed(context)
         age = context.admin.fleet_age()
         if age is None or age > FLEET_SILENCE_SECONDS:
             ec2_service.finish_without_fleet(context)

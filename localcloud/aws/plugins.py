@@ -10,11 +10,23 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from localcloud.aws import delivery, hooks, notifications, owners, quotas, storage, tracking, workers
+from localcloud.aws import (
+    account_control,
+    buckets,
+    delivery,
+    hooks,
+    notifications,
+    owners,
+    quotas,
+    storage,
+    tracking,
+    workers,
+)
 from localcloud.aws.context import Context
-from localcloud.aws.ec2 import capacity, reclaim, routes, security_groups
+from localcloud.aws.ec2 import capacity, default_vpc, reclaim, routes, security_groups, spot_role
 from localcloud.aws.ec2 import service as ec2_service
 from localcloud.aws.iam import conditions, enforcement, leading_keys, public, resources, root
+from localcloud.aws.iam import quotas as iam_quotas
 from localcloud.aws.iam.sessions import Sessions
 from localcloud.aws.imagebuilder import service as imagebuilder_service
 from localcloud.aws.parts import Items
@@ -161,8 +173,31 @@ PLUGINS = (
     Plugin("ec2.capacity", lambda parts: capacity.install(parts.context), ()),
     Plugin("ec2.reclaim", lambda parts: reclaim.install(parts.context), ()),
     Plugin(
+        "ec2.default_vpc",
+        lambda parts: default_vpc.install(parts.context),
+        ("ec2._ensure_defaults_initialized", "ec2._ACTION_MAP"),
+    ),
+    Plugin("ec2.spot_role", lambda parts: spot_role.install(parts.context), ("iam._IAM_HANDLERS",)),
+    Plugin(
+        "iam.quotas",
+        lambda parts: iam_quotas.install(parts.context),
+        ("iam._IAM_HANDLERS", "lambda_svc._create_function"),
+    ),
+    Plugin(
+        "buckets",
+        lambda parts: buckets.install(parts.context),
+        (
+            "app.SERVICE_HANDLERS",
+            "app._handle_s3_control_request",
+            "s3._public_access_blocked",
+            "s3.validate_object_request",
+        ),
+        "after tracking: what it answers itself has changed nothing",
+    ),
+    Plugin("account_control", lambda parts: account_control.install(parts.context), ()),
+    Plugin(
         "quotas",
-        lambda parts: quotas.install(),
+        lambda parts: quotas.install(parts.context),
         ("router.SERVICE_PATTERNS", "app.SERVICE_HANDLERS", "iam_actions.SERVICE_TO_IAM_NAMESPACE"),
         "after tracking: it has no state that a request would have to wait for",
     ),

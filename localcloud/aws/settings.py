@@ -7,9 +7,12 @@ from __future__ import annotations
 import json
 import os
 import sys
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
+from localcloud.account_properties import VARIABLE, PropertiesError, given
 from localcloud.paths import Paths
 from localcloud.project import project
 
@@ -39,6 +42,8 @@ class Settings:
     access_key_id: str
     secret_access_key: str
     admin_token: str
+    properties: Mapping[str, Any] = field(default_factory=dict)
+    """What the account's file and setting say (``localcloud.account_properties``)."""
 
 
 def read() -> Settings:
@@ -54,15 +59,19 @@ def read() -> Settings:
         )
     try:
         secrets = json.load(sys.stdin)
+        paths = Paths(Path(os.environ["LOCALCLOUD_HOME"]))
         return Settings(
-            paths=Paths(Path(os.environ["LOCALCLOUD_HOME"])),
+            paths=paths,
             port=int(os.environ["LOCALCLOUD_PORT"]),
             region=os.environ["LOCALCLOUD_REGION"],
             account=os.environ["LOCALCLOUD_ACCOUNT"],
             access_key_id=secrets["access_key_id"],
             secret_access_key=secrets["secret_access_key"],
             admin_token=secrets["admin_token"],
+            properties=given(paths.account_file),
         )
+    except PropertiesError as error:
+        raise SettingsError(str(error)) from error
     except (KeyError, ValueError) as error:
         raise SettingsError(
             f"{error!r} while reading the settings. `python -m localcloud.aws` is started "
@@ -106,6 +115,7 @@ def apply(settings: Settings) -> None:
         "LOCALCLOUD_PORT",
         "LOCALCLOUD_REGION",
         "LOCALCLOUD_ACCOUNT",
+        VARIABLE,
     ):
         # Lambda functions inherit the environment; they shall see their own archive only
         os.environ.pop(name, None)

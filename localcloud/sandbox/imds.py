@@ -72,6 +72,10 @@ class Imds:
             return response("404 Not Found", b"404 - Not Found\n")
         return response("200 OK", found if head.method == "GET" else b"", {"Content-Type": "text/plain"})
 
+    def _known(self) -> RoleCredentials | None:
+        """The role's credentials; None also while EC2 does not give them out yet."""
+        return self._credentials if (self.instance.get("credentials_at") or 0.0) <= time.time() else None
+
     def _token(self, head: Head) -> bytes:
         if head.method != "PUT":
             return response("405 Method Not Allowed", b"")
@@ -94,11 +98,9 @@ class Imds:
         if path == "user-data":
             return user_data(self.instance) or None
         leaves = self._leaves()
-        if (
-            self._credentials is not None
-            and path == f"meta-data/iam/security-credentials/{self._credentials.role_name}"
-        ):
-            return json.dumps(self._credentials.get(), indent=1).encode()
+        known = self._known()
+        if known is not None and path == f"meta-data/iam/security-credentials/{known.role_name}":
+            return json.dumps(known.get(), indent=1).encode()
         if path in leaves:
             return leaves[path].encode()
         names: dict[str, None] = {}
@@ -147,11 +149,11 @@ class Imds:
         if moment := i.get("reclaim_time"):
             leaves["meta-data/spot/instance-action"] = json.dumps({"action": "terminate", "time": moment})
             leaves["meta-data/spot/termination-time"] = moment
-        if self._credentials is not None:
+        if (known := self._known()) is not None:
             leaves["meta-data/iam/info"] = json.dumps(
                 {"Code": "Success", "InstanceProfileArn": i.get("profile_arn")}, indent=1
             )
-            leaves[f"meta-data/iam/security-credentials/{self._credentials.role_name}"] = ""
+            leaves[f"meta-data/iam/security-credentials/{known.role_name}"] = ""
         leaves.update(
             {f"meta-data/tags/instance/{key}": value for key, value in (i.get("tags") or {}).items()}
         )

@@ -14,6 +14,7 @@ import inspect
 import json
 import os
 import pathlib
+import re
 import sys
 import tempfile
 import traceback
@@ -249,6 +250,8 @@ def contract_ec2_actions(h: Any) -> None:
         "DescribeSpotPriceHistory",
         "DeleteLaunchTemplateVersions",
         "ModifyInstanceAttribute",
+        "GetEbsDefaultKmsKeyId",
+        "GetEbsEncryptionByDefault",
     }
     assert known_to_both | set(TAGGING) <= h.ec2._ACTION_MAP.keys()
     assert parameters(h.ec2._ACTION_MAP["CreateTags"]) == ["p"]
@@ -536,6 +539,54 @@ def contract_encryption_headers(h: Any) -> None:
     assert error[0] == 400  # what we correct
 
 
+def contract_account_defaults(h: Any) -> None:
+    """What ``localcloud.aws.ec2.default_vpc`` changes in the network that MiniStack makes."""
+    assert "_ensure_defaults_initialized()" in inspect.getsource(h.ec2.handle_request)
+    with h.scope("000000000000", "us-east-1"):
+        h.ec2._ensure_defaults_initialized()
+        assert h.ec2._vpcs[h.ec2._DEFAULT_VPC_ID]["IsDefault"]
+        assert all(s["DefaultForAz"] for s in h.ec2._subnets.values())
+
+
+def contract_service_linked_roles(h: Any) -> None:
+    assert {"GetRole", "CreateServiceLinkedRole"} <= h.iam._IAM_HANDLERS.keys()
+    assert parameters(h.iam._error) == ["status", "code", "message", "ns"]
+    assert parameters(h.iam._xml)[:3] == ["status", "root_tag", "inner"]
+    assert parameters(h.iam._role_xml)[0] == "name"
+    assert parameters(h.iam._p) == ["params", "key", "default"]
+    assert h.iam._gen_id("AROA").startswith("AROA")
+    assert isinstance(h.iam._roles, h.responses.AccountScopedDict)
+
+
+def contract_quotas_of_people(h: Any) -> None:
+    assert {"CreateRole", "CreateInstanceProfile", "CreateGroup"} <= h.iam._IAM_HANDLERS.keys()
+    with h.scope("000000000000", "us-east-1"):
+        _, _, body = h.iam._IAM_HANDLERS["GetAccountSummary"]({})
+    assert b"<entry><key>RolesQuota</key><value>1000</value></entry>" in body
+    assert b"</SummaryMap>" in body
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", h.iam._now())
+
+
+def contract_function_is_made_in_one_place(h: Any) -> None:
+    assert parameters(h.lambda_svc._create_function) == ["data"]
+    assert parameters(h.lambda_svc.error_response_json)[:3] == ["code", "message", "status"]
+
+
+def contract_public_access(h: Any) -> None:
+    assert parameters(h.s3._public_access_blocked) == ["owner_account", "bucket_name", "setting"]
+    assert '_public_access_blocked(get_account_id(), name, "BlockPublicPolicy")' in inspect.getsource(
+        h.s3._put_bucket_policy
+    )
+    assert parameters(h.app._handle_s3_control_request) == [
+        "path", "method", "body", "query_params", "request_id", "headers",
+    ]  # fmt: skip
+    assert parameters(h.app._enforce_data_plane)[:2] == ["service", "iam_action"]
+    assert parameters(h.s3.s3control_error)[:3] == ["code", "message", "status"]
+    assert parameters(h.s3.validate_object_request) == ["method", "path", "headers", "query_params"]
+    assert h.s3.S3CONTROL_NS.startswith("https://awss3control.amazonaws.com/")
+    assert parameters(h.s3._error)[:5] == ["code", "message", "status", "resource", "extra"]
+
+
 def contract_log_writing(h: Any) -> None:
     logs = h.cloudwatch_logs
     with h.scope("000000000000", "us-east-1"):
@@ -595,6 +646,7 @@ def tables_and_functions(h: Any) -> dict[str, tuple[int, object]]:
 async def installed(h: Any, folder: pathlib.Path) -> dict[str, tuple[set[str], set[str]]]:
     """Plugin -> what it says that it replaces, and what it has replaced (for the rest of the process)."""
     from localcloud.aws import plugins
+    from localcloud.aws.account import Account
     from localcloud.aws.admin import Admin
     from localcloud.aws.checkpoint import Checkpoint
     from localcloud.aws.context import Context
@@ -612,7 +664,7 @@ async def installed(h: Any, folder: pathlib.Path) -> dict[str, tuple[set[str], s
     journal = Journal(paths.emulator_journal)
     checkpoint = Checkpoint(store, paths.emulator_state, journal, (items, Messages(), sessions))
     settings = Settings(paths, 1, "us-east-1", "000000000000", "key", "secret", "token")
-    context = Context(settings, store, Admin("token", checkpoint.settle), checkpoint)
+    context = Context(settings, store, Admin("token", checkpoint.settle), checkpoint, Account({}, store))
     parts = plugins.Parts(context, items, sessions, ImageBuilder(context), RunCommand(context))
     seen = {}
     for plugin in plugins.PLUGINS:

@@ -345,3 +345,32 @@ def test_lifecycle_policy(chain: Chain) -> None:
 def test_what_is_not_offered_says_so(chain: Chain) -> None:
     with pytest.raises(ClientError, match="does not offer ListWorkflows"):
         chain.ib.list_workflows()
+
+
+@pytest.mark.parametrize(
+    ("properties", "words"),
+    [
+        ({"snapshot_gib": 75}, "InvalidBlockDeviceMapping: Volume of size 16GB is smaller than snapshot"),
+        ({"default_vpc": False}, "VPCIdNotSpecified: No default VPC for this user."),
+    ],
+)
+def test_a_build_whose_machine_cannot_start_fails(
+    chain: Chain, emulator: Cloud, properties: dict[str, Any], words: str
+) -> None:
+    volume = {"deviceName": BASE_IMAGES[0].root_device, "ebs": {"volumeSize": 16}}
+    recipe = chain.ib.create_image_recipe(
+        name=chain.id,
+        semanticVersion="3.0.0",
+        parentImage=BASE_IMAGES[0].image_id,
+        components=[{"componentArn": chain.component}],
+        blockDeviceMappings=[volume],
+    )["imageRecipeArn"]
+    emulator.admin("POST", "account", properties)
+    try:
+        built = chain.ib.create_image(
+            imageRecipeArn=recipe, infrastructureConfigurationArn=chain.infrastructure
+        )["imageBuildVersionArn"]
+    finally:
+        emulator.admin("POST", "account", {})
+    state = chain.ib.get_image(imageBuildVersionArn=built)["image"]["state"]
+    assert (state["status"], words in state["reason"]) == ("FAILED", True), state

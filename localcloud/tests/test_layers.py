@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 PACKAGE = Path(__file__).resolve().parents[1]
-GROUND = {"memory", "paths", "private", "processes", "progress"}
+GROUND = {"account_properties", "memory", "paths", "private", "processes", "progress"}
 # Room (a folder or a file of the package) -> the rooms that it may import. From the ground upwards.
 LAYERS: dict[str, set[str]] = {
     "": set(),  # the package itself
@@ -28,11 +28,11 @@ LAYERS: dict[str, set[str]] = {
     "sandbox": {"bubblewrap", "instance_types", "memory", "private"},
     "images": {"paths", "running", "sandbox"},
     "fleet": {"images", "paths", "private", "running", "sandbox"},
-    "aws": {"images", "instance_types", "paths"},
+    "aws": {"account_properties", "images", "instance_types", "paths"},
     "pulumi": {"cache", "packages", "paths", "private", "progress"},
     "needs": {"bubblewrap", "memory", "paths", "ports", "processes", "progress", "running", "sandbox"},
-    "cloud": {"bubblewrap", "emulator_env", "keys", "memory", "paths", "ports", "private", "processes",
-              "running", "sandbox", "version"},
+    "cloud": {"account_properties", "bubblewrap", "emulator_env", "keys", "memory", "paths", "ports",
+              "private", "processes", "running", "sandbox", "version"},
     "commands": {"cloud", "paths", "pulumi"},
     "__main__": {"commands", "paths", "pulumi"},
 }  # fmt: skip

@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
+from localcloud.account_properties import Properties
 from localcloud.aws import hooks
 from localcloud.aws.context import Context
 from localcloud.aws.ec2 import layers, records
@@ -47,7 +48,7 @@ def own() -> Any:
     return hooks.ec2._images
 
 
-def _base(image: BaseImage) -> Image:
+def _base(image: BaseImage, device: str, size_gib: int) -> Image:
     owner = next((account for part, account in PUBLISHERS.items() if image.name.startswith(part)), "amazon")
     return {
         "ImageId": image.image_id,
@@ -58,7 +59,7 @@ def _base(image: BaseImage) -> Image:
         "ImageOwnerAlias": "amazon",
         "Public": True,
         "CreationDate": "2025-10-22T00:00:00.000Z",
-        **_common(image.root_device, image.size_gib),
+        **_common(device, size_gib),
     }
 
 
@@ -85,7 +86,14 @@ def _common(device: str, size: int, snapshot: str = "snap-00000000000000000") ->
     }
 
 
-BASES = {image.image_id: _base(image) for image in BASE_IMAGES}
+BASES = {image.image_id: _base(image, image.root_device, image.size_gib) for image in BASE_IMAGES}
+
+
+def shape(properties: Properties) -> None:
+    """Offer the public images with the root device and snapshot that the account's properties say."""
+    for image in BASE_IMAGES:
+        device, size = properties.root_device or image.root_device, properties.snapshot_gib or image.size_gib
+        BASES[image.image_id] = _base(image, device, size)
 
 
 def every() -> Iterator[Image]:

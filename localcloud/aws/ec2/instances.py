@@ -7,7 +7,7 @@ from typing import Any
 
 from localcloud.aws import hooks
 from localcloud.aws.context import Context
-from localcloud.aws.ec2 import records
+from localcloud.aws.ec2 import limits, records
 from localcloud.aws.ec2.filters import Values, matches, page
 from localcloud.aws.protocol.ec2query import Ec2Error
 
@@ -200,7 +200,10 @@ def stop_instances(context: Context, request: dict[str, Any]) -> dict[str, Any]:
 
 def start_instances(context: Context, request: dict[str, Any]) -> dict[str, Any]:
     """StartInstances; the fleet boots it again."""
-    return _move(context, request, "pending", ("stopped",), "running", "StartingInstances")
+    answer = _move(context, request, "pending", ("stopped",), "running", "StartingInstances")
+    for identifier in request["InstanceIds"]:
+        limits.decide(context, records.find(identifier), "stopped")
+    return answer
 
 
 def get_console_output(context: Context, request: dict[str, Any]) -> dict[str, Any]:

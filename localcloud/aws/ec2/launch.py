@@ -1,4 +1,4 @@
-"""RunInstances: template and request merged, everything checked before anything is made, idempotent by client
+"""RunInstances: what is asked for is admitted as the account and its place allow, and made once a client
 token.
 """
 
@@ -7,186 +7,15 @@ from __future__ import annotations
 import hashlib
 import json
 import time
-from dataclasses import dataclass
 from typing import Any
 
 from localcloud.aws import hooks
 from localcloud.aws.context import Context
-from localcloud.aws.ec2 import capacity, images, records, templates
+from localcloud.aws.ec2 import capacity, limits, records, spot_role
+from localcloud.aws.ec2.plan import Plan, plan
 from localcloud.aws.protocol.ec2query import Ec2Error
-from localcloud.instance_types import instance_type
 
-USER_DATA_BYTES = 16384
-MAX_COUNT = 1000
 TOKEN_SECONDS = 48 * 3600
-DEFAULT_TYPE = "m1.small"
-"""What AWS takes when no type is given; not offered here, so that it is refused clearly."""
-
-
-@dataclass(frozen=True)
-class Plan:
-    """A checked launch."""
-
-    arguments: dict[str, Any]
-    image: dict[str, Any]
-    count: int
-    profile: dict[str, Any] | None
-    subnet: dict[str, Any]
-    groups: list[str]
-    tags: dict[str, dict[str, str]]
-    market: str
-
-
-def expand(context: Context, request: dict[str, Any]) -> dict[str, Any]:
-    """The arguments after the launch template, the image parameter resolved. Raises Ec2Error."""
-    specification = request.get("LaunchTemplate")
-    data: dict[str, Any] = {}
-    tags: dict[str, str] = {}
-    if specification:
-        template = templates.find(specification)
-        entry = templates.version(template, specification.get("Version"))
-        data = entry["LaunchTemplateData"]
-        tags = {
-            "aws:ec2launchtemplate:id": template["LaunchTemplateId"],
-            "aws:ec2launchtemplate:version": str(entry["VersionNumber"]),
-        }
-    arguments = templates.merge(data, request)
-    if tags:
-        arguments["Tags"].setdefault("instance", {}).update(tags)
-    if arguments.get("ImageId"):
-        arguments["ImageId"] = images.resolve(context, arguments["ImageId"])
-    return arguments
-
-
-def plan(context: Context, request: dict[str, Any]) -> Plan:
-    """Check a request as AWS would. Raises Ec2Error with AWS's own codes."""
-    low, high = request.get("MinCount"), request.get("MaxCount")
-    for name, count in (("MinCount", low), ("MaxCount", high)):
-        if count is None:
-            raise Ec2Error("MissingParameter", f"The request must contain the parameter {name}")
-        if count < 1:
-            raise Ec2Error(
-                "InvalidParameterValue",
-                f"Value ({count}) for parameter {name} is invalid. It must be at least 1.",
-            )
-    assert low is not None
-    assert high is not None
-    if low > high:
-        raise Ec2Error("InvalidParameterCombination", f"MinCount ({low}) must not exceed MaxCount ({high}).")
-    if low > MAX_COUNT:
-        raise Ec2Error(
-            "InstanceLimitExceeded",
-            f"You have requested more instances ({low}) than your limit of {MAX_COUNT}.",
-        )
-    arguments = expand(context, request)
-    if not arguments.get("ImageId"):
-        raise Ec2Error("MissingParameter", "The request must contain the parameter ImageId")
-    image = images.find(arguments["ImageId"])
-    name = arguments.setdefault("InstanceType", DEFAULT_TYPE)
-    if instance_type(name) is None:
-        raise Ec2Error("InvalidParameterValue", f"Invalid value '{name}' for InstanceType.")
-    if records.user_data_size(arguments.get("UserData", "")) > USER_DATA_BYTES:
-        raise Ec2Error("InvalidParameterValue", f"User data is limited to {USER_DATA_BYTES} bytes")
-    key = arguments.get("KeyName")
-    if key and key not in hooks.ec2._key_pairs:
-        raise Ec2Error("InvalidKeyPair.NotFound", f"The key pair '{key}' does not exist")
-    behaviour = arguments.setdefault("InstanceInitiatedShutdownBehavior", "stop")
-    if behaviour not in ("stop", "terminate"):
-        raise Ec2Error(
-            "InvalidParameterValue",
-            f"Value ({behaviour}) for parameter instanceInitiatedShutdownBehavior is invalid.",
-        )
-    _check_volumes(arguments, image)
-    subnet, groups = network(arguments)
-    return Plan(
-        arguments,
-        image,
-        min(high, MAX_COUNT),
-        profile(arguments),
-        subnet,
-        groups,
-        arguments["Tags"],
-        capacity.market(arguments),
-    )
-
-
-def profile(arguments: dict[str, Any]) -> dict[str, Any] | None:
-    """The instance profile that is asked for. Raises InvalidParameterValue when there is no such."""
-    wanted = arguments.get("IamInstanceProfile") or {}
-    if not wanted:
-        return None
-    found = hooks.iam._lookup_instance_profile(name=wanted.get("Name", ""), arn=wanted.get("Arn", ""))
-    if not found:
-        field, value = ("name", wanted["Name"]) if wanted.get("Name") else ("arn", wanted.get("Arn"))
-        label = "Name" if field == "name" else "ARN"
-        raise Ec2Error(
-            "InvalidParameterValue",
-            f"Value ({value}) for parameter iamInstanceProfile.{field} is invalid. Invalid IAM Instance "
-            f"Profile {label}",
-        )
-    return dict(found)
-
-
-def _check_volumes(arguments: dict[str, Any], image: dict[str, Any]) -> None:
-    root = image["BlockDeviceMappings"][0]
-    for mapping in arguments.get("BlockDeviceMappings", []):
-        size = mapping.get("Ebs", {}).get("VolumeSize")
-        if (
-            mapping.get("DeviceName") == root["DeviceName"]
-            and size is not None
-            and size < root["Ebs"]["VolumeSize"]
-        ):
-            raise Ec2Error(
-                "InvalidBlockDeviceMapping",
-                f"Volume of size {size}GB is smaller than snapshot '{root['Ebs']['SnapshotId']}', "
-                f"expect size >= {root['Ebs']['VolumeSize']}GB",
-            )
-
-
-def network(arguments: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
-    """The subnet and the security groups of a launch: those asked for, else the defaults. Raises Ec2Error."""
-    interfaces = arguments.get("NetworkInterfaces", [])
-    if interfaces and (arguments.get("SecurityGroupIds") or arguments.get("SubnetId")):
-        raise Ec2Error(
-            "InvalidParameterCombination",
-            "Network interfaces and an instance-level subnet ID or security groups may not be specified on "
-            "the same request",
-        )
-    first = interfaces[0] if interfaces else {}
-    wanted = first.get("SubnetId") or arguments.get("SubnetId")
-    zone = (arguments.get("Placement") or {}).get("AvailabilityZone")
-    subnets = hooks.ec2._subnets
-    if wanted:
-        if wanted not in subnets:
-            raise Ec2Error("InvalidSubnetID.NotFound", f"The subnet ID '{wanted}' does not exist")
-        subnet = subnets[wanted]
-    else:
-        default = [
-            s
-            for s in subnets.values()
-            if s.get("DefaultForAz", True) and (zone is None or s["AvailabilityZone"] == zone)
-        ]
-        if not default:
-            raise Ec2Error(
-                "MissingInput",
-                "No subnets found for the default "
-                f"VPC{f' in {zone}' if zone else ''}. Please specify a subnet.",
-            )
-        subnet = min(default, key=lambda s: s["AvailabilityZone"])
-    groups = list(first.get("Groups") or arguments.get("SecurityGroupIds") or [])
-    store = hooks.ec2._security_groups
-    for name in arguments.get("SecurityGroups", []):
-        groups += [i for i, g in store.items() if g.get("GroupName") == name] or [name]
-    for group in groups:
-        if group not in store:
-            raise Ec2Error("InvalidGroup.NotFound", f"The security group '{group}' does not exist")
-    if not groups:
-        groups = [
-            i
-            for i, g in store.items()
-            if g.get("GroupName") == "default" and g.get("VpcId") == subnet["VpcId"]
-        ]
-    return dict(subnet), groups
 
 
 def run_instances(context: Context, request: dict[str, Any]) -> dict[str, Any]:
@@ -212,11 +41,10 @@ def run_instances(context: Context, request: dict[str, Any]) -> dict[str, Any]:
     if request.get("DryRun"):
         raise Ec2Error("DryRunOperation", "Request would have succeeded, but DryRun flag is set.", 412)
     reservation = records.new_id("r")
-    zone = launch.subnet["AvailabilityZone"]
-    count = capacity.take(
-        context, launch.arguments["InstanceType"], launch.market, zone, request["MinCount"], launch.count
-    )
-    made = [_make(launch, index, reservation, token) for index in range(count)]
+    made = [
+        _make(launch, index, reservation, token)
+        for index in _indices(context, launch, _admit(context, launch, request["MinCount"]))
+    ]
     if token:
         limit = time.time() - TOKEN_SECONDS
         for old in [k for k, entry in tokens.items() if entry["time"] < limit]:
@@ -228,8 +56,25 @@ def run_instances(context: Context, request: dict[str, Any]) -> dict[str, Any]:
             "time": time.time(),
         }
     for record in made:
+        limits.decide(context, record, "terminated")
         records.set_state(context, record, "pending")
     return _reservation(reservation, made)
+
+
+def _admit(context: Context, launch: Plan, low: int) -> int:
+    """How many machines the account and the place have for a launch. Raises Ec2Error when that is too few."""
+    kind, zone = launch.arguments["InstanceType"], launch.subnet["AvailabilityZone"]
+    if launch.market == "spot":
+        spot_role.need(context)
+    limits.THROTTLE.take(context.account.now.launch_bucket, launch.count)
+    room = limits.within_vcpus(context, kind, launch.market, low, launch.count)
+    return capacity.take(context, kind, launch.market, zone, low, room)
+
+
+def _indices(context: Context, launch: Plan, count: int) -> list[int]:
+    """The launch index of each machine."""
+    same = launch.market == "spot" and context.account.now.spot_launch_index == "zero"
+    return [0] * count if same else list(range(count))
 
 
 def _reservation(reservation: str, instances: list[dict[str, Any]]) -> dict[str, Any]:
@@ -298,6 +143,7 @@ def _make(launch: Plan, index: int, reservation: str, token: str | None) -> dict
             "disable_api_termination": bool(arguments.get("DisableApiTermination")),
             "reservation_id": reservation,
             "private_ip": address,
+            "credentials_at": launch.credentials_at,
         },
         "Virtualization": "hvm",  # MiniStack's own name for it
     }

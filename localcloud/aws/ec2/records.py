@@ -5,6 +5,7 @@ DescribeInstances does not show.
 from __future__ import annotations
 
 import base64
+import calendar
 import ipaddress
 import json
 import random
@@ -38,6 +39,11 @@ Record = dict[str, Any]
 def now() -> str:
     """The present in the form that EC2 uses."""
     return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.000Z")
+
+
+def age(record: dict[str, Any]) -> float:
+    """For how many seconds a role or an instance profile of IAM has been there."""
+    return time.time() - calendar.timegm(time.strptime(record["CreateDate"], "%Y-%m-%dT%H:%M:%SZ"))
 
 
 def new_id(prefix: str) -> str:
@@ -202,6 +208,7 @@ def for_fleet(account: str, region: str, record: Record) -> dict[str, Any]:
             "launched_at": record["LaunchTime"],
             "life_cycle": record.get("InstanceLifecycle", "on-demand"),
             "reclaim_time": reclaim_time(record),
+            "credentials_at": local.get("credentials_at"),
             "volume_gib": _root_gib(record),
             "http_tokens": record.get("MetadataOptions", {}).get("HttpTokens", "required"),
         }

@@ -22,6 +22,7 @@ def install() -> None:
 
 def _describe(original: Callable[[Any], hooks.Reply], params: dict[str, Any]) -> hooks.Reply:
     default = {vpc["VpcId"] for vpc in hooks.ec2._vpcs.values() if vpc.get("IsDefault")}
+    default.add(hooks.ec2._DEFAULT_VPC_ID)  # also where the account has made it an ordinary one
     gateways = {
         attachment["VpcId"]: gateway["InternetGatewayId"]
         for gateway in hooks.ec2._internet_gateways.values()

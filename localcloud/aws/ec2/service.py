@@ -14,6 +14,7 @@ from localcloud.aws.ec2 import (
     images,
     instances,
     launch,
+    limits,
     records,
     snapshots,
     templates,
@@ -43,6 +44,8 @@ OPERATIONS: dict[str, Operation] = {
     "DescribeInstanceTypes": types.describe_instance_types,
     "DescribeInstanceTypeOfferings": types.describe_instance_type_offerings,
     "DescribeSpotPriceHistory": types.describe_spot_price_history,
+    "GetEbsDefaultKmsKeyId": limits.get_ebs_default_kms_key_id,
+    "GetEbsEncryptionByDefault": limits.get_ebs_encryption_by_default,
     "CreateLaunchTemplate": templates.create_launch_template,
     "CreateLaunchTemplateVersion": templates.create_launch_template_version,
     "DescribeLaunchTemplates": templates.describe_launch_templates,
@@ -118,7 +121,8 @@ def fleet_view(seconds: float = SHOW_TERMINATED_SECONDS) -> list[dict[str, Any]]
     return [
         records.for_fleet(account, region, record)
         for account, region, record in records.everywhere()
-        if record["State"]["Name"] != "terminated" or record.get("_terminated_at", 0) > limit
+        if not record["_local"].get("fate")  # it never starts
+        and (record["State"]["Name"] != "terminated" or record.get("_terminated_at", 0) > limit)
     ]
 
 

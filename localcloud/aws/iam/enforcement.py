@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from localcloud.aws import hooks, tracking
+from localcloud.aws import caller, hooks, tracking
 
 
 @dataclass(frozen=True)
@@ -50,6 +50,14 @@ def install(expansions: dict[str, Expansion]) -> None:
     ) -> Any:
         context = dict(service_context or {})
         _denied.set(None)
+
+        def judge(asked: str, action: str, arn: str, keys: dict[str, Any]) -> bool:
+            return (
+                enforce_original(access_key_id, action, asked, region, resource_arn=arn, service_context=keys)
+                is None
+            )
+
+        caller.judge.set(judge)
         first = Check(iam_action, resource_arn, context, service)
         request = tracking.current.get()
         expand = expansions.get(service)

@@ -7,7 +7,7 @@ from typing import Any
 
 from localcloud.aws import hooks, tracking
 from localcloud.aws.context import Context
-from localcloud.aws.ec2 import launch, records, templates
+from localcloud.aws.ec2 import plan, records, templates
 from localcloud.aws.iam.enforcement import Check, pass_role
 from localcloud.aws.protocol import ec2query
 
@@ -65,7 +65,7 @@ class Ec2:
 
     def _launch(self, request: tracking.Request, first: Check) -> list[Check]:
         asked = ec2query.parse("RunInstances", request.params)
-        arguments = launch.expand(self._context, asked)
+        arguments = plan.expand(self._context, asked)
         common: dict[str, Any] = {"ec2:Region": hooks.region()}
         if asked.get("LaunchTemplate"):
             template = templates.find(asked["LaunchTemplate"])
@@ -83,10 +83,10 @@ class Ec2:
             kind: {k: v for k, v in tags.items() if not k.startswith("aws:")}
             for kind, tags in arguments["Tags"].items()
         }
-        profile = launch.profile(arguments)
+        profile = plan.profile(arguments)
         metadata = arguments.get("MetadataOptions") or {}
         on_instance = {
-            "ec2:InstanceType": arguments.get("InstanceType", launch.DEFAULT_TYPE),
+            "ec2:InstanceType": arguments.get("InstanceType", plan.DEFAULT_TYPE),
             "ec2:Tenancy": "default",
             "ec2:MetadataHttpTokens": metadata.get("HttpTokens", "required"),
             "ec2:MetadataHttpPutResponseHopLimit": str(metadata.get("HttpPutResponseHopLimit", 2)),
@@ -102,7 +102,7 @@ class Ec2:
         touch("instance", "*", on_instance)
         touch("volume", "*", {"ec2:VolumeType": "gp3", **_tag_context(created.get("volume", {}))})
         touch("network-interface", "*", _tag_context(created.get("network-interface", {})))
-        subnet, groups = launch.network(arguments)
+        subnet, groups = plan.network(arguments)
         touch(
             "subnet",
             subnet["SubnetId"],

@@ -12,7 +12,7 @@ from localcloud.aws.context import Context
 from localcloud.aws.ec2 import images as ec2_images
 from localcloud.aws.ec2 import records
 from localcloud.aws.imagebuilder import distribution as distribution_of
-from localcloud.aws.imagebuilder import names, workflow
+from localcloud.aws.imagebuilder import launchable, names, workflow
 from localcloud.aws.imagebuilder.registry import Record, Registry, now
 from localcloud.aws.protocol.ec2query import Ec2Error
 from localcloud.aws.protocol.restjson import ServiceError
@@ -105,8 +105,16 @@ class Builds:
                 "FAILED",
                 {"reason": f"The parent image '{recipe['parentImage']}' cannot be used: {error}"},
             )
+        else:
+            self._check_machine(image)
         self._context.changed()
         return image
+
+    def _check_machine(self, image: Record) -> None:
+        try:
+            launchable.check(image)
+        except Ec2Error as error:
+            self._end(image, "FAILED", {"reason": f"The build machine did not start: {error.code}: {error}"})
 
     def _component(self, entry: Record) -> Record:
         """A component of a recipe as it is now: the build keeps it even if it is deleted meanwhile."""
