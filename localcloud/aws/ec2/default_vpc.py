@@ -44,7 +44,10 @@ def install(context: Context) -> None:
 
 
 def default_vpc() -> str | None:
-    """The default VPC of the request's account and region."""
+    """The default VPC of the request's account and region, as the properties say now: also for a request
+    of another service than EC2.
+    """
+    hooks.ec2._ensure_defaults_initialized()
     return next((vpc["VpcId"] for vpc in hooks.ec2._vpcs.values() if vpc.get("IsDefault")), None)
 
 
