@@ -5,7 +5,6 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 from invoke.collection import Collection
@@ -84,34 +83,6 @@ def end_with(done: "subprocess.CompletedProcess[str]") -> None:
         raise Exit(code=done.returncode)
 
 
-def _say_what_stays(engine: Any, stack: str) -> None:
-    """Of each group that is about to be removed: how much its data is, and that it stays."""
-    from console.cloud import project_root
-    from console.removal import farewell, removed_groups
-
-    removed = removed_groups(stack, engine.outputs_if_any(stack), project_root())
-    if not removed:
-        return
-    import boto3
-
-    s3 = boto3.client("s3")
-    for group, buckets in removed.items():
-        for line in farewell(s3, group, buckets, stack):
-            sys.stderr.write(f"{line}\n")
-
-
-def _say_what_was_renamed(engine: Any) -> None:
-    """Of each stack whose blueprint is gone: that it is still there. A new name makes a new stack."""
-    from console import stacks
-
-    for one in engine.stacks():
-        if one.get("resourceCount") and stacks.without_blueprint(str(one["name"]), engine.root):
-            sys.stderr.write(
-                f"{one['name']} is still there, and its blueprint is gone. If it was renamed: "
-                f"invoke destroy {one['name']}\n"
-            )
-
-
 _NO_RIGHTS = ("Denied", "Unauthorized")
 
 
@@ -178,39 +149,40 @@ def adopt_what_is_own(engine: Any, stack: str, *, always: bool = False) -> None:
 _NO_REFRESH = "Do not look at the cloud first: what was changed there by hand stays so."
 
 
-@task(help={**_STACK, "yes": "Do not ask: deploy at once, without a preview.", "no-refresh": _NO_REFRESH})
-def deploy(c: Context, stack: str, yes: bool = False, no_refresh: bool = False) -> None:
+@task(
+    help={
+        **_STACK,
+        "yes": "Do not ask: deploy at once, without a preview.",
+        "no-refresh": _NO_REFRESH,
+        "no-check": "Do not look first whether the account has what the stack needs.",
+    }
+)
+def deploy(
+    c: Context, stack: str, yes: bool = False, no_refresh: bool = False, no_check: bool = False
+) -> None:
     """Create or update a stack (pulumi up --refresh). Shows the changes and asks first, unless --yes.
 
     The stack is made when the backend does not have it yet. `utils` comes first: all analyses read its
-    outputs. What is in the cloud afterwards is what the blueprint and this program say, whatever was deleted
+    outputs. First the account is asked for what this stack needs of it (`invoke doctor --account` asks for
+    all). What is in the cloud afterwards is what the blueprint and this program say, whatever was deleted
     or changed there by hand; when that is so already, nothing happens. What a killed deploy has made, or a
     lost state knew, is taken into the state first (`invoke adopt`). Exit code: the engine's.
     """
+    from console import deploy_words
+    from console.account_checks import gate
+
     engine, name = engine_of(stack)
+    if not no_check:
+        accepted()
+        gate.require(name, engine.root)
     if ensure_stack(engine, name):
-        _say_what_was_renamed(engine)
+        deploy_words.say_what_was_renamed(engine)
     else:
-        _say_what_stays(engine, name)
+        deploy_words.say_what_stays(engine, name)
     adopt_what_is_own(engine, name)
     flags = [*refreshing(no_refresh), *(("--yes", "--skip-preview", "--non-interactive") if yes else ())]
     end(engine.show("up", "--stack", name, *flags))
-    sys.stderr.write(f"Next: {_after_deploy(name, engine.root)}\n")
-
-
-def _after_deploy(stack: str, root: Path) -> str:
-    """What comes after a deploy, by the blueprint's own files."""
-    import blueprints
-    from blueprints.model import UTILS
-
-    if stack == UTILS:
-        return f"an analysis, for instance: invoke ship {next(iter(blueprints.names(root)), 'NAME')}"
-    name = blueprints.parse_stack_name(stack)
-    blueprint = blueprints.load(name.analysis, name.stage, root)
-    if any((blueprint.folder / "provision").glob("*.sh")) and not blueprint.image.amis:
-        return f"bake its image: invoke bake-ami --stack {stack}"
-    group = next(iter(blueprint.groups), "GROUP")
-    return f"a job: invoke submit --bucket {blueprint.bucket} --group {group} --data FILE --follow"
+    sys.stderr.write(f"Next: {deploy_words.after_deploy(name, engine.root)}\n")
 
 
 def refreshing(no_refresh: bool = False) -> tuple[str, ...]:
@@ -225,6 +197,8 @@ def preview(c: Context, stack: str, json: bool = False, no_refresh: bool = False
     Before the first deploy: what it would make. The empty stack that the engine needs for that is taken away
     again.
     """
+    from console import deploy_words
+
     engine, name = engine_of(stack)
     accepted()
     with passing_stack(engine, name) as passing:
@@ -234,7 +208,7 @@ def preview(c: Context, stack: str, json: bool = False, no_refresh: bool = False
                 f"deploy {name})\n"
             )
         else:
-            _say_what_stays(engine, name)
+            deploy_words.say_what_stays(engine, name)
         end(
             engine.show(
                 "preview",

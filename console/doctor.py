@@ -20,13 +20,53 @@ from console.names import TaskOfNames
         "names": "Stacks: check only that all is there that they need to answer a submission.",
         "json": "One JSON object for a program.",
         "machine": "Only this machine; leave the account alone.",
+        "account": "Only the account: all that a first deploy, a bake and a job need of it (docs/aws.md).",
     },
 )
-def doctor(c: Context, names: list[str], json: bool = False, machine: bool = False) -> None:
+def doctor(
+    c: Context, names: list[str], json: bool = False, machine: bool = False, account: bool = False
+) -> None:
     """Check this machine and the account, or deployed stacks: one line each, and what to do.
 
-    Exit code 1 only when something essential is broken.
+    Exit code 1 only when something essential is broken; with --account, when a deploy or a job would fail.
+    Nothing is changed anywhere.
     """
+    if account:
+        _account(names, machine, json)
+    else:
+        _here(names, machine, json)
+
+
+def _account(names: list[str], machine: bool, json: bool) -> None:
+    import os
+
+    import boto3
+
+    from console.account_checks import list as questions
+    from console.account_checks import report, wanted
+    from console.cloud import choose, lay_over, project_root, running_local
+    from console.errors import UserError
+    from localcloud.cache import user_home
+
+    if names or machine:
+        got = "--account with " + ("--machine" if machine else f"the stack {names[0]}")
+        raise UserError(got, "--account alone", "ask one after the other")
+    root = project_root()
+    choice = choose(os.environ, running_local(root), want_local=False, home=user_home())
+    lay_over(os.environ, choice.variables)
+    sys.stderr.write(f"cloud: {choice.name}\n")
+    region = boto3.Session().region_name or wanted.region_of(root)
+    found = questions.of_account(boto3.client, region, wanted.of_project(root))
+    if json:
+        made = report.document(choice.name, region, found)
+        sys.stdout.write(json_format.dumps(made, indent=2) + "\n")
+    else:
+        sys.stdout.write(report.text(found) + "\n")
+    if not report.sound(found):
+        raise Exit(code=1)
+
+
+def _here(names: list[str], machine: bool, json: bool) -> None:
     from console import account, health
     from console import machine as own
     from console.cloud import add_pulumi, project_root

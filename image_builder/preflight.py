@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from account.quotas import vcpu_quota
 from blueprints import BASE, base
 from runtime.protocol.problems import Problem
 
@@ -23,20 +23,6 @@ class Checked:
     problems: tuple[Problem, ...]
     notes: tuple[str, ...]
     parent_ami: str | None
-
-
-_QUOTAS = {
-    "inf": "L-1945791B",
-    "trn": "L-2C3B7624",
-    "vt": "L-DB2E81BA",
-    "g": "L-DB2E81BA",
-    "p": "L-417A185B",
-    "x": "L-7295265B",
-}
-_STANDARD = "L-1216C47A"
-"""Quotas of EC2, "Running On-Demand … instances", in virtual CPUs, by the beginning of the type's name
-("On-Demand Instance quotas").
-"""
 
 
 def check(stack: str, pipeline_arn: str, clients: ClientMaker, *, parent: str) -> Checked:
@@ -206,14 +192,8 @@ def _parent(reference: str, clients: ClientMaker) -> str:
     return reference
 
 
-def _quota_code(instance_type: str) -> str:
-    letters = re.match(r"[a-z]*", instance_type)
-    family = letters[0] if letters else ""
-    return next((code for prefix, code in _QUOTAS.items() if family.startswith(prefix)), _STANDARD)
-
-
 def _quota(instance_type: str, clients: ClientMaker) -> Iterator[Problem]:
-    code, ec2 = _quota_code(instance_type), clients("ec2")
+    code, ec2 = vcpu_quota(instance_type), clients("ec2")
     limit = float(
         clients("service-quotas").get_service_quota(ServiceCode="ec2", QuotaCode=code)["Quota"]["Value"]
     )
@@ -226,7 +206,7 @@ def _quota(instance_type: str, clients: ClientMaker) -> Iterator[Problem]:
             machine for reservation in page["Reservations"] for machine in reservation["Instances"]
         ):
             # spot has quotas of its own
-            if _quota_code(machine["InstanceType"]) == code and not machine.get("InstanceLifecycle"):
+            if vcpu_quota(machine["InstanceType"]) == code and not machine.get("InstanceLifecycle"):
                 cpu = machine.get("CpuOptions", {})
                 used += cpu.get("CoreCount", 1) * cpu.get("ThreadsPerCore", 1)
     if used + wanted > limit:

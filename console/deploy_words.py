@@ -1,0 +1,48 @@
+"""What a deploy says of what is around it: what stays, what was renamed, and what comes next."""
+
+import sys
+from pathlib import Path
+from typing import Any
+
+
+def say_what_stays(engine: Any, stack: str) -> None:
+    """Of each group that is about to be removed: how much its data is, and that it stays."""
+    from console.cloud import project_root
+    from console.removal import farewell, removed_groups
+
+    removed = removed_groups(stack, engine.outputs_if_any(stack), project_root())
+    if not removed:
+        return
+    import boto3
+
+    s3 = boto3.client("s3")
+    for group, buckets in removed.items():
+        for line in farewell(s3, group, buckets, stack):
+            sys.stderr.write(f"{line}\n")
+
+
+def say_what_was_renamed(engine: Any) -> None:
+    """Of each stack whose blueprint is gone: that it is still there. A new name makes a new stack."""
+    from console import stacks
+
+    for one in engine.stacks():
+        if one.get("resourceCount") and stacks.without_blueprint(str(one["name"]), engine.root):
+            sys.stderr.write(
+                f"{one['name']} is still there, and its blueprint is gone. If it was renamed: "
+                f"invoke destroy {one['name']}\n"
+            )
+
+
+def after_deploy(stack: str, root: Path) -> str:
+    """What comes after a deploy, by the blueprint's own files."""
+    import blueprints
+    from blueprints.model import UTILS
+
+    if stack == UTILS:
+        return f"an analysis, for instance: invoke ship {next(iter(blueprints.names(root)), 'NAME')}"
+    name = blueprints.parse_stack_name(stack)
+    blueprint = blueprints.load(name.analysis, name.stage, root)
+    if any((blueprint.folder / "provision").glob("*.sh")) and not blueprint.image.amis:
+        return f"bake its image: invoke bake-ami --stack {stack}"
+    group = next(iter(blueprint.groups), "GROUP")
+    return f"a job: invoke submit --bucket {blueprint.bucket} --group {group} --data FILE --follow"
