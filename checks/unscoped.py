@@ -25,6 +25,7 @@ UNSCOPED: dict[str, str] = {
     "ssmmessages:CreateDataChannel": _AGENT,
     "ssmmessages:OpenControlChannel": _AGENT,
     "ssmmessages:OpenDataChannel": _AGENT,
+    "sts:DecodeAuthorizationMessage": "it names no resource (Service Authorization Reference, STS)",
     "tag:GetResources": "the tagging API searches all resources (Service Authorization Reference, Tagging)",
 }
 """Every action that a policy may allow on resource "*", with the reason."""

@@ -115,6 +115,8 @@ def manager(place: Place, rights: ManagerRights) -> Policy:
                 "sqs:DeleteMessage",
                 "sqs:GetQueueAttributes",
                 "sqs:ChangeMessageVisibility",
+                # a launch that EC2 slows down goes on in a later delivery
+                "sqs:SendMessage",
             ],
             [rights.queue_arn],
         ),
@@ -141,6 +143,9 @@ def manager(place: Place, rights: ManagerRights) -> Policy:
         allow("SendNotices", ["sns:Publish"], [rights.topic_arn]),
         allow("SealNotices", ["kms:Decrypt", "kms:GenerateDataKey"], [rights.topic_key_arn]),
         allow_unscoped("FindMachines", ["ec2:DescribeInstances"]),
+        # What it decodes is in the log of the function only, and it gives no right to anything that is told
+        # of.
+        allow_unscoped("ExplainRefusals", ["sts:DecodeAuthorizationMessage"]),
         allow(
             "LaunchMachinesOfJobs",
             ["ec2:RunInstances"],

@@ -45,5 +45,9 @@ class Clients:
         return self._made("sqs")
 
     @cached_property
+    def sts(self) -> Any:
+        return self._made("sts")
+
+    @cached_property
     def ssm(self) -> Any:
         return self._made("ssm")

@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 from runtime.manager.delivery import Outcome
 from runtime.manager.port import ManagerCloud
+from runtime.manager.shortfall import Shortfall
 from runtime.manager.wording import log_started
 from runtime.protocol.certificate import (
     CertificateFacts,
@@ -195,11 +196,12 @@ class JobAnswer(Answer):
         self.cloud.launched(self.job_id, total, frozenset(), now.timestamp())
         return Outcome(0, f"launched {total} machines")
 
-    def short(self, job: Job, done: int, exit_class: str, problem: Problem) -> Outcome:
+    def short(self, job: Job, done: int, short: Shortfall) -> Outcome:
         """No more than the machines of the first `done` datasets were to be had."""
+        problem = short.problem
         self.log.step_failed(4, "RESOURCE", self.clock())
         if done == 0:
-            self.end(exit_class, [problem], job=job)
+            self.end(short.exit_class, [problem], job=job)
             return Outcome(99, f"failed: {problem.text()}")
         self.part(job, done, f"No machine was started: {problem.text()}")
         return Outcome(99, f"launched {done} of {len(job.datasets)} machines: {problem.text()}")

@@ -6,7 +6,8 @@ blueprint registers, s3:GetObject on the settings object, dynamodb:GetItem, PutI
 and ConditionCheckItem on the table, ec2:RunInstances (with ec2:CreateTags at RunInstances, iam:PassRole of
 the groups' instance roles, ssm:GetParameters when the image is `resolve:ssm:…`), ec2:DescribeInstances,
 ssm:GetParameters on the budgets of the analysis when the settings name where they are, sns:Publish on the
-topic.
+topic, sqs:SendMessage on its own queue, and sts:DecodeAuthorizationMessage (without it the log has what EC2
+has encoded).
 """
 
 from __future__ import annotations
@@ -17,6 +18,8 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from runtime.aws.clients import Clients
+from runtime.manager import refusal_log
+from runtime.manager.events import ObjectCreated
 from runtime.manager.objects import Objects
 from runtime.manager.port import JobGoneError, JobMachine, LaunchError, LaunchRequest
 from runtime.protocol.cost import STANDARD_CREDITS, burstable
@@ -38,6 +41,7 @@ from runtime.protocol.ledger import (
     transact,
 )
 from runtime.protocol.notice import send
+from runtime.protocol.notification import notification
 from runtime.protocol.objects import code_of
 from runtime.protocol.settings import SPOT
 from runtime.protocol.tags import ATTEMPT, BUCKET, GROUP, JOB, OFFSET, RUN
@@ -99,6 +103,18 @@ class AwsManagerCloud(Objects):
 
     def release(self, job: JobId, owner: str) -> None:
         self._change(job, "REMOVE #lease, #owner", {":owner": {"S": owner}}, "#owner = :owner")
+
+    def pause(self, job: JobId, owner: str, started: int, now: float) -> None:
+        values = {":owner": {"S": owner}, ":started": {"N": str(started)}, ":now": {"N": f"{now:.3f}"}}
+        update = "SET #started = :started, #since = :now REMOVE #lease, #owner"
+        self._change(job, update, values, "#owner = :owner")
+
+    def started(self, job: JobId) -> int:
+        return int(self._item(job).get("started", {}).get("N", 0))
+
+    def come_back(self, queue_url: str, event: ObjectCreated, seconds: int) -> None:
+        body = notification(event.bucket, event.key, event.size, event.etag, event.version_id)
+        self.clients.sqs.send_message(QueueUrl=queue_url, MessageBody=body, DelaySeconds=seconds)
 
     def launched(self, job: JobId, total: int, failed: frozenset[int], now: float) -> None:
         update = "SET #state = :launched, #total = :total, #since = :now REMOVE #lease, #owner"
@@ -195,7 +211,9 @@ class AwsManagerCloud(Objects):
         try:
             answer = self.clients.ec2.run_instances(**arguments)
         except ClientError as error:
-            raise LaunchError(code_of(error), str(error.response["Error"].get("Message", ""))) from error
+            refused = LaunchError(code_of(error), str(error.response["Error"].get("Message", "")))
+            refusal_log.write(self.clients.sts, request, refused)
+            raise refused from error
         return [_machine(item, request.tags) for item in answer["Instances"]]
 
     def living(self, tags: Mapping[str, str]) -> int:

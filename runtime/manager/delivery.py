@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from runtime.manager.events import ObjectCreated
-from runtime.protocol.limits import QUEUE_MAX_RECEIVES
+from runtime.protocol.limits import LAUNCH_MARGIN, QUEUE_MAX_RECEIVES
 
 
 @dataclass(frozen=True)
@@ -47,6 +47,10 @@ class Delivery:
     def replaced(self) -> str:
         """The ETag of the file that it tells of, where another has taken the file's place; else ""."""
         return self.event.etag if self.notes.replaced else ""
+
+    def ending(self, now: datetime) -> bool:
+        """Whether the time of this run is too short for another launch call."""
+        return now > self.until - timedelta(seconds=LAUNCH_MARGIN)
 
     @property
     def last(self) -> bool:

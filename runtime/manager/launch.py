@@ -1,69 +1,28 @@
 """Launching the machines of a job: chunks, partial answers, other types, markets and zones when AWS has no
 capacity.
 
-Every RunInstances call is derived from job.json alone and has a ClientToken of job, offset, attempt and
-option, so a call that is repeated after a crash is the same call. A manager that takes over a job looks first
-at what is there already.
+Every RunInstances call has a ClientToken of all that it asks for, so a call that is repeated after a crash is
+the same call, and one that asks for something else is another. A manager that takes over a job looks first at
+what is there already.
 """
 
 from __future__ import annotations
 
 import hashlib
 import itertools
+import json
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
-from functools import partial
+from dataclasses import asdict, dataclass, field, replace
 from typing import NamedTuple
 
+from runtime.manager import refusals
 from runtime.manager.port import JobMachine, LaunchError, LaunchRequest, ManagerCloud
 from runtime.protocol.job import Job
-from runtime.protocol.limits import LAUNCH_CHUNK, LAUNCH_OPTIONS
-from runtime.protocol.problems import Problem
+from runtime.protocol.limits import LAUNCH_CHUNK, LAUNCH_OPTIONS, SPOT_CHUNK
 from runtime.protocol.settings import MARKETS, SPOT, AnalysisSettings
 from runtime.protocol.tags import ANALYSIS, PRICE_TRACKING, job_tags
 from runtime.protocol.userdata import UserDataPayload, user_data
-
-CAPACITY_CODES = frozenset(
-    {
-        "InsufficientInstanceCapacity",
-        "InsufficientHostCapacity",
-        "InsufficientCapacity",
-        "InsufficientReservedInstanceCapacity",
-        "InsufficientFreeAddressesInSubnet",
-        "InsufficientVolumeCapacity",
-        "InstanceLimitExceeded",
-        "VcpuLimitExceeded",
-        "VolumeLimitExceeded",
-        "MaxSpotInstanceCountExceeded",
-        "SpotMaxPriceTooLow",
-        "Unsupported",
-    }
-)
-"""EC2 has none of this type now (EC2 API reference, "Error codes"); `Unsupported` is a type that the zone
-does not have.
-"""
-
-TRANSIENT_CODES = frozenset(
-    {
-        "RequestLimitExceeded",
-        "Throttling",
-        "ThrottlingException",
-        "InternalError",
-        "InternalFailure",
-        "ServiceUnavailable",
-        "Unavailable",
-    }
-)
-IMAGE_CODES = frozenset(
-    {
-        "InvalidAMIID.NotFound",
-        "InvalidAMIID.Malformed",
-        "InvalidAMIID.Unavailable",
-        "InvalidSnapshot.NotFound",
-        "InvalidLaunchTemplateId.VersionNotFound",
-    }
-)
 
 
 class Option(NamedTuple):
@@ -93,88 +52,104 @@ def options(job: Job, first: str | None = None) -> list[Option]:
 @dataclass
 class LaunchResult:
     """`machines` so far; `next` is the index of the first dataset without one. It stopped there because of
-    `error`, or because there was no more room (`full`). `refused` has the options without capacity."""
+    `error`, because there was no more room (`full`), or because the manager's time is nearly over (`late`).
+    `refused` has the options without capacity."""
 
     machines: list[JobMachine] = field(default_factory=list)
     next: int = 0
     error: LaunchError | None = None
     full: bool = False
+    late: bool = False
     refused: dict[Option, LaunchError] = field(default_factory=dict)
 
 
-def launch(
-    cloud: ManagerCloud,
-    job: Job,
-    owner_arn: str,
-    known: Iterable[JobMachine],
-    say: Callable[[str], None],
-    room: int | None = None,
-) -> LaunchResult:
-    """Launch what is missing of `job`. `known` are its machines that exist already; `say` takes lines for the
-    log; `room` is how many more machines there may be (None: any number)."""
-    result = LaunchResult(machines=own_machines(job, known))
-    result.next = next_dataset(result.machines)
-    total, left = len(job.datasets), options(job)
-    while result.next < total:
-        count = min(LAUNCH_CHUNK, total - result.next)
-        if room is not None:
-            count = min(count, room)
-        if count < 1:
-            result.full = True
-            break
-        started = launch_chunk(cloud, result, left, say, partial(request, job, owner_arn, result.next, count))
-        if not started:
-            break
-        result.machines += started
-        result.next += len(started)
-        room = None if room is None else room - len(started)
-    return result
+@dataclass
+class Launcher:
+    """The launch calls of one delivery. `say` takes lines for the log; `late` says whether the manager's time
+    is too short for another call."""
 
+    cloud: ManagerCloud
+    job: Job
+    owner_arn: str
+    say: Callable[[str], None]
+    late: Callable[[], bool]
+    _most: int = field(default=LAUNCH_CHUNK, init=False)
 
-def launch_chunk(
-    cloud: ManagerCloud,
-    result: LaunchResult,
-    left: list[Option],
-    say: Callable[[str], None],
-    ask: Callable[[Option], LaunchRequest],
-) -> list[JobMachine]:
-    """One chunk with the first of the options that EC2 has; options without capacity are dropped from
-    `left`.
-    """
-    while left:
-        try:
-            return cloud.run(ask(left[0]))
-        except LaunchError as error:
-            result.error = error
-            if error.code not in CAPACITY_CODES:
+    def launch(self, known: Iterable[JobMachine], started: int, room: int | None = None) -> LaunchResult:
+        """Launch what is missing of the job. `known` are its machines that EC2 shows; the first `started` of
+        its datasets have had theirs, shown or not; `room` is how many more there may be (None: any number).
+        """
+        result = LaunchResult(machines=own_machines(self.job, known))
+        result.next = max(started, next_dataset(result.machines))
+        total, left = len(self.job.datasets), options(self.job)
+        while result.next < total:
+            count = total - result.next if room is None else min(room, total - result.next)
+            if count < 1:
+                result.full = True
+                break
+            machines = self._chunk(result, left, result.next, count)
+            if not machines:
+                break
+            result.machines += machines
+            result.next += len(machines)
+            room = None if room is None else room - len(machines)
+        return result
+
+    def another(self, dataset: int, attempt: int, ways: list[Option]) -> LaunchResult:
+        """Launch the machine of a further attempt at a dataset, in one of these ways."""
+        result = LaunchResult(next=dataset)
+        result.machines = self._chunk(result, ways, dataset, 1, attempt)
+        return result
+
+    def _chunk(
+        self, result: LaunchResult, left: list[Option], offset: int, wanted: int, attempt: int = 1
+    ) -> list[JobMachine]:
+        """Up to `wanted` machines, by one call that EC2 accepts: with the first of the options that it has.
+        Those that it has not are dropped from `left`, and a limit that would be exceeded makes the calls
+        smaller."""
+        while left:
+            option = left[0]
+            if self.late():
+                result.late = True
                 return []
-            result.refused[left[0]] = error
-            say(f"No {left[0]} available ({error.code}).")
-            left.pop(0)
-    return []
+            count = min(wanted, self._most, SPOT_CHUNK if option.market == SPOT else LAUNCH_CHUNK)
+            try:
+                return self.cloud.run(request(self.job, self.owner_arn, offset, count, option, attempt))
+            except LaunchError as error:
+                result.error = error
+                if refusals.smaller(error) and count > 1:
+                    self._most = count // 2
+                    continue
+                if not refusals.elsewhere(error):
+                    return []
+                result.refused[option] = error
+                self.say(f"No {option} available ({error.code}).")
+                left.pop(0)
+                if error.code == refusals.NO_SPOT_ROLE:
+                    left[:] = [one for one in left if one.market != SPOT]
+        return []
 
 
 def request(
     job: Job, owner_arn: str, offset: int, count: int, option: Option, attempt: int = 1
 ) -> LaunchRequest:
     """The RunInstances call for `count` datasets from `offset` on. Pure: the same arguments give the same
-    call.
-    """
-    identity = "\n".join(
-        [job.bucket, job.group, job.timestamp, job.created, str(offset), str(attempt), str(option)]
-    )
-    return LaunchRequest(
+    call, with the same token, and others another."""
+    call = LaunchRequest(
         template_id=job.launch_template.launch_template_id,
         template_version=job.launch_template.launch_template_version,
         instance_type=option.instance_type,
         count=count,
         user_data=user_data(UserDataPayload(job.bucket, job.keys.job, job.code, offset, attempt)),
-        client_token=hashlib.sha256(identity.encode()).hexdigest()[:64],
+        client_token="",
         tags=job_tags(job, owner_arn, offset, attempt),
         volume_gib=job.volume_gib if job.dataset_size_gib else None,
         market=option.market,
         zone=option.zone,
     )
+    # the tags name the run of the job, the dataset and the attempt
+    identity = json.dumps(asdict(call), sort_keys=True)
+    return replace(call, client_token=hashlib.sha256(identity.encode()).hexdigest()[:64])
 
 
 def room_for(cloud: ManagerCloud, settings: AnalysisSettings) -> int | None:
@@ -203,47 +178,3 @@ def next_dataset(machines: Sequence[JobMachine]) -> int:
     for machine in machines:
         ends[machine.offset] = max(ends[machine.offset], machine.dataset + 1)
     return max(ends.values(), default=0)
-
-
-def explain(result: LaunchResult, job: Job) -> tuple[str, Problem, bool]:
-    """Why a launch stopped: its exit class, the problem for people, and whether waiting may help."""
-    missing, total = len(job.datasets) - result.next, len(job.datasets)
-    if result.full:
-        got = (
-            f"no room for {missing} of {total} machines: as many are running as the analysis, or the "
-            "account, may have"
-        )
-        do = "Submit again when other jobs have ended, or ask the analysis's developer for larger limits"
-        return (
-            "capacity",
-            Problem(
-                "machines", got, "the machines that limits.machines and limits.account_machines leave", do
-            ),
-            True,
-        )
-    error = result.error
-    assert error is not None
-    if error.code in CAPACITY_CODES:
-        tried = ", ".join(f"{option} ({refusal.code})" for option, refusal in result.refused.items())
-        got = (
-            f"Instances not launched. AWS capacity reached: {missing} of {total} machines missing, tried "
-            f"{tried}"
-        )
-        do = (
-            "Submit again later, with fewer datasets or another instance_type; the administrator can raise "
-            "the account's limits"
-        )
-        return "capacity", Problem("machines", got, "as many machines as AWS gives now", do), True
-    if error.code in TRANSIENT_CODES:
-        got = f"AWS ERROR. Transient AWS Communication Error ({error.code})"
-        return "platform", Problem("machines", got, "a launch that AWS accepts", "Please Try Again"), True
-    if error.code in IMAGE_CODES:
-        got = f"machine image {job.image.id} that AWS does not have ({error.code})"
-        do = "Ask the analysis's developer to bake its image again (invoke bake-ami) and to deploy"
-        return "image", Problem("machine image", got, "an existing image", do), False
-    got = f"AWS ERROR. RunInstances was refused ({error.code})"
-    return (
-        "platform",
-        Problem("machines", got, "a launch that AWS accepts", "Please contact your NeuroCAAS administrator"),
-        False,
-    )

@@ -26,16 +26,17 @@ from runtime.manager.delivery import Delivery, Outcome
 from runtime.manager.earlier import as_then
 from runtime.manager.early import early_order
 from runtime.manager.inputs import look_up
-from runtime.manager.launch import explain, launch, next_dataset, own_machines, room_for
+from runtime.manager.launch import Launcher, next_dataset, own_machines, room_for
 from runtime.manager.port import JobMachine, ManagerCloud
 from runtime.manager.reading import read_submission
+from runtime.manager.shortfall import Then, shortfall
 from runtime.manager.wording import log_config, log_request
 from runtime.protocol.certificate import SetupLog, claim_id
 from runtime.protocol.documents import DocumentError, iso, moment
 from runtime.protocol.job import Job
 from runtime.protocol.keys import JobId, SubmissionKey
 from runtime.protocol.ledger import Claim
-from runtime.protocol.limits import CAPACITY_ATTEMPTS, JOB_MAX_BYTES
+from runtime.protocol.limits import CAPACITY_ATTEMPTS, JOB_MAX_BYTES, LAUNCH_PAUSE, LAUNCH_SECONDS
 from runtime.protocol.plan import plan, records
 from runtime.protocol.problems import InvalidInput, Problem
 from runtime.protocol.settings import AnalysisSettings
@@ -164,12 +165,12 @@ class _Run:
 
     def _work(self, submission: Submission) -> Outcome:
         log_request(self.log, self.settings, submission, self.clock())
-        job, known = None, list[JobMachine]()
+        job, known, started = None, list[JobMachine](), 0
         if self.redelivered:
-            job, known = self._earlier_job(), self.cloud.machines(self.item)
+            job, known, started = self._so_far()
             order = read_order(self.cloud, self.settings.bucket, self.keys)
             if order is not None:
-                return self.answer.stop(order, job, _machines_of(job, known))
+                return self.answer.stop(order, job, started)
         if job is None:
             early = early_order(
                 self.cloud, self.settings.bucket, self.keys, self.key.key, self.sha256, self.clock()
@@ -180,7 +181,7 @@ class _Run:
             if isinstance(decided, Outcome):
                 return decided
             job = decided
-        return self._launch(job, known)
+        return self._launch(job, known, started)
 
     def _decide(self, submission: Submission) -> Job | Outcome:
         """The job, planned, paid and written down; or why there is none."""
@@ -213,7 +214,7 @@ class _Run:
         self.cloud.put(job.bucket, job.keys.job, job.to_json())
         return job
 
-    def _launch(self, job: Job, known: Sequence[JobMachine]) -> Outcome:
+    def _launch(self, job: Job, known: Sequence[JobMachine], started: int) -> Outcome:
         log_config(self.log, job, self.clock())
 
         def say(text: str) -> None:
@@ -221,34 +222,58 @@ class _Run:
 
         say(f"Acquiring new {job.instance_type} instances from {job.image.id} ...")
         room = room_for(self.cloud, self.settings)
-        result = launch(self.cloud, job, self.delivery.owner_arn, known, say, room)
+        launcher = Launcher(
+            self.cloud, job, self.delivery.owner_arn, say, lambda: self.delivery.ending(self.clock())
+        )
+        result = launcher.launch(known, started, room)
         for machine in result.machines:
             say(f"New instance {machine.instance_id} ({machine.instance_type}) created!")
         total, done, now = len(job.datasets), result.next, self.clock()
         if done >= total:
             return self.answer.launched(job)
-        exit_class, problem, temporary = explain(result, job)
-        self.log.problems("acquire_instances", [problem], now, kind="RESOURCE")
-        if not temporary or self.delivery.receives >= CAPACITY_ATTEMPTS:
-            return self.answer.short(job, done, exit_class, problem)
+        short = shortfall(result, job)
+        if short.then is Then.GO_ON and (now - self.log.started).total_seconds() < LAUNCH_SECONDS:
+            return self._go_on(job, done, 0 if result.late else LAUNCH_PAUSE)
+        self.log.problems("acquire_instances", [short.problem], now, kind="RESOURCE")
+        if short.then is not Then.WAIT or self.delivery.receives >= CAPACITY_ATTEMPTS:
+            return self.answer.short(job, done, short)
         attempts = f"attempt {self.delivery.receives} of {CAPACITY_ATTEMPTS}"
         self.log.manager(f"Waiting for {total - done} of {total} environments; {attempts}.", now)
         self.answer.write(job, complete=False)
-        self.cloud.release(self.item, self.delivery.owner)
-        return Outcome(0, f"waiting: {problem.text()}", again=True)
+        self.cloud.pause(self.item, self.delivery.owner, done, now.timestamp())
+        return Outcome(0, f"waiting: {short.problem.text()}", again=True)
+
+    def _go_on(self, job: Job, done: int, seconds: int) -> Outcome:
+        """Launch the rest in another delivery: a launch that AWS only slows down is not out of capacity, so
+        this is none of the attempts that the queue counts."""
+        total, now = len(job.datasets), self.clock()
+        text = f"{done} of {total} environments started; AWS starts machines one after another, and the rest"
+        self.log.manager(f"{text} follows.", now)
+        self.answer.write(job, complete=False)
+        self.cloud.pause(self.item, self.delivery.owner, done, now.timestamp())
+        self.cloud.come_back(self.settings.queue_url, self.delivery.event, seconds)
+        return Outcome(0, f"{text} follows in {seconds} s")
 
     def _give_up(self) -> Outcome:
         """Every delivery so far has ended in an error of the service: tell so, while there is one left to do
         it.
         """
-        job, known = self._earlier_job(), self.cloud.machines(self.item)
+        job, known, started = self._so_far()
         order = read_order(self.cloud, self.settings.bucket, self.keys)
         if order is not None:
-            return self.answer.stop(order, job, _machines_of(job, known))
-        if own_machines(job, known) if job else known:
+            return self.answer.stop(order, job, started)
+        if started or (known and job is None):
             self.cloud.abandon(self.item)
             return Outcome(99, "failed: the machines that were started work on, and the sweep ends the job")
         return self.answer.refuse([SERVICE_FAILED], GIVEN_UP, "platform", job=job)
+
+    def _so_far(self) -> tuple[Job | None, list[JobMachine], int]:
+        """What earlier deliveries have come to: the job, the machines of its name that EC2 shows, and how
+        many of its first datasets have had theirs."""
+        job, known = self._earlier_job(), self.cloud.machines(self.item)
+        if job is None:
+            return None, known, 0
+        return job, known, max(self.cloud.started(self.item), next_dataset(own_machines(job, known)))
 
     def _earlier_job(self) -> Job | None:
         """What an earlier delivery of this submission has decided already, if it came so far."""
@@ -279,8 +304,3 @@ class _Run:
             "an image that was baked and deployed",
             do,
         )
-
-
-def _machines_of(job: Job | None, known: Sequence[JobMachine]) -> int:
-    """How many of the job's datasets have had a machine, from the first on."""
-    return next_dataset(own_machines(job, known)) if job else 0

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from runtime.manager.events import ObjectCreated
 from runtime.protocol.keys import JobId
 from runtime.protocol.ledger import Claim
 from runtime.protocol.settings import ON_DEMAND
@@ -151,6 +152,15 @@ class ManagerCloud(Protocol):
 
     def release(self, job: JobId, owner: str) -> None:
         """Give the job back, to be taken by the next delivery."""
+
+    def pause(self, job: JobId, owner: str, started: int, now: float) -> None:
+        """The same, noting that the first `started` datasets have their machines."""
+
+    def started(self, job: JobId) -> int:
+        """How many of its first datasets have had their machines when its launch was paused."""
+
+    def come_back(self, queue_url: str, event: ObjectCreated, seconds: int) -> None:
+        """Have the queue deliver a message once more, as a new one, after up to 900 seconds."""
 
     def launched(self, job: JobId, total: int, failed: frozenset[int], now: float) -> None:
         """All machines that will ever be there are there; `failed` are the datasets that got none."""

@@ -11,16 +11,9 @@ from datetime import datetime
 from runtime.manager.answer import fail_dataset
 from runtime.manager.cancel import read_order
 from runtime.manager.delivery import Delivery, Outcome
-from runtime.manager.launch import (
-    LaunchResult,
-    explain,
-    launch_chunk,
-    options,
-    own_machines,
-    request,
-    room_for,
-)
+from runtime.manager.launch import Launcher, LaunchResult, options, own_machines, room_for
 from runtime.manager.port import ManagerCloud
+from runtime.manager.shortfall import Then, shortfall
 from runtime.protocol.attempt import MEMORY, AttemptRequest
 from runtime.protocol.job import Job
 from runtime.protocol.keys import JobId, RetryKey
@@ -52,27 +45,21 @@ def retry(
     order = read_order(cloud, settings.bucket, keys)
     if order is not None:
         return _give_up(cloud, settings, job, item, key, order.text, clock())
-    result = LaunchResult(next=key.dataset)
-    room = room_for(cloud, settings)
-    if room == 0:
-        result.full = True
+    if room_for(cloud, settings) == 0:
+        result = LaunchResult(next=key.dataset, full=True)
     else:
-        result.machines = launch_chunk(
-            cloud,
-            result,
-            options(job, asked.instance_type if asked.instance_type in job.oom_types else None),
-            lambda _: None,
-            lambda option: request(job, delivery.owner_arn, key.dataset, 1, option, key.attempt),
-        )
+        launcher = Launcher(cloud, job, delivery.owner_arn, lambda _: None, lambda: delivery.ending(clock()))
+        ways = options(job, asked.instance_type if asked.instance_type in job.oom_types else None)
+        result = launcher.another(key.dataset, key.attempt, ways)
     if result.machines:
         return Outcome(0, f"launched {result.machines[0].instance_id} for {event_name(key)}")
-    _, problem, temporary = explain(result, job)
-    if temporary and delivery.receives < CAPACITY_ATTEMPTS:
-        return Outcome(0, f"waiting: {problem.text()}", again=True)
+    short = shortfall(result, job)
+    if short.then is not Then.END and delivery.receives < CAPACITY_ATTEMPTS:
+        return Outcome(0, f"waiting: {short.problem.text()}", again=True)
     why = "AWS has taken the spot machine back, and no other was started"
     if asked.because == MEMORY:
         why = f"Its machine ran out of memory, and no larger one ({asked.instance_type}) was started"
-    return _give_up(cloud, settings, job, item, key, f"{why}: {problem.text()}", clock())
+    return _give_up(cloud, settings, job, item, key, f"{why}: {short.problem.text()}", clock())
 
 
 def event_name(key: RetryKey) -> str:

@@ -11,11 +11,9 @@ sns:Publish on the topic.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
-from urllib.parse import quote_plus
 
 from runtime.aws.clients import Clients
 from runtime.monitor.ec2 import Ec2Machines
@@ -40,6 +38,7 @@ from runtime.protocol.ledger import (
     transact,
 )
 from runtime.protocol.notice import send
+from runtime.protocol.notification import notification
 from runtime.protocol.settings import AnalysisSettings
 
 _SETTINGS = "analyses/"
@@ -158,12 +157,8 @@ class AwsMonitorCloud(ConfinedObjects, Ec2Machines):
         return found
 
     def deliver(self, queue_url: str, bucket: str, written: Written, now: float) -> None:
-        s3 = {
-            "bucket": {"name": bucket},
-            "object": {"key": quote_plus(written.key), "size": written.size, "eTag": written.etag},
-        }
-        record = {"eventSource": "aws:s3", "eventName": "ObjectCreated:Put", "s3": s3}
-        self.clients.sqs.send_message(QueueUrl=queue_url, MessageBody=json.dumps({"Records": [record]}))
+        body = notification(bucket, written.key, written.size, written.etag)
+        self.clients.sqs.send_message(QueueUrl=queue_url, MessageBody=body)
         self.clients.dynamodb.update_item(
             TableName=self._table,
             Key=heard_key(bucket, written.key),

@@ -45,7 +45,8 @@ class Instance:
 class OpenJob:
     """The item of an open job (see `runtime.protocol.ledger`). Times are epoch seconds, `reserved` in
     micro-dollars; `stop` says why the job is being ended early, since `stopped`; `ending` since when a
-    monitor is writing its end; `since` when all of it was launched."""
+    monitor is writing its end; `since` when its manager has launched all of it, or last
+    has paused the launch."""
 
     job: JobId
     state: str

@@ -153,15 +153,17 @@ class _Reconciliation:
 
     def run(self) -> None:
         item, now = self._item, self._clock().timestamp()
-        if item.state != LAUNCHED:
-            if now - item.created <= STALLED_LAUNCH or not self._cloud.abandon(item.job, now):
-                return
-            self._log("took over a launch that did not come to its end", item.job)
+        starting = item.state != LAUNCHED
+        if starting and now - (item.since or item.created) > STALLED_LAUNCH:
+            starting = not self._cloud.abandon(item.job, now)
+            if not starting:
+                self._log("took over a launch that did not come to its end", item.job)
         job = self._watch.job(item.job)
         if job is None:
-            self._end_without_document()
+            if not starting:
+                self._end_without_document()
         elif complete(job, item):
-            if now - (item.closed_at or 0.0) > MONITOR_TIMEOUT:
+            if not starting and now - (item.closed_at or 0.0) > MONITOR_TIMEOUT:
                 finish(self._watch.for_group(job), job, item, self._clock())
                 self._log("ended a job that was left open", item.job)
         else:
@@ -169,9 +171,11 @@ class _Reconciliation:
                 index: machine for index, machine in self._machines.items() if of_run(machine, job)
             }
             self._enforce_budget(job)
-            for dataset in job.datasets:
-                if dataset.index not in item.closed:
-                    self._dataset(job, dataset.index)
+            # a launch may take hours: until it is over, machines are looked after, and none is missed
+            wanted = self._machines if starting else [dataset.index for dataset in job.datasets]
+            for index in wanted:
+                if index not in item.closed:
+                    self._dataset(job, index)
 
     def _enforce_budget(self, job: Job) -> None:
         """Stop a job before it costs more than was reserved for it. Deadlines see to that, unless there were

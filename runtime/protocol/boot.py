@@ -79,6 +79,20 @@ class Machine:
             fetch(urllib.request.Request(f"{IMDS}/latest/meta-data/{name}", headers=header)).decode().strip()
         )
 
+    def credentials(self) -> "dict[str, str]":
+        """Of the role: a new one has none for some seconds."""
+        path = "iam/security-credentials/"
+        for pause in (1, 2, 4, 8, 16, 32, 0):
+            try:
+                keys = dict(json.loads(self.meta(path + self.meta(path).split()[0])))
+                if "Token" in keys:
+                    return keys
+            except (IndexError, urllib.error.HTTPError) as error:
+                if getattr(error, "code", 404) != 404:
+                    raise
+            time.sleep(pause)
+        raise RuntimeError("no keys of a role in a minute")
+
     def s3(self, method: str, bucket: str, key: str, body: bytes = b"", tries: int = 6) -> bytes:
         try:
             return self._s3(method, bucket, key, body, tries)
@@ -97,8 +111,7 @@ class Machine:
 
     def _s3(self, method: str, bucket: str, key: str, body: bytes, tries: int) -> bytes:
         """Signature version 4 (IAM user guide, "Create a signed AWS API request")."""
-        role = self.meta("iam/security-credentials/").split()[0]
-        keys = json.loads(self.meta("iam/security-credentials/" + role))
+        keys = self.credentials()
         suffix = "amazonaws.com.cn" if self.region.startswith("cn-") else "amazonaws.com"
         base = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL")
         path = "/" + urllib.parse.quote(key, safe="/~")

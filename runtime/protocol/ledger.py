@@ -14,8 +14,10 @@ Items:
     - `owner` S, `lease` N (epoch seconds): which manager works on it, until when; removed when it is
       launched;
     - `created` N (epoch seconds), `submission` S (key), `analysis` S;
-    - `total` N: number of datasets, `since` N (epoch seconds): set by the manager that has launched the job;
-      a job that is `launched` without them was taken from its manager by the sweep;
+    - `total` N: number of datasets: set by the manager that has launched the job; a job that is `launched`
+      without it was taken from its manager by the sweep;
+    - `since` N (epoch seconds): when a manager has launched the job, or last has paused its launch; then
+      `started` N says how many of the first datasets have their machines;
     - `succeeded`, `failed` NS: indexes of the datasets that are final; `instances` SS: machines that have
       ended;
     - `retries` SS: `{dataset}:{attempt}` of each further attempt that the monitor has asked for;

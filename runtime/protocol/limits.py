@@ -62,6 +62,26 @@ CAPACITY_ATTEMPTS = 6
 LAUNCH_CHUNK = 100
 """Machines asked for by one RunInstances call."""
 
+SPOT_CHUNK = 1
+"""The same for spot machines. A machine takes the dataset of its launch index, of which AWS says that it is
+always 0 for fleets, and does not say what it is for several spot machines of one call. With one machine a
+call it is 0 in any case.
+"""
+
+LAUNCH_MARGIN = 30
+"""So long before its end a manager begins no further launch call: it writes down how far it has come.
+"""
+
+LAUNCH_SECONDS = 4 * 3600
+"""How long after its submission a job may get its first machines. EC2 starts 1,000 of an account at once and
+then two each second (EC2 user guide, "Request throttling"), 10,000 in 75 minutes; spot machines, with a call
+for each, take three hours.
+"""
+
+LAUNCH_PAUSE = 120
+"""Pause of a launch that EC2 has told to slow down: after it, two calls of LAUNCH_CHUNK machines are allowed.
+"""
+
 LAUNCH_OPTIONS = 40
 """How many combinations of market, type and zone one launch tries at most: each refusal takes about a
 second.

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from runtime.manager.events import ObjectCreated
 from runtime.manager.port import (
     BucketRefusedError,
     JobGoneError,
@@ -51,14 +52,23 @@ class FakeAws:
 
     `spot` is what spot costs by type (missing: nobody knows); `immovable` what S3 does not let be moved
     (keys); each write of an object gives it the next version (`version`). `capacity` is how many more
-    machines of a type EC2 has (missing: any number); `closed` are buckets that let nobody in; `bodies` are
+    machines of a type EC2 has (missing: any number); `limit` how many machines the account may have (a call
+    for more gets none); `tokens` how many EC2 starts before it makes callers wait, with two more each second
+    (None: any number); `refusals` has codes, or errors, by type, or by type, market and zone; `spot_index`:
+    spot machines of a call have launch indexes of their own, else 0; `lost` are calls (`run`) whose next
+    answer is lost; `closed` are buckets that let nobody in; `bodies` are
     all uploads, by their ETag and by their version; `sizes` are told of objects in place of their own;
     `kill_at` is the number of the call after which the caller is dead (counted from 1, see `revive`).
     """
 
     clock: Clock = field(default_factory=Clock)
     capacity: dict[str, int] = field(default_factory=dict)
-    refusals: dict[str, str] = field(default_factory=dict)
+    limit: int | None = None
+    tokens: float | None = None
+    filled: datetime | None = None
+    spot_index: bool = False
+    lost: set[str] = field(default_factory=set)
+    refusals: dict[str, str | LaunchError] = field(default_factory=dict)
     closed: set[str] = field(default_factory=set)
     kill_at: int | None = None
     objects_: dict[tuple[str, str], tuple[bytes, dict[str, str]]] = field(default_factory=dict)
@@ -72,6 +82,7 @@ class FakeAws:
     versions: dict[tuple[str, str], str] = field(default_factory=dict)
     uploads: int = 0
     queue: list[tuple[str, str]] = field(default_factory=list)
+    pauses: list[int] = field(default_factory=list)
     times: dict[tuple[str, str], datetime] = field(default_factory=dict)
     spot: dict[str, float] = field(default_factory=dict)
     immovable: set[str] = field(default_factory=set)
@@ -215,7 +226,9 @@ class FakeAws:
             option = " ".join(filter(None, [request.instance_type, request.market, request.zone]))
             for name in (option, request.instance_type):
                 if name in self.refusals:
-                    raise LaunchError(self.refusals[name], "refused")
+                    refusal = self.refusals[name]
+                    raise refusal if isinstance(refusal, LaunchError) else LaunchError(refusal, "refused")
+            self._check_pace(request.count)
             free = self.capacity.get(request.instance_type, request.count)
             if free < 1:
                 raise LaunchError("InsufficientInstanceCapacity", "none left")
@@ -229,14 +242,30 @@ class FakeAws:
                     name,
                     request.instance_type,
                     "pending",
-                    index,
+                    index if self.spot_index or not spot else 0,
                     self.clock(),
                     spot,
                     image_id="ami-resolved",
                     tags=tags,
                 )
             self.reservations[request.client_token] = (request, ids)
+            if "run" in self.lost:
+                self.lost.remove("run")
+                raise TimeoutError
             return [self._machine(self.ec2[name]) for name in ids]
+
+    def _check_pace(self, number: int) -> None:
+        """The account's limit, and the bucket from which EC2 gives machines."""
+        living = sum(one.state in ("pending", "running") for one in self.ec2.values())
+        if self.limit is not None and living + number > self.limit:
+            raise LaunchError("VcpuLimitExceeded", "more than the account may have")
+        if self.tokens is not None:
+            now = self.clock()
+            self.tokens = min(1000.0, self.tokens + 2 * (now - (self.filled or now)).total_seconds())
+            self.filled = now
+            if self.tokens < number:
+                raise LaunchError("RequestLimitExceeded", "Request limit exceeded.")
+            self.tokens -= number
 
     def machines(self, job: JobId) -> list[JobMachine]:
         with self.lock:
@@ -378,6 +407,25 @@ class FakeAws:
             item = self.items.get(job)
             if item is not None and item.get("owner") == owner:
                 item.pop("lease", None)
+
+    def pause(self, job: JobId, owner: str, started: int, now: float) -> None:
+        with self.lock:
+            self._call("pause")
+            item = self.items.get(job)
+            if item is not None and item.get("owner") == owner:
+                item.update(started=started, since=now)
+                item.pop("lease", None)
+
+    def started(self, job: JobId) -> int:
+        with self.lock:
+            self._call("get-item")
+            return int(self.items.get(job, {}).get("started", 0))
+
+    def come_back(self, queue_url: str, event: ObjectCreated, seconds: int) -> None:
+        with self.lock:
+            self._call("come back", event.key)
+            self.queue.append((queue_url, event.key))
+            self.pauses.append(seconds)
 
     def launched(self, job: JobId, total: int, failed: frozenset[int], now: float) -> None:
         with self.lock:

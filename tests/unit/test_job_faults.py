@@ -191,9 +191,19 @@ class BadWeather(RuleBasedStateMachine):
         self._upload(f"lab/submissions/{random.randint(1, self.jobs)}_cancel.json", "", times)
 
     @precondition(lambda self: self.messages)
-    @rule(random=picks, plan=plans, capacity=st.integers(0, 3), other=st.integers(0, 2), twice=st.booleans())
-    def deliver(self, random: Any, plan: dict[int, str], capacity: int, other: int, twice: bool) -> None:
+    @rule(
+        random=picks,
+        plan=plans,
+        capacity=st.integers(0, 3),
+        other=st.integers(0, 2),
+        twice=st.booleans(),
+        tokens=st.sampled_from([None, None, 0, 1]),
+    )
+    def deliver(
+        self, random: Any, plan: dict[int, str], capacity: int, other: int, twice: bool, tokens: int | None
+    ) -> None:
         self.aws.capacity = {"m5.large": capacity, "m5.xlarge": other}
+        self.aws.tokens, self.aws.filled = tokens, self.world.clock()
         message = self.messages[random.randrange(len(self.messages))]
         if not twice:
             self.messages.remove(message)
@@ -273,7 +283,7 @@ class BadWeather(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         """The weather is fair again; the clocks stay as they are."""
-        self.aws.capacity = {}
+        self.aws.capacity, self.aws.tokens = {}, None
         for _ in range(60):
             for message in self.messages[:]:
                 self.messages.remove(message)

@@ -17,7 +17,13 @@ from runtime.manager.events import ObjectCreated
 from runtime.manager.port import JobGoneError
 from runtime.monitor.port import Heard
 from runtime.protocol.keys import JobId, JobKeys
-from runtime.protocol.limits import CAPACITY_ATTEMPTS, JOB_MAX_BYTES, STALLED_LAUNCH
+from runtime.protocol.limits import (
+    CAPACITY_ATTEMPTS,
+    JOB_MAX_BYTES,
+    LAUNCH_PAUSE,
+    LAUNCH_SECONDS,
+    STALLED_LAUNCH,
+)
 from runtime.protocol.logline import BUDGET_USED
 from runtime.protocol.tags import TIMEOUT
 from tests.unit.fake_aws import FakeAws, KilledError, ManagerView
@@ -352,10 +358,8 @@ WAITING = (
     ),
     *("VolumeLimitExceeded", "MaxSpotInstanceCountExceeded", "SpotMaxPriceTooLow", "Unsupported"),
 )
+PACE = ("RequestLimitExceeded", "Throttling", "ThrottlingException")
 PASSING = (
-    "RequestLimitExceeded",
-    "Throttling",
-    "ThrottlingException",
     "InternalError",
     "InternalFailure",
     "ServiceUnavailable",
@@ -392,6 +396,20 @@ def test_what_a_refused_launch_means(world: World, code: str, exit_class: str) -
         world.deliver(receives=CAPACITY_ATTEMPTS)
     assert world.facts()["exit_class"] == exit_class
     assert world.aws.items == {}
+
+
+@pytest.mark.parametrize("code", PACE)
+def test_a_launch_that_is_to_slow_down_goes_on_for_hours_and_not_for_ever(world: World, code: str) -> None:
+    world.aws.refusals = {"m5.large": code}
+    assert world.submit(world.submission()).message.startswith("0 of 1 environments started")
+    assert (world.aws.queue, world.aws.pauses) == ([("queue", SUBMISSION)], [LAUNCH_PAUSE])
+    assert world.aws.count("run") == 1, "another type would not help"
+    world.clock.forward(LAUNCH_SECONDS)
+    world.deliver()
+    assert world.facts()["exit_class"] == "capacity"
+    assert f"AWS starts machines one after another ({code}): 1 of 1 machines missing" in world.certificate()
+    assert world.aws.items == {}
+    assert len(world.aws.queue) == 1
 
 
 def test_each_machine_is_named_in_the_certificate(world: World) -> None:

@@ -155,7 +155,7 @@ def test_killed_after_any_call_and_delivered_again(
     assert number > 10
 
 
-ALWAYS = ("look_up", "plan", "reserve", "launch", "log_request")
+ALWAYS = ("look_up", "plan", "reserve", "Launcher", "log_request")
 
 
 def deliveries(world: World) -> list[str]:

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
+from unittest.mock import ANY
 
 import boto3
 import pytest
@@ -19,7 +20,7 @@ from moto import mock_aws
 from runtime.manager import dispatch
 from runtime.manager import handler as module
 from runtime.manager.aws import AwsManagerCloud
-from runtime.manager.events import objects_created
+from runtime.manager.events import ObjectCreated, objects_created
 from runtime.manager.port import LaunchError, LaunchRequest, ObjectTooLargeError, ReadObject, StoredObject
 from runtime.monitor.aws import AwsMonitorCloud
 from runtime.protocol.certificate import SUBMISSION_METADATA, digest_of
@@ -400,6 +401,68 @@ def test_a_refused_launch_has_its_code(account: Account) -> None:
         with pytest.raises(LaunchError) as caught:
             cloud.run(REQUEST)
     assert (caught.value.code, caught.value.text) == ("InsufficientInstanceCapacity", "none left")
+
+
+@pytest.mark.parametrize("allowed", [True, False])
+def test_what_ec2_says_is_in_the_log(
+    account: Account, capsys: pytest.CaptureFixture[str], allowed: bool
+) -> None:
+    cloud = AwsManagerCloud("ledger")
+    text = "You are not authorized to perform this operation. Encoded authorization failure message: abc-_1="
+    with Stubber(cloud.clients.ec2) as ec2, Stubber(cloud.clients.sts) as sts:
+        ec2.add_client_error("run_instances", "UnauthorizedOperation", text)
+        if allowed:
+            answer = {"DecodedMessage": '{"allowed": false}'}
+            sts.add_response("decode_authorization_message", answer, {"EncodedMessage": "abc-_1="})
+        else:
+            sts.add_client_error("decode_authorization_message", "AccessDenied")
+        with pytest.raises(LaunchError) as caught:
+            cloud.run(REQUEST)
+    assert caught.value.text == text
+    entry = json.loads(capsys.readouterr().out)
+    assert (entry["level"], entry["job"], entry["code"]) == ("ERROR", "dti/lab/t1", "UnauthorizedOperation")
+    assert entry["detail"] == "You are not authorized to perform this operation."
+    assert (entry["instance_type"], entry["market"], entry["machines"]) == ("m5.large", "on-demand", 2)
+    told = {"decoded": '{"allowed": false}'} if allowed else {"encoded": "abc-_1="}
+    assert {name: entry[name] for name in ("decoded", "encoded") if name in entry} == told
+
+
+def test_no_capacity_is_no_error_in_the_log(account: Account, capsys: pytest.CaptureFixture[str]) -> None:
+    cloud = AwsManagerCloud("ledger")
+    with Stubber(cloud.clients.ec2) as ec2:
+        ec2.add_client_error("run_instances", "InsufficientInstanceCapacity", "none left")
+        with pytest.raises(LaunchError):
+            cloud.run(REQUEST)
+    entry = json.loads(capsys.readouterr().out)
+    assert (entry["level"], entry["detail"]) == ("INFO", "none left")
+
+
+def test_a_launch_that_goes_on_is_told_to_the_queue_as_s3_would(account: Account) -> None:
+    cloud = AwsManagerCloud("ledger")
+    told = ObjectCreated(BUCKET, "lab/submissions/a b+é_submit.json", 7, "etag", "v1")
+    with Stubber(cloud.clients.sqs) as sqs:
+        sqs.add_response("send_message", {}, {"QueueUrl": "queue", "MessageBody": ANY, "DelaySeconds": 120})
+        sent: list[str] = []
+        cloud.clients.sqs.meta.events.register(
+            "provide-client-params.sqs.SendMessage", lambda params, **_: sent.append(params["MessageBody"])
+        )
+        cloud.come_back("queue", told, 120)
+    assert objects_created(sent[0]) == [told]
+
+
+def test_a_paused_launch_says_how_far_it_has_come(account: Account) -> None:
+    cloud, monitor = AwsManagerCloud("ledger"), AwsMonitorCloud("ledger", None)
+    about = {"submission": "k", "analysis": "dti"}
+    assert cloud.lease(JOB, "one", 100.0, 200.0, about) == "taken"
+    assert cloud.started(JOB) == 0
+    cloud.pause(JOB, "another", 5, 110.0)
+    assert cloud.lease(JOB, "two", 120.0, 200.0, about) == "busy"
+    cloud.pause(JOB, "one", 7, 130.0)
+    assert cloud.started(JOB) == 7
+    item = monitor.open_job(JOB)
+    assert item is not None
+    assert (item.state, item.since, item.total) == ("starting", 130.0, None)
+    assert cloud.lease(JOB, "two", 140.0, 200.0, about) == "taken"
 
 
 def test_money_is_reserved_once_and_released_once(account: Account) -> None:

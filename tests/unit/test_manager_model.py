@@ -25,6 +25,8 @@ DATA = ["lab/inputs/a.zip", "lab/inputs/b.zip", "lab/inputs/c.zip"]
 LIMIT = 1_500_000
 EXAMPLES = int(os.environ.get("MODEL_EXAMPLES") or examples(150))
 picks = st.randoms(use_true_random=False)
+paces = st.sampled_from([None, None, 0, 1])
+"""How many machines EC2 starts before it makes callers wait."""
 
 
 def _hours(report: dict[str, Any]) -> float:
@@ -45,6 +47,7 @@ class JobPath(RuleBasedStateMachine):
     def _deliver(self, key: str) -> None:
         """As the queue does: again until it is done or has been received too often."""
         self.messages[key] = self.messages.get(key, 0) + 1
+        sent = len(self.world.aws.queue)
         try:
             again = self.world.deliver(key, self.messages[key]).again
         except KilledError:
@@ -52,6 +55,11 @@ class JobPath(RuleBasedStateMachine):
         self.world.aws.revive()
         if not again or self.messages[key] >= QUEUE_MAX_RECEIVES:
             del self.messages[key]
+        if len(self.world.aws.queue) > sent:  # a launch that goes on comes back as a new message
+            self.messages[key] = 0
+
+    def _pace(self, tokens: int | None) -> None:
+        self.world.aws.tokens, self.world.aws.filled = tokens, self.world.clock()
 
     def _requests(self) -> list[str]:
         """Further attempts that the monitor has asked for (S3 tells the queue of each once; the queue may do
@@ -67,9 +75,11 @@ class JobPath(RuleBasedStateMachine):
         capacity=st.integers(0, 3),
         kill=st.none() | st.integers(1, 14),
         reuse=st.booleans(),
+        tokens=paces,
     )
-    def submit(self, number: int, capacity: int, kill: int | None, reuse: bool) -> None:
+    def submit(self, number: int, capacity: int, kill: int | None, reuse: bool, tokens: int | None) -> None:
         self.jobs += 1
+        self._pace(tokens)
         timestamp = f"t{max(1, self.jobs - 1) if reuse else self.jobs}"
         key = f"lab/submissions/{self.jobs}_submit.json"
         body = self.world.submission(dataname=DATA[:number], timestamp=timestamp)
@@ -80,8 +90,9 @@ class JobPath(RuleBasedStateMachine):
         self._deliver(key)
 
     @precondition(lambda self: self.jobs > 0)
-    @rule(random=picks, capacity=st.integers(0, 3))
-    def deliver_again(self, random: object, capacity: int) -> None:
+    @rule(random=picks, capacity=st.integers(0, 3), tokens=paces)
+    def deliver_again(self, random: object, capacity: int, tokens: int | None) -> None:
+        self._pace(tokens)
         self.world.aws.capacity = {"m5.large": capacity, "m5.xlarge": 1}
         self._deliver(f"lab/submissions/{random.randint(1, self.jobs)}_submit.json")  # type: ignore[attr-defined]
 
@@ -176,6 +187,7 @@ class JobPath(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         """Time and the sweep alone must end everything that is left."""
+        self._pace(None)
         for _ in range(4):
             for key in [*self.messages, *self._requests()]:
                 self._deliver(key)

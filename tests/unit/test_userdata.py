@@ -22,6 +22,7 @@ from datetime import datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
+from urllib.error import HTTPError
 from urllib.parse import unquote
 
 import pytest
@@ -60,6 +61,7 @@ class Cloud:
         self.objects: dict[str, bytes] = {}
         self.index = 0
         self.failures: list[int] = []
+        self.keyless: list[tuple[int, bytes]] = []
         self.ahead = 0.0
         self.requests: list[str] = []
         cloud = self
@@ -100,6 +102,8 @@ class Cloud:
                 }
                 if self.headers["X-aws-ec2-metadata-token"] != "TOKEN":
                     self._answer(401, b"")
+                elif cloud.keyless and "/iam/" in self.path:
+                    self._answer(*cloud.keyless.pop(0))
                 else:
                     self._answer(200, answers[self.path.removeprefix("/latest/meta-data/")].encode())
 
@@ -427,3 +431,28 @@ def test_the_whole_script_ends_in_a_shutdown(cloud: Cloud, tmp_path: Path) -> No
     done = subprocess.run(["bash", str(script)], env=environment, capture_output=True, text=True, timeout=60)
     assert (tmp_path / "out").is_file(), done.stderr
     assert (tmp_path / "off").read_text() == "-h now\n"
+
+
+@pytest.mark.parametrize(
+    "answers",
+    [
+        [(404, b"")],
+        [(404, b"")] * 6,
+        [(200, b"")],
+        [(200, b"role"), (404, b"")],
+        [(200, b"role"), (200, b"{}")],
+    ],
+)
+def test_a_machine_waits_for_the_keys_of_its_role(cloud: Cloud, answers: list[tuple[int, bytes]]) -> None:
+    cloud.keyless = list(answers)
+    cloud.objects["mock/key"] = b"body"
+    assert boot.Machine().s3("GET", "mock", "key") == b"body"
+    assert cloud.keyless == []
+
+
+@pytest.mark.parametrize(("code", "asked"), [(404, 7), (403, 6)])
+def test_a_machine_does_not_wait_for_keys_for_ever(cloud: Cloud, code: int, asked: int) -> None:
+    cloud.keyless = [(code, b"")] * 50
+    with pytest.raises((RuntimeError, HTTPError)):
+        boot.Machine().s3("GET", "mock", "key")
+    assert len([one for one in cloud.requests if "/iam/" in one]) == asked
