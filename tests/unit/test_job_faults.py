@@ -331,7 +331,7 @@ class BadWeather(RuleBasedStateMachine):
             if key.startswith("logs/lab/")
         ]
         cost = sum(
-            one["price"] * (moment(one["end"]) - moment(one["start"])).total_seconds() / 3600
+            one["price"] * max(60.0, (moment(one["end"]) - moment(one["start"])).total_seconds()) / 3600
             for one in reports
         )
         spent = sum(amount for _, amount in self.aws.budgets.values())
