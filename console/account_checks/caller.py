@@ -28,7 +28,7 @@ def who(at: At, wanted: Wanted) -> Iterator[Answer]:
 
 def region(at: At, wanted: Wanted) -> Iterator[Answer]:
     stacks = region_of(wanted.root, wanted.stack or "utils")
-    if at.region != stacks:
+    if stacks and at.region != stacks:
         do = f"export AWS_REGION={stacks}, or: pulumi config set aws:region {at.region} --stack utils"
         yield fail(f"{at.region}, but the stacks are in {stacks}", "the region of the stacks", do)
         return

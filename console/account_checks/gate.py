@@ -25,7 +25,10 @@ def require(stack: str, root: Path) -> None:
         project = wanted.of_stack(root, stack)
     except InvalidInput:
         return  # the program tells all mistakes of blueprints, with their lines
-    found = questions.before_deploy(boto3.client, wanted.region_of(root, stack), project)
+    region = wanted.region_of(root, stack)
+    if not region:
+        return  # and that a region is missing
+    found = questions.before_deploy(boto3.client, region, project)
     for check in found:
         if check.verdict is Verdict.WARN:
             sys.stderr.write(f"account: {check.name}: {check.got}\n  do: {check.do}\n")

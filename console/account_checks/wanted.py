@@ -88,9 +88,10 @@ def _wanted(root: Path, stack: str | None, which: Iterable[tuple[str, Stage]]) -
 
 
 def region_of(root: Path, stack: str = UTILS) -> str:
-    """The region of a stack by its settings, else by the project's."""
+    """The region of a stack by its settings, else by the project's; "" where neither says one."""
     own = _read(root / "stacks" / f"Pulumi.{stack}.yaml").get("aws:region")
-    return str(own or _read(root / "Pulumi.yaml")["aws:region"]["value"])
+    projects = _read(root / "Pulumi.yaml").get("aws:region") or {}
+    return str(own or projects.get("value") or "")
 
 
 def _settings(root: Path, stack: str) -> dict[str, Any]:
