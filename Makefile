@@ -23,7 +23,7 @@ check: setup  ## In two minutes: lint, types, and the tests that need no local c
 test: setup  ## Lint, types, and all tests; all of them run even if one fails, and the runner's summary comes last.
 	@$(RUN) --static --thorough $(ROOMS)
 
-test-%: setup  ## The tests of one room: test-unit, test-program, test-shell, test-local, test-localcloud.
+test-%: setup  ## The tests of one room: test-unit, test-program, test-opinions, test-shell, test-local, test-localcloud.
 	@$(RUN) $*
 
 setup: python  ## Everything that the other targets need; takes no time when it was done before.

@@ -21,6 +21,7 @@ BIN = Path(sys.executable).parent
 ROOMS = {
     "unit": "tests/unit",
     "program": "tests/program",
+    "opinions": "tests/opinions",
     "shell": "tests/shell",
     "local": "tests/local",
     "localcloud": "localcloud/tests",
