@@ -5,8 +5,14 @@ from __future__ import annotations
 from functools import cached_property
 from typing import Any
 
+import botocore
 import botocore.session
 from botocore.config import Config
+
+
+class OutdatedError(Exception):
+    """The AWS library that the function's runtime has is too old for what the service does: every message
+    fails with this, and is delivered again when it has been updated."""
 
 
 class Clients:
@@ -25,7 +31,16 @@ class Clients:
 
     @cached_property
     def s3(self) -> Any:
-        return self._made("s3")
+        """Raises OutdatedError."""
+        made = self._made("s3")
+        writing = made.meta.service_model.operation_model("PutObject").input_shape.members
+        if "IfNoneMatch" not in writing:
+            raise OutdatedError(
+                f"botocore {botocore.__version__} of the function's runtime has no conditional writes to S3. "
+                "Allowed: 1.35.2 or newer. Update the runtime (Lambda's runtime management: Auto), or "
+                "deploy with a newer one"
+            )
+        return made
 
     @cached_property
     def ec2(self) -> Any:

@@ -1,6 +1,6 @@
-"""Another machine for a dataset whose spot machine AWS has taken back, or whose machine had not enough
-memory. The monitor asks for it, by an object among the service's records (`runtime.protocol.attempt`). A
-request counts only if the job's item in the ledger says so.
+"""Another machine for a dataset whose spot machine AWS has taken back, whose machine had not enough memory,
+or whose machine EC2 has ended before it ran. The monitor asks for it, by an object among the service's
+records (`runtime.protocol.attempt`). A request counts only if the job's item in the ledger says so.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from runtime.manager.delivery import Delivery, Outcome
 from runtime.manager.launch import Launcher, LaunchResult, options, own_machines, room_for
 from runtime.manager.port import ManagerCloud
 from runtime.manager.shortfall import Then, shortfall
-from runtime.protocol.attempt import MEMORY, AttemptRequest
+from runtime.protocol.attempt import CAPACITY, MEMORY, AttemptRequest
 from runtime.protocol.job import Job
 from runtime.protocol.keys import JobId, RetryKey
 from runtime.protocol.ledger import retry_name
@@ -45,6 +45,9 @@ def retry(
     order = read_order(cloud, settings.bucket, keys)
     if order is not None:
         return _give_up(cloud, settings, job, item, key, order.text, clock())
+    if asked.because == CAPACITY and delivery.receives < min(key.attempt, CAPACITY_ATTEMPTS):
+        # what was short a moment ago has a little more time after each attempt
+        return Outcome(0, f"waiting: {event_name(key)} follows one that EC2 ended at once", again=True)
     if room_for(cloud, settings) == 0:
         result = LaunchResult(next=key.dataset, full=True)
     else:
@@ -57,6 +60,8 @@ def retry(
     if short.then is not Then.END and delivery.receives < CAPACITY_ATTEMPTS:
         return Outcome(0, f"waiting: {short.problem.text()}", again=True)
     why = "AWS has taken the spot machine back, and no other was started"
+    if asked.because == CAPACITY:
+        why = "EC2 has ended its machine before it ran, and no other was started"
     if asked.because == MEMORY:
         why = f"Its machine ran out of memory, and no larger one ({asked.instance_type}) was started"
     return _give_up(cloud, settings, job, item, key, f"{why}: {short.problem.text()}", clock())

@@ -17,7 +17,9 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
 
 from runtime.monitor.evidence import Records
+from runtime.monitor.machine import INTERRUPTED
 from runtime.monitor.port import MonitorCloud, Move
+from runtime.protocol.attempt import CAPACITY, MEMORY, AttemptRequest
 from runtime.protocol.certificate import MovedFile
 from runtime.protocol.job import Job
 
@@ -45,6 +47,19 @@ def results_of(cloud: MonitorCloud, job: Job, index: int, recorded: Sequence[Mov
             for key in cloud.keys(bucket, keys.process_prefix)
             if key not in own
         )
+
+
+def being_started(asked: AttemptRequest, before: str, attempt: int, attempts: int) -> str:
+    """Why a dataset waits for the machine of its next attempt, after one of the type `before`."""
+    if asked.because == MEMORY:
+        return (
+            f"its machine ({before}) ran out of memory; attempt {attempt} is being started on "
+            f"{asked.instance_type}"
+        )
+    what = f"{INTERRUPTED} AWS has taken the spot machine back"
+    if asked.because == CAPACITY:
+        what = "EC2 has ended the machine before it ran"
+    return f"{what}; attempt {attempt} of {attempts + asked.grown} is being started"
 
 
 def before_next(cloud: MonitorCloud, job: Job, index: int, attempt: int, instance: str) -> list[Move]:

@@ -19,7 +19,7 @@ from runtime.monitor.machine import DatasetVerdict, ended_at, final_report, new_
 from runtime.monitor.port import ALIVE, ComeAgainError, Instance, MonitorCloud, OpenJob
 from runtime.monitor.unheard import deliver_unheard
 from runtime.monitor.watch import JobWatch, complete
-from runtime.protocol.attempt import MEMORY, RECLAIM, AttemptRequest
+from runtime.protocol.attempt import CAPACITY, MEMORY, RECLAIM, AttemptRequest
 from runtime.protocol.cost import micro_dollars
 from runtime.protocol.documents import DocumentError, iso
 from runtime.protocol.job import Job
@@ -267,6 +267,9 @@ class _Reconciliation:
                 f"({request.instance_type}) was started."
             )
             return DatasetVerdict(FAILED, reason, None, "analysis")
+        if request.because == CAPACITY:
+            reason = "EC2 has ended its machine before it ran, and no other was started."
+            return DatasetVerdict(FAILED, reason, None, CAPACITY)
         return DatasetVerdict(
             FAILED, "AWS has taken the spot machine back, and no other was started.", None, RECLAIM
         )

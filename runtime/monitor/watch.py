@@ -8,11 +8,10 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from itertools import islice
 
-from runtime.monitor.attempts import before_next, results_of
+from runtime.monitor.attempts import before_next, being_started, results_of
 from runtime.monitor.evidence import Records, read_status, status_of
 from runtime.monitor.finish import finish
 from runtime.monitor.machine import (
-    INTERRUPTED,
     DatasetVerdict,
     ended_at,
     final_report,
@@ -23,7 +22,8 @@ from runtime.monitor.machine import (
     with_verdict,
 )
 from runtime.monitor.port import ALIVE, ComeAgainError, Instance, MonitorCloud, OpenJob
-from runtime.protocol.attempt import MEMORY, RECLAIM, AttemptRequest
+from runtime.monitor.unstarted import free, verdict_of_unstarted
+from runtime.protocol.attempt import CAPACITY, MEMORY, RECLAIM, AttemptRequest
 from runtime.protocol.documents import DocumentError, iso
 from runtime.protocol.job import Job
 from runtime.protocol.keys import JobId, JobKeys, active_report_key, report_key
@@ -113,7 +113,8 @@ class JobWatch:
         self, job: Job, index: int, instance: Instance, end: datetime, verdict: DatasetVerdict | None = None
     ) -> str:
         """Close the dataset of a machine that ends, or ask for another when AWS has taken a spot machine
-        back, or when its memory was used up and there is a larger type for it. A machine that is shutting
+        back, when EC2 has ended it before it ran, or when its memory was used up and there is a larger type
+        for it. A machine that is shutting
         down without a final status may still write one, so its dataset is closed when it is terminated.
         `verdict` is for a machine that is being ended from here; a final status of its own comes first.
 
@@ -126,13 +127,19 @@ class JobWatch:
         )
         status = status_of(cloud, job, instance.instance_id)
         active = _report(cloud, job.bucket, active_key)
+        unstarted = verdict_of_unstarted(instance, status, seen_running=active is not None)
         if instance.state == "shutting-down" and not status.final and verdict is None:
+            if unstarted is not None:
+                return "shutting down without having run"
             begun = active or self._begun(job, index, instance, instance.launched)
             if begun.end is None:
                 self._note_active(job, instance.instance_id, replace(begun, end=iso(end)))
             return "shutting down without a final status"
-        verdict = self.judged(job, index, status, instance) if status.final or verdict is None else verdict
         begun = active or self._begun(job, index, instance, instance.launched)
+        if unstarted is not None:
+            verdict, begun = unstarted, free(begun)
+        elif status.final or verdict is None:
+            verdict = self.judged(job, index, status, instance)
         report = final_report(begun, end, verdict)
         if not cloud.put(job.bucket, filed_key, report.to_json(), if_absent=True):
             report = _report(cloud, job.bucket, filed_key) or report
@@ -145,8 +152,8 @@ class JobWatch:
             )
         # before anything that lets others go on with the dataset: they do not look for it
         cloud.delete(job.bucket, active_key)
-        if verdict.exit_class == RECLAIM or verdict.out_of_memory:
-            again = self._again(job, index, instance, MEMORY if verdict.out_of_memory else RECLAIM)
+        if verdict.exit_class in (RECLAIM, CAPACITY) or verdict.out_of_memory:
+            again = self._again(job, index, instance, MEMORY if verdict.out_of_memory else verdict.exit_class)
             if again is not None:
                 return again
         return self.close(job, index, verdict, instance.instance_id, status)
@@ -194,17 +201,7 @@ class JobWatch:
         shown = self._shown(job, index)
         # else a later machine is there already
         if shown.instance in (NONE, instance.instance_id) and index not in item.closed:
-            if because == MEMORY:
-                kind, larger = instance.instance_type, asked.instance_type
-                why = (
-                    f"its machine ({kind}) ran out of memory; attempt {attempt} is being started on {larger}"
-                )
-            else:
-                of = job.attempts + asked.grown
-                why = (
-                    f"{INTERRUPTED} AWS has taken the spot machine back; attempt {attempt} of {of} is being "
-                    "started"
-                )
+            why = being_started(asked, instance.instance_type, attempt, job.attempts)
             told = replace(
                 shown,
                 status=INITIALIZING,

@@ -9,18 +9,19 @@ from dataclasses import dataclass, field
 from runtime.protocol.documents import DocumentError, dumps, loads
 from runtime.protocol.typed_json import data_of, read, stored
 
-RECLAIM, MEMORY = "reclaim", "memory"
-"""Why a dataset gets another machine: AWS took the last one back, or its memory was used up."""
+RECLAIM, MEMORY, CAPACITY = "reclaim", "memory", "capacity"
+"""Why a dataset gets another machine: AWS took the last one back, its memory was used up, or EC2 ended it
+before it ran. All but MEMORY are exit classes.
+"""
 
 _WHAT = "a request for another machine"
 
 
 @dataclass(frozen=True)
 class AttemptRequest:
-    """`because` is RECLAIM or MEMORY. `instance_type`: the first of the job's `oom_types` to try, None for
-    the job's own types; `grown`:
-    how often this dataset has been given a larger machine. `checkpoint`: there is one that the machine can go
-    on from."""
+    """`because` is RECLAIM, MEMORY or CAPACITY. `instance_type`: the first of the job's `oom_types` to try,
+    None for the job's own types; `grown`: how often this dataset has been given a larger machine.
+    `checkpoint`: there is one that the machine can go on from."""
 
     because: str = field(default=RECLAIM, metadata=stored(added=True))
     instance_type: str | None = None

@@ -214,18 +214,21 @@ class BadWeather(RuleBasedStateMachine):
     @precondition(lambda self: self._machines("pending", "running"))
     @rule(
         random=picks,
-        way=st.sampled_from(["SUCCESS", "FAILED", "memory", "dies", "reclaimed"]),
+        way=st.sampled_from(["SUCCESS", "FAILED", "memory", "dies", "reclaimed", "never runs"]),
         times=st.integers(0, 2),
         minutes=st.integers(1, 20),
     )
     def live(self, random: Any, way: str, times: int, minutes: int) -> None:
         name = random.choice(self._machines("pending", "running"))
-        self._state(name, "running", times)
+        if way != "never runs":
+            self._state(name, "running", times)
         self.world.clock.forward(60 * minutes)
         where = place(self.aws.ec2[name])
-        code = {"dies": "Server.InternalError", "reclaimed": "Server.SpotInstanceTermination"}.get(
-            way, "Client.InstanceInitiatedShutdown"
-        )
+        code = {
+            "dies": "Server.InternalError",
+            "reclaimed": "Server.SpotInstanceTermination",
+            "never runs": "Client.VolumeLimitExceeded",
+        }.get(way, "Client.InstanceInitiatedShutdown")
         if (
             where
             and way in ("SUCCESS", "FAILED", "memory")

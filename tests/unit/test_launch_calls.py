@@ -283,3 +283,99 @@ def test_a_launch_that_has_taken_its_hours_goes_on_with_the_machines_that_there_
         "No machine was started: machines: got AWS starts machines one after another"
     )
     assert world.aws.items[JOB]["state"] == "launched"
+
+
+# Machines that EC2 accepts and ends at once
+# ----------------------------------------------------------------------------------------------------------
+VOLUMES = ("Client.VolumeLimitExceeded", "Client.VolumeLimitExceeded: Volume limit exceeded")
+
+
+def refused_volume(world: World, machine: str, code: tuple[str, str] = VOLUMES) -> None:
+    world.clock.forward(20)
+    world.die(machine, *code)
+
+
+def another_attempt(world: World, attempt: int) -> None:
+    """The queue delivers the request, each time after a pause that grows with the attempts."""
+    for receives in range(1, attempt):
+        assert world.deliver(KEYS.retry(0, attempt), receives).again
+    assert world.deliver(KEYS.retry(0, attempt), attempt).message.startswith("launched")
+
+
+@pytest.mark.parametrize("market", ["on-demand", "spot"])
+@pytest.mark.parametrize("code", ["Client.VolumeLimitExceeded", "Server.InternalError"])
+def test_a_machine_that_ends_before_it_runs_is_replaced_and_costs_nothing(market: str, code: str) -> None:
+    world = world_of(market=market)
+    world.submit(world.submission())
+    (first,) = world.aws.ec2
+    refused_volume(world, first, (code, ""))
+    assert world.status(0).reason == (
+        "EC2 has ended the machine before it ran; attempt 2 of 3 is being started"
+    )
+    another_attempt(world, 2)
+    _, second = world.aws.ec2
+    assert (world.report(first)["exit_class"], world.report(first)["cost"]) == ("capacity", 0.0)
+    world.complete(second)
+    (dataset,) = world.facts()["datasets"]
+    assert (world.end(), dataset["attempts"], dataset["instance"]) == ("SUCCESS 1/1\n", 2, second)
+    assert world.facts()["cost_usd"] == pytest.approx(world.report(second)["cost"], abs=1e-6)
+
+
+def test_machines_that_end_before_they_run_are_replaced_as_often_as_the_blueprint_allows() -> None:
+    world = world_of(attempts=3)
+    world.submit(world.submission())
+    for attempt in (2, 3):
+        refused_volume(world, list(world.aws.ec2)[-1])
+        another_attempt(world, attempt)
+    refused_volume(world, list(world.aws.ec2)[-1])
+    assert len(world.aws.ec2) == 3
+    assert world.facts()["exit_class"] == "capacity"
+    assert world.facts()["cost_usd"] == 0
+    assert "EC2 ended the machine before it ran (Client.VolumeLimitExceeded" in (world.end() or "")
+
+
+@pytest.mark.parametrize(
+    ("code", "exit_class", "said"),
+    [
+        ("Client.InternalError", "platform", "the key that encrypts new volumes"),
+        ("Client.InvalidSnapshot.NotFound", "image", "a snapshot of the machine image is gone"),
+    ],
+)
+def test_what_no_other_machine_would_help_is_told(code: str, exit_class: str, said: str) -> None:
+    world = World()
+    world.submit(world.submission())
+    (machine,) = world.aws.ec2
+    refused_volume(world, machine, (code, f"{code}: error on launch"))
+    assert said in (world.end() or "")
+    assert (world.facts()["exit_class"], world.facts()["cost_usd"]) == (exit_class, 0)
+    assert len(world.aws.ec2) == 1
+
+
+@pytest.mark.parametrize("seen", ["event", "status"])
+def test_a_machine_that_ran_is_paid_and_not_replaced(seen: str) -> None:
+    world = World()
+    world.submit(world.submission())
+    (machine,) = world.aws.ec2
+    if seen == "event":
+        world.boot(machine)
+    else:
+        world.write_status(machine, "IN PROGRESS")
+    world.clock.forward(600)
+    world.die(machine, "Server.InternalError", "")
+    assert world.facts()["exit_class"] == "platform"
+    assert world.facts()["cost_usd"] > 0
+    assert len(world.aws.ec2) == 1
+
+
+def test_a_lost_end_of_a_machine_that_never_ran_is_found_by_the_sweep() -> None:
+    world = World()
+    world.submit(world.submission())
+    (machine,) = world.aws.ec2
+    world.aws.set_state(machine, "terminated", reason_code=VOLUMES[0], reason=VOLUMES[1])
+    world.sweep()
+    assert (BUCKET, KEYS.retry(0, 2)) in world.aws.objects_
+    world.clock.forward(60 * SETTINGS.instance.duration_minutes + STALLED_LAUNCH + 60)
+    world.sweep()
+    assert "dataset 0: EC2 has ended its machine before it ran, and no other was started." in world.log
+    assert (world.end() or "").startswith("FAILED 0/1 a.zip: EC2 ended the machine before it ran")
+    assert world.facts()["exit_class"] == "capacity"
