@@ -297,7 +297,7 @@ _WATCHING = [
         "cloudtrail",
         cloudtrail.Trail,
         "{arn}",
-        "name! enableLogFileValidation=false eventSelectors? includeGlobalServiceEvents=true "
+        "name! enableLogFileValidation=false eventSelectors includeGlobalServiceEvents=true "
         "s3BucketName s3KeyPrefix (enableLogging=true) (isMultiRegionTrail=false) "
         "(isOrganizationTrail=false)",
         autoname=NAME,
