@@ -275,6 +275,7 @@ RULES: tuple[tuple[tuple[finding.Path, ...], Rule], ...] = (
     ((("name",),), _name),
     ((("script",),), _script),
     ((("instance", "types"), ("instance", "type")), _types),
+    ((("instance", "types"), ("instance", "type")), lambda layers, _: drivers.processors(layers)),
     ((("instance", "types"), ("instance", "type")), _type),
     ((("instance", "types"), ("instance", "type"), ("instance", "fallback")), _fallback),
     ((("instance", "types"), ("instance", "type"), ("instance", "grow_memory")), _grow_memory),

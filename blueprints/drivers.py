@@ -1,4 +1,4 @@
-"""Which instance types the drivers of a parent image do not know."""
+"""Which instance types a parent image is not made for: by their processors, and by what its drivers know."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from blueprints import finding
 from blueprints.finding import BlueprintFinding
+from blueprints.machine_kinds import ARM, X86, architecture
 from blueprints.merge import Layers
 
 _OPEN_DRIVER = ("dlami22", "dlami24")
@@ -21,11 +22,8 @@ def findings(layers: Layers, parent: str) -> Iterator[BlueprintFinding]:
     """The types of a blueprint whose GPUs do not work on an image that stands on `parent`."""
     if parent not in _OPEN_DRIVER:
         return
-    instance = layers.data["instance"]
-    listed = ("instance", "types") in layers.origins
-    for index, name in enumerate(instance["types"]):
+    for path, name in _types(layers):
         if name.partition(".")[0] in _OLDER:
-            path: finding.Path = ("instance", "types", index) if listed else ("instance", "type")
             yield layers.finding(
                 path,
                 "instance.driver",
@@ -33,3 +31,23 @@ def findings(layers: Layers, parent: str) -> Iterator[BlueprintFinding]:
                 f"types with newer GPUs (g4dn, g5, …) on {' and '.join(_OPEN_DRIVER)}",
                 "Choose another type, or an image with NVIDIA's own driver as image.parent (ami-…)",
             )
+
+
+def processors(layers: Layers) -> Iterator[BlueprintFinding]:
+    """The types of a blueprint whose processors no image is made for."""
+    for path, name in _types(layers):
+        if architecture(name) != X86:
+            yield layers.finding(
+                path,
+                "instance.architecture",
+                f"{name}, which has {ARM} processors",
+                f"types with {X86} processors, for which parent images and the machines' code are made",
+                "Choose a type of another family, such as m7i in place of m7g",
+            )
+
+
+def _types(layers: Layers) -> Iterator[tuple[finding.Path, str]]:
+    """Each type, and where it is said: a blueprint may name one and list none."""
+    listed = ("instance", "types") in layers.origins
+    for index, name in enumerate(layers.data["instance"]["types"]):
+        yield (("instance", "types", index) if listed else ("instance", "type")), name

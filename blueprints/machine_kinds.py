@@ -86,11 +86,25 @@ _LISTED: dict[str, Kind] = {
     "p3.2xlarge": Kind(8, 61, 1, 16), "p3.8xlarge": Kind(32, 244, 4, 16), "p3.16xlarge": Kind(64, 488, 8, 16),
     "p3dn.24xlarge": Kind(96, 768, 8, 32), "p4d.24xlarge": Kind(96, 1152, 8, 40),
     "p4de.24xlarge": Kind(96, 1152, 8, 80),
-    "p5.48xlarge": Kind(192, 2048, 8, 80),
+    "p5.48xlarge": Kind(192, 2048, 8, 80), "p5.4xlarge": Kind(16, 256, 1, 80),
     **_graphics("g4dn", 16, _12xlarge=(48, 192, 4), _metal=(96, 384, 8)),
     **_graphics("g5", 24, _12xlarge=(48, 192, 4), _24xlarge=(96, 384, 4), _48xlarge=(192, 768, 8)),
     **_graphics("g6", 24, _12xlarge=(48, 192, 4), _24xlarge=(96, 384, 4), _48xlarge=(192, 768, 8)),
 }  # fmt: skip
+
+
+X86, ARM = "x86_64", "arm64"
+_ATTRIBUTES = re.compile(r"[a-z]+\d+([a-z-]*)")
+"""What stands behind the generation in a family's name: `g` is for AWS's own ARM processors (EC2 user guide,
+"Amazon EC2 instance type naming conventions").
+"""
+
+
+def architecture(name: str) -> str:
+    """Of a type's processors: `x86_64` or `arm64`, as EC2 calls them."""
+    family = name.partition(".")[0]
+    found = _ATTRIBUTES.match(family)
+    return ARM if family == "a1" or (found and "g" in found[1]) else X86
 
 
 def kind(name: str) -> Kind | None:

@@ -9,20 +9,25 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 
-from blueprints.machine_kinds import kind
+from blueprints.machine_kinds import X86, architecture, kind
 
 MOST_TYPES = 20
 """In `instance.types` (schema.json)."""
 
 
 def same_kind(name: str, offered: Collection[str]) -> str | None:
-    """The type on offer in place of `name`: the cheapest that has as much of everything, with as many GPUs if
-    there is one, else more; if there is none, the one that lacks least. None when `name` is no type that is
-    known here. `offered`: types, with their prices if it is a mapping."""
+    """The type on offer in place of `name`: the cheapest that has as much of everything, with as many GPUs
+    if there is one, else more; if there is none, the one that lacks least. Always one with x86_64
+    processors, for which the old images and scripts were made. None when `name` is no type that is known
+    here. `offered`: types, with their prices if it is a mapping."""
     was = kind(name)
     if was is None:
         return None
-    kinds = {one: known for one in offered if (known := kind(one)) and bool(known.gpus) == bool(was.gpus)}
+    kinds = {
+        one: known
+        for one in offered
+        if (known := kind(one)) and bool(known.gpus) == bool(was.gpus) and architecture(one) == X86
+    }
     steady = {one: known for one, known in kinds.items() if was.gpus or _burstable(one) == _burstable(name)}
     for choice in (steady, kinds):
         enough = [one for one, known in choice.items() if known.covers(was)]
@@ -46,7 +51,7 @@ def askable(name: str, offered: Collection[str]) -> list[str]:
     family = name.partition(".")[0]
     price = cost(name, offered)
     others = sorted(
-        set(offered) - {name},
+        {one for one in offered if one != name and architecture(one) == architecture(name)},
         key=lambda one: (one.partition(".")[0] != family, abs(cost(one, offered) - price), one),
     )
     return [name, *others][:MOST_TYPES]

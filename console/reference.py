@@ -120,24 +120,7 @@ def _schema_page(path: Path, title: str, *more: str) -> str:
 
 
 def _blueprint(root: Path) -> str:
-    regions = sorted(_load(root / "blueprints" / "prices.json")["regions"].items())
-    names = sorted({name for _, entry in regions for name in entry["usd_per_hour"]})
-    rows = [
-        (
-            f"`{name}`",
-            *(
-                f"{entry['usd_per_hour'][name]:g}" if name in entry["usd_per_hour"] else ""
-                for _, entry in regions
-            ),
-        )
-        for name in names
-    ]
-    dated = "; ".join(f"{region}: {entry['date']}, {entry['source']}" for region, entry in regions)
-    types = (
-        f"US dollars an hour, on demand, Linux ({dated}). `invoke prices` refreshes them and adds types and "
-        "regions. A type without a "
-        "price in the stack's region cannot be used: nobody could pay for its jobs."
-    )
+    types, machines, where, regions = _prices(_load(root / "blueprints" / "prices.json")["regions"])
     checked = (
         "Beside the schema, `invoke validate` and every deploy check that: the name is the folder's; the "
         "script and the provisioning "
@@ -149,8 +132,48 @@ def _blueprint(root: Path) -> str:
     )
     return _schema_page(
         root / "blueprints" / "schema.json", "`blueprint.yaml`", "## What else is checked", checked,
-        "## Instance types", types, _table(("type", *(region for region, _ in regions)), rows),
+        "## Instance types", types, machines, "## Regions", where, regions,
     )  # fmt: skip
+
+
+def _prices(regions: Mapping[str, Any]) -> tuple[str, str, str, str]:
+    """What is said of types and of regions, and the two tables."""
+    from blueprints.machine_kinds import architecture, kind
+    from blueprints.prices import REGION
+
+    def machine(name: str) -> tuple[str, ...]:
+        found = kind(name)
+        assert found is not None
+        usd = regions[REGION]["usd_per_hour"].get(name)
+        places = sum(name in entry["usd_per_hour"] for entry in regions.values())
+        gpus = f"{found.gpus} of {found.gpu_gib:g} GiB" if found.gpus else ""
+        facts = (f"{found.vcpu}", f"{found.gib:g}", gpus, architecture(name))
+        return f"`{name}`", *facts, "" if usd is None else f"{usd:g}", f"{places}"
+
+    names = sorted({name for entry in regions.values() for name in entry["usd_per_hour"]})
+    rows = [
+        (
+            f"`{region}`",
+            f"{len(entry['usd_per_hour'])}",
+            f"{entry['gp3_gib_month']:g}",
+            f"{entry['ipv4_hour']:g}",
+            entry["date"],
+            entry["source"],
+        )
+        for region, entry in sorted(regions.items())
+    ]
+    return (
+        f"US dollars an hour, on demand, Linux, in {REGION}; `blueprints/prices.json` has those of all "
+        "regions. `invoke prices` refreshes them and adds types and regions. A type without a price in the "
+        "stack's region cannot be used: nobody could pay for its jobs. Types with arm64 processors are "
+        "listed for comparison: parent images and the machines' code are for x86_64.",
+        _table(
+            ("type", "vCPU", "GiB", "GPUs", "processors", REGION, "regions"), [machine(one) for one in names]
+        ),
+        "What is known of each region: how many types, a GiB of disk (gp3) for a month, a public IPv4 "
+        "address for an hour, since when and from where.",
+        _table(("region", "types", "GiB of disk", "address", "date", "source"), rows),
+    )
 
 
 def _submission(root: Path) -> str:

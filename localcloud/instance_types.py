@@ -6,6 +6,7 @@ standard library.
 """
 
 import json
+import re
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -29,6 +30,18 @@ class InstanceType:
     def family(self) -> str:
         """``m5`` of ``m5.large``."""
         return self.name.split(".", 1)[0]
+
+    @property
+    def burstable(self) -> bool:
+        """Whether it has CPU credits."""
+        return self.family in ("t2", "t3", "t3a", "t4g")
+
+    @property
+    def architecture(self) -> str:
+        """``arm64`` for families with a ``g`` behind their generation (EC2 user guide, "Amazon EC2 instance
+        type naming conventions"), else ``x86_64``.
+        """
+        return "arm64" if re.fullmatch(r"[a-z]+\d+[a-z]*g[a-z]*", self.family) else "x86_64"
 
 
 @dataclass(frozen=True)

@@ -413,6 +413,13 @@ def test_capacity_can_run_out_by_market_and_zone(emulator: Cloud, ec2: Any) -> N
     ec2.terminate_instances(InstanceIds=[instance["InstanceId"] for instance in (*some, *launch(ec2), one)])
 
 
+def test_only_burstable_types_have_credits(ec2: Any) -> None:
+    standard = {"CreditSpecification": {"CpuCredits": "standard"}}
+    wanted = {"ImageId": BASE.image_id, "MinCount": 1, "MaxCount": 1, **standard}
+    assert code(ec2.run_instances, InstanceType="m5.large", **wanted) == "InvalidParameterCombination"
+    ec2.terminate_instances(InstanceIds=[one["InstanceId"] for one in launch(ec2, **standard)])
+
+
 @pytest.mark.parametrize("limit", [{"market": "moon"}, {"machines": -1}, {"machines": "many"}])
 def test_a_limit_of_capacity_is_a_number_of_machines(emulator: Cloud, limit: dict[str, Any]) -> None:
     with pytest.raises(HTTPError, match="400"):

@@ -32,7 +32,7 @@ def problems(root: Path, parent: str, type_: str, types: str = "", base: str | N
         text = f"schema_version: 1\nimage: {{parent: {base}, amis: {amis}}}\n"
         (root / "blueprints/base/image.yaml").write_text(text)
     found = load_problems("pose", root)
-    assert {one.rule for one in found} <= {"instance.driver"}, found
+    assert {one.rule for one in found} <= {"instance.driver", "instance.architecture"}, found
     return [one.text() for one in found]
 
 
@@ -66,3 +66,20 @@ def test_a_base_image_has_the_drivers_of_its_parent(tmp_path: Path) -> None:
 )
 def test_all_else_is_allowed(tmp_path: Path, parent: str, type_: str) -> None:
     assert problems(tmp_path, parent, type_) == []
+
+
+@pytest.mark.parametrize("parent", ["ubuntu24", "dlami24", "ami-0123456789abcdef0"])
+@pytest.mark.parametrize(
+    ("type_", "types"),
+    [
+        ("m7g.large", ""),
+        ("t4g.small", ""),
+        ("m7i.large", "  types: [m7i.large, c7g.large]\n"),
+        ("a1.large", ""),
+    ],
+)
+def test_types_with_other_processors_than_the_images_are_refused(
+    tmp_path: Path, parent: str, type_: str, types: str
+) -> None:
+    (said,) = problems(tmp_path, parent, type_, types)
+    assert "which has arm64 processors" in said

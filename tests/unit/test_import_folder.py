@@ -201,12 +201,12 @@ def test_what_types_have_is_what_the_table_of_machines_says() -> None:
 @pytest.mark.parametrize(
     ("was", "now"),
     [
-        ("p2.xlarge", "g4dn.4xlarge"), ("p2.8xlarge", "g5.48xlarge"), ("p2.16xlarge", "g5.48xlarge"),
+        ("p2.xlarge", "g4dn.4xlarge"), ("p2.8xlarge", "g6.48xlarge"), ("p2.16xlarge", "g6.48xlarge"),
         ("g2.2xlarge", "g4dn.2xlarge"),
         ("g3s.xlarge", "g4dn.2xlarge"), ("m3.xlarge", "m5.xlarge"), ("m4.2xlarge", "m5.2xlarge"),
         ("c3.xlarge", "c5.xlarge"),
-        ("c4.8xlarge", "c5.9xlarge"), ("r3.xlarge", "r5.xlarge"), ("t1.micro", "t3.micro"),
-        ("t2.2xlarge", "t3.2xlarge"),
+        ("c4.8xlarge", "c5.9xlarge"), ("r3.xlarge", "r5.xlarge"), ("t1.micro", "t3a.micro"),
+        ("t2.2xlarge", "t3a.2xlarge"),
         ("i3.xlarge", "r5.xlarge"), ("zz.huge", None), ("the type", None), ("", None), ("p3.2xlarg", None),
     ],
 )  # fmt: skip

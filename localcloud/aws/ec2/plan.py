@@ -82,8 +82,14 @@ def plan(context: Context, request: dict[str, Any]) -> Plan:
         raise Ec2Error("MissingParameter", "The request must contain the parameter ImageId")
     image = images.find(arguments["ImageId"])
     name = arguments.setdefault("InstanceType", DEFAULT_TYPE)
-    if instance_type(name) is None:
+    kind = instance_type(name)
+    if kind is None:
         raise Ec2Error("InvalidParameterValue", f"Invalid value '{name}' for InstanceType.")
+    if arguments.get("CreditSpecification") and not kind.burstable:
+        raise Ec2Error(
+            "InvalidParameterCombination",
+            f"CreditSpecification is supported for burstable performance instances only, not for '{name}'.",
+        )
     if records.user_data_size(arguments.get("UserData", "")) > USER_DATA_BYTES:
         raise Ec2Error("InvalidParameterValue", f"User data is limited to {USER_DATA_BYTES} bytes")
     key = arguments.get("KeyName")

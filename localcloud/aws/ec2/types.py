@@ -39,7 +39,7 @@ def _shown(kind: InstanceType) -> dict[str, Any]:
         "SupportedVirtualizationTypes": ["hvm"],
         "BareMetal": False,
         "Hypervisor": "nitro",
-        "ProcessorInfo": {"SupportedArchitectures": ["x86_64"]},
+        "ProcessorInfo": {"SupportedArchitectures": [kind.architecture]},
         "VCpuInfo": {
             "DefaultVCpus": kind.vcpu,
             "DefaultCores": max(1, kind.vcpu // 2),
@@ -52,7 +52,7 @@ def _shown(kind: InstanceType) -> dict[str, Any]:
             "EncryptionSupport": "supported",
             "NvmeSupport": "required",
         },
-        "BurstablePerformanceSupported": kind.family in ("t2", "t3", "t3a"),
+        "BurstablePerformanceSupported": kind.burstable,
     }
     if kind.gpus:
         shown["GpuInfo"] = {"Gpus": [{"Manufacturer": "NVIDIA", "Count": kind.gpus}]}
