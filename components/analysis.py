@@ -110,6 +110,7 @@ class AnalysisStack(pulumi.ComponentResource):
                 ledger_table=utils.ledger_table,
                 queue_url=queue.url,
                 topic_arn=topic,
+                subnets=utils.subnets or (),
             ),
             opts=child(self, depends_on=[code]),
         )
@@ -134,6 +135,7 @@ class AnalysisStack(pulumi.ComponentResource):
                 max_minutes=blueprint.instance.max_duration_minutes,
                 outside_buckets=blueprint.outside_buckets,
                 image_parameter=None if self._baked else args.parent.parameter,
+                subnets=[subnet.id for subnet in utils.subnets or ()],
                 log_days=args.log_days,
             ),
             opts=self._below,
@@ -303,6 +305,7 @@ class AnalysisStack(pulumi.ComponentResource):
                 instance_type=blueprint.instance.type,
                 instance_profile=utils.image_builder_instance_profile,
                 security_group_id=utils.security_group_id,
+                subnet_id=utils.subnets[0].id if utils.subnets else None,
                 artifact_bucket=utils.artifact_bucket,
                 settings_key=settings_key(blueprint),
                 log_bucket=utils.log_bucket,

@@ -21,12 +21,13 @@ from components.role import MACHINES, BoundedRoleArgs, machine_role
 class DeveloperMachinesArgs:
     """`artifact_bucket`: where the code of the analyses lies. `cidrs`: address ranges that may always reach
     port 22, default none:
-    `invoke ssh` opens it for one address while it runs."""
+    `invoke ssh` opens it for one address while it runs. `vpc_id`: None for the default VPC."""
 
     place: Place
     boundary_arn: pulumi.Input[str]
     artifact_bucket: pulumi.Input[str]
     cidrs: Sequence[str] = ()
+    vpc_id: pulumi.Input[str] | None = None
 
 
 class DeveloperMachines(pulumi.ComponentResource):
@@ -55,7 +56,8 @@ class DeveloperMachines(pulumi.ComponentResource):
                 lambda **buckets: developer(args.place, **buckets), artifact_bucket=args.artifact_bucket
             ),
         )
-        network = MachineNetwork(name, MachineNetworkArgs(developer_cidrs=args.cidrs), opts=child(self))
+        allowed = MachineNetworkArgs(developer_cidrs=args.cidrs, vpc_id=args.vpc_id)
+        network = MachineNetwork(name, allowed, opts=child(self))
         self.role_arn, self.profile_name = role.arn, profile.name
         self.security_group_id, self.security_group_name = (
             network.security_group_id,

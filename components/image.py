@@ -27,10 +27,10 @@ class ImagePipelineArgs:
     """What an image is made of and where.
 
     `parent`: as Image Builder takes it (AMI id, `ssm:<parameter>`). `volume_gib`: root volume, the size that
-    machines start with at least. `instance_type`: of the machine that builds. `settings_key`: of the stack's
-    settings in the artifact bucket, for golden tests. `lifecycle_ready`: what must be there before the
-    lifecycle role can be used. `tags`: of the images that come out. `build_dir`: where
-    a large recording is packed. `log_days`: days that build logs are kept.
+    machines start with at least. `instance_type`: of the machine that builds. `subnet_id`: where it runs,
+    None for the default network. `settings_key`: of the stack's settings in the artifact bucket, for golden
+    tests. `lifecycle_ready`: what must be there before the lifecycle role can be used. `tags`: of the images
+    that come out. `build_dir`: where a large recording is packed. `log_days`: days that build logs are kept.
     """
 
     analysis: str
@@ -41,6 +41,7 @@ class ImagePipelineArgs:
     instance_type: str
     instance_profile: pulumi.Input[str]
     security_group_id: pulumi.Input[str]
+    subnet_id: pulumi.Input[str] | None = None
     artifact_bucket: pulumi.Input[str]
     settings_key: str = "settings.json"
     log_bucket: pulumi.Input[str]
@@ -104,6 +105,7 @@ class ImagePipeline(pulumi.ComponentResource):
             instance_profile_name=args.instance_profile,
             instance_types=[args.instance_type],
             security_group_ids=[args.security_group_id],
+            subnet_id=args.subnet_id,
             terminate_instance_on_failure=True,
             instance_metadata_options={"http_tokens": "required", "http_put_response_hop_limit": 1},
             logging={

@@ -25,7 +25,8 @@ BATCH = 1
 class ManagerArgs:
     """`settings_key`, `settings_sha256`: the settings object in the artifact bucket.
     `instance_types`, `max_minutes`: what machines it may start, and for how long.
-    `image_parameter`: the parameter that the launch templates resolve, None when they name an image."""
+    `image_parameter`: the parameter that the launch templates resolve, None when they name an image.
+    `subnets`: where machines may be, none for any."""
 
     place: Place
     stack: str
@@ -44,6 +45,7 @@ class ManagerArgs:
     instance_types: Sequence[str]
     max_minutes: int
     image_parameter: str | None
+    subnets: Sequence[str] = ()
     outside_buckets: Sequence[OutsideBucket] = ()
     log_days: int = 30
 
@@ -87,6 +89,7 @@ class Manager(pulumi.ComponentResource):
                     max_minutes=args.max_minutes,
                     settings_key=args.settings_key,
                     image_parameter=args.image_parameter,
+                    subnets=args.subnets,
                     outside_buckets=args.outside_buckets,
                     **inputs,
                 ),

@@ -15,10 +15,11 @@ from components.options import child
 @dataclass(frozen=True, kw_only=True)
 class MachineNetworkArgs:
     """`developer_cidrs`: address ranges that may reach port 22; default none. The whole internet is
-    refused.
+    refused. `vpc_id`: None for the account's default VPC.
     """
 
     developer_cidrs: Sequence[str] = ()
+    vpc_id: pulumi.Input[str] | None = None
 
     def __post_init__(self) -> None:
         for cidr in self.developer_cidrs:
@@ -33,7 +34,7 @@ class MachineNetworkArgs:
 
 
 class MachineNetwork(pulumi.ComponentResource):
-    """A security group in the default VPC. Out: 443 (AWS services, package servers) and 80 (apt mirrors are
+    """A security group. Out: 443 (AWS services, package servers) and 80 (apt mirrors are
     signed, not encrypted).
 
     Name servers and the metadata service of the VPC are not subject to security groups (VPC user guide,
@@ -51,6 +52,7 @@ class MachineNetwork(pulumi.ComponentResource):
             name,
             description="Machines of NeuroCAAS: nothing in, HTTPS out",
             revoke_rules_on_delete=True,
+            vpc_id=args.vpc_id,
             opts=child(self),
         )
         for port, what in ((443, "HTTPS"), (80, "apt mirrors")):

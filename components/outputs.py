@@ -14,6 +14,7 @@ import pulumi
 
 from blueprints.model import UTILS
 from components.names import PREFIX
+from runtime.protocol.settings import Subnet
 
 SCHEMA_VERSION = 1
 
@@ -43,7 +44,8 @@ class DirectoryGroup:
 @dataclass(frozen=True, kw_only=True)
 class UtilsOutputs:
     """Outputs of the stack `utils`. The image's are of the base image, null without one; the catalogue's are
-    null without a public catalogue. The last five are names that older tools read."""
+    null without a public catalogue; VPC and subnets are null where machines are in the account's default
+    network. The last five are names that older tools read."""
 
     schema_version: int
     kind: Literal["utils"]
@@ -77,6 +79,8 @@ class UtilsOutputs:
     image_pipeline_arn: str | None = None
     image_recipe_arn: str | None = None
     image_recipe_sha256: str | None = None
+    vpc_id: str | None = None
+    subnets: Sequence[Subnet] | None = None
     groups: Mapping[str, DirectoryGroup]
     catalogue_bucket: str | None = None
     catalogue_url: str | None = None
@@ -114,7 +118,13 @@ class UtilsOutputs:
             name: DirectoryGroup(**{"lead_group": None, **group})
             for name, group in found.pop("groups").items()
         }
-        return cls(schema_version=version, groups=groups, **found)
+        subnets = found.pop("subnets")
+        return cls(
+            schema_version=version,
+            groups=groups,
+            subnets=None if subnets is None else tuple(Subnet(**one) for one in subnets),
+            **found,
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -210,7 +220,7 @@ def _type(hint: Any) -> dict[str, Any]:
         return {"const": get_args(hint)[0]}
     if type(None) in get_args(hint):
         inner = _type(next(arg for arg in get_args(hint) if arg is not type(None)))
-        return {"type": [inner["type"], "null"]}
+        return {**inner, "type": [inner["type"], "null"]}
     if get_origin(hint) is Sequence:
         return {"type": "array", "items": _type(get_args(hint)[0])}
     if get_origin(hint) is Mapping:

@@ -12,7 +12,7 @@ import pulumi
 
 from blueprints import groups
 from blueprints.model import UTILS, Blueprint
-from components import project
+from components import networks, project
 from runtime.protocol.problems import InvalidInput
 
 if TYPE_CHECKING:
@@ -44,6 +44,7 @@ def _utils(root: Path) -> dict[str, Any]:
     except InvalidInput as error:
         raise project.refused(f"what {groups.FILE} asks for", error) from None
     project.require_users(directory, provider)
+    network = networks.choice(config, place, provider)
     try:
         stack = UtilityStack(
             project.top_name(UTILS),
@@ -58,6 +59,7 @@ def _utils(root: Path) -> dict[str, Any]:
                 log_days=config.get_int("logRetentionDays") or 30,
                 developer_cidrs=config.get_object("developerCidrs") or (),
                 catalogue=config.get_bool("publicCatalogue") or False,
+                network=network,
                 audited=project.analysis_buckets(root) if config.get_bool("auditData") else (),
             ),
             pulumi.ResourceOptions(providers=[provider]),
@@ -88,6 +90,7 @@ async def _analysis(root: Path) -> dict[str, Any]:
             "credentials or aws:region."
         )
     blueprint = project.with_family(blueprint, place.region)
+    networks.require_zones(blueprint, utils.subnets)
     known = {group: _known(utils, group, blueprint) for group in directory.using(blueprint.name)}
     stack = AnalysisStack(
         project.top_name(blueprint.stack),

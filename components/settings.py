@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import pulumi
@@ -17,7 +17,7 @@ from components.options import child
 from components.packaging import CodeArchive
 from components.place import Place
 from components.policies.manager import BUDGET_PARAMETERS
-from runtime.protocol.settings import Code, Group, Image, InstanceSettings
+from runtime.protocol.settings import Code, Group, Image, InstanceSettings, Subnet
 
 
 def settings_key(blueprint: Blueprint) -> str:
@@ -43,6 +43,7 @@ class SettingsObjectArgs:
     ledger_table: pulumi.Input[str]
     queue_url: pulumi.Input[str]
     topic_arn: pulumi.Input[str]
+    subnets: Sequence[Subnet] = ()
 
 
 class SettingsObject(pulumi.ComponentResource):
@@ -110,6 +111,7 @@ def render(
         ledger_table=ledger_table,
         queue_url=queue_url,
         topic_arn=topic_arn,
+        subnets=tuple(args.subnets),
         blueprint_commit=args.commit,
         oom_types=larger_types(args.blueprint.instance, args.prices),
     ).to_json()

@@ -33,6 +33,7 @@ from components.outputs import SCHEMA_VERSION, UtilsOutputs
 from components.packaging import lambda_archive
 from components.place import Place
 from components.policies import resources
+from components.vpc import MachinePlace, NetworkChoice
 from runtime.protocol import keys
 
 
@@ -41,6 +42,7 @@ class UtilityStackArgs:
     """`root`: the project's folder. `protect`: keep data on destroy. `log_days`: days that logs are kept.
     `developer_cidrs`: address ranges that may reach port 22. `catalogue`: make the public bucket of published
     analyses.
+    `network`: where machines are.
     `audited`: buckets whose every read and write is recorded; none: no trail is made. `directory`: of
     groups.yaml.
     `buckets`: that its groups may use. `base`, `provision`: the project's base image and its scripts, None
@@ -56,6 +58,7 @@ class UtilityStackArgs:
     log_days: int = 30
     developer_cidrs: Sequence[str] = ()
     catalogue: bool = False
+    network: NetworkChoice = field(default_factory=NetworkChoice)
     audited: Sequence[str] = ()
 
 
@@ -73,7 +76,8 @@ class UtilityStack(pulumi.ComponentResource):
         key = EncryptionKey(f"{name}-key", EncryptionKeyArgs(place=place), opts=below)
         boundary = RoleBoundary(f"{name}-boundary", RoleBoundaryArgs(place=place), opts=below)
         developers = DeveloperKey(f"{name}-developers", DeveloperKeyArgs(kms_key_id=key.arn), opts=below)
-        network = MachineNetwork(f"{name}-machines", MachineNetworkArgs(), opts=below)
+        at = MachinePlace.of(name, args.network, place, below)
+        network = MachineNetwork(f"{name}-machines", MachineNetworkArgs(vpc_id=at.vpc_id), opts=below)
         lets_in = functools.partial(
             resources.trail_writes, place, folder=audit.FOLDER, trail_arn=audit.trail_arn(place)
         )
@@ -94,6 +98,7 @@ class UtilityStack(pulumi.ComponentResource):
                 boundary_arn=boundary.arn,
                 artifact_bucket=buckets.artifacts.name,
                 cidrs=args.developer_cidrs,
+                vpc_id=at.vpc_id,
             ),
             opts=below,
         )
@@ -121,6 +126,7 @@ class UtilityStack(pulumi.ComponentResource):
                     instance_type=args.base.instance_type,
                     instance_profile=image_roles.profile_name,
                     security_group_id=network.security_group_id,
+                    subnet_id=at.subnets[0]["id"] if at.subnets else None,
                     artifact_bucket=buckets.artifacts.name,
                     log_bucket=buckets.logs.name,
                     lifecycle_role_arn=image_roles.lifecycle_role_arn,
@@ -191,6 +197,8 @@ class UtilityStack(pulumi.ComponentResource):
             "image_pipeline_arn": pipeline.pipeline_arn if pipeline else None,
             "image_recipe_arn": pipeline.recipe_arn if pipeline else None,
             "image_recipe_sha256": pipeline.recipe_sha256 if pipeline else None,
+            "vpc_id": at.vpc_id,
+            "subnets": at.subnets or None,
             "groups": people.outputs,
             "catalogue_bucket": catalogue.bucket if catalogue else None,
             "catalogue_url": catalogue.url if catalogue else None,

@@ -84,6 +84,7 @@ class NeuroCaaSAMI(Console):
             key_name=utils["key_pair_name"],
             instance_profile=utils["developer_instance_profile"],
             security_group=utils["developer_security_group_id"],
+            subnets=tuple(subnet["id"] for subnet in utils.get("subnets") or ()),
         )
         instance = machine.launch(wanted, self._ec2, dry_run=DryRun)
         if instance is None:

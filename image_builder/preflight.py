@@ -10,6 +10,9 @@ from account.quotas import vcpu_quota
 from blueprints import BASE, base
 from runtime.protocol.problems import Problem
 
+SETTINGS = "network own, or vpcId and subnetIds: docs/administrators.md"
+"""How the network is chosen, in the stack `utils`."""
+
 ClientMaker = Callable[[str], Any]
 """`clients("ec2")`: a boto3 client of the target's region."""
 
@@ -118,10 +121,7 @@ def _network(infrastructure: Mapping[str, Any], ec2: Any) -> Iterator[Problem]:
             if subnet_id
             else "no default network in this region"
         )
-        do = (
-            "Make one (`aws ec2 create-default-vpc`), or choose a subnet in the stack's settings and deploy "
-            "it"
-        )
+        do = f"Choose the network of the stack `utils` ({SETTINGS}), and deploy it and this stack"
         yield Problem("network of the build", got, "a subnet with a way to the internet", do)
         return
     if not any(subnet.get("AvailableIpAddressCount", 1) for subnet in subnets):
@@ -130,7 +130,7 @@ def _network(infrastructure: Mapping[str, Any], ec2: Any) -> Iterator[Problem]:
             "network of the build",
             "subnets without a free address",
             allowed,
-            "End machines, or choose a larger subnet",
+            f"End machines, or choose a larger subnet ({SETTINGS})",
         )
     tables = ec2.describe_route_tables(Filters=[{"Name": "vpc-id", "Values": [subnets[0]["VpcId"]]}])[
         "RouteTables"
@@ -138,7 +138,8 @@ def _network(infrastructure: Mapping[str, Any], ec2: Any) -> Iterator[Problem]:
     if not any(_leads_out(subnet, tables) for subnet in subnets):
         got = f"no route from {subnets[0]['SubnetId']} to the internet (0.0.0.0/0)"
         allowed = "a route to an internet gateway with public addresses, or to a NAT gateway"
-        yield Problem("network of the build", got, allowed, "Add the route, or choose another subnet")
+        do = f"Add the route, or choose another network ({SETTINGS})"
+        yield Problem("network of the build", got, allowed, do)
     groups = infrastructure.get("securityGroupIds") or []
     if groups:
         found = ec2.describe_security_groups(Filters=[{"Name": "group-id", "Values": groups}])[

@@ -65,6 +65,7 @@ def boundary(place: Place) -> Policy:
             ["ec2:RunInstances", "ec2:CreateTags", "ec2:StopInstances", "ec2:TerminateInstances"],
             [
                 place.arn("ec2", "*"),
+                place.shared_arn("ec2", "subnet/*"),
                 place.public_arn("ec2", "image/*"),
                 place.public_arn("ec2", "snapshot/*"),
             ],

@@ -30,7 +30,8 @@ class ManagerRights:
     to machines; their instance profiles have the name of their group below it. Both hold for any number of
     groups, so the policy is as long with a hundred as with one. `instance_types`, `max_minutes`: what a
     machine may be, and how long it may run. `outside_buckets`: looked at, never written. `image_parameter` is
-    the public parameter that the launch templates resolve, None when they name an image."""
+    the public parameter that the launch templates resolve, None when they name an image. `subnets`: where
+    machines may be, none for any of the account's."""
 
     analysis: str
     bucket: str
@@ -47,6 +48,7 @@ class ManagerRights:
     max_minutes: int
     image_parameter: str | None
     outside_buckets: Sequence[OutsideBucket] = ()
+    subnets: Sequence[str] = ()
 
 
 def manager(place: Place, rights: ManagerRights) -> Policy:
@@ -199,7 +201,9 @@ def manager(place: Place, rights: ManagerRights) -> Policy:
             "LaunchOnNetwork",
             ["ec2:RunInstances"],
             [
-                place.arn("ec2", "subnet/*"),
+                # A shared subnet has the account of its owner in its ARN.
+                *(place.shared_arn("ec2", f"subnet/{one}") for one in rights.subnets),
+                *([] if rights.subnets else [place.arn("ec2", "subnet/*")]),
                 place.arn("ec2", "network-interface/*"),
                 place.arn("ec2", "spot-instances-request/*"),
             ],

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from console.own import images, machines, messages, people, storage, watching
+from console.own import images, machines, messages, networks, people, storage, watching
 from console.own.model import Finder, Lister
 
 LISTED: Mapping[str, Lister] = {
@@ -49,6 +49,10 @@ PLACED: Mapping[str, Finder] = {
     messages.TARGET: messages.targets,
     machines.EGRESS: machines.egress,
     machines.INGRESS: machines.ingress,
+    networks.VPC: networks.vpcs,
+    networks.SUBNET: networks.subnets,
+    networks.GATEWAY: networks.gateways,
+    networks.ENDPOINT: networks.endpoints,
 }
 """Types whose things lie on another that is the stack's own, or prove themselves in another way."""
 PUT = frozenset(
@@ -62,6 +66,7 @@ PUT = frozenset(
         "aws:s3/bucketPolicy:BucketPolicy",
         "aws:s3/bucketNotification:BucketNotification",
         "aws:s3/bucketObjectv2:BucketObjectv2",
+        "aws:ec2/defaultRouteTable:DefaultRouteTable",
         "aws:sqs/queuePolicy:QueuePolicy",
         "aws:sns/topicPolicy:TopicPolicy",
         "aws:cloudwatch/dashboard:Dashboard",

@@ -20,8 +20,8 @@ QUICK, SLOW = 1, 5
 
 @dataclass(frozen=True)
 class WantedMachine:
-    """A development instance to start. `owner` is the developer's ARN; the last three are names from the
-    outputs of `utils`.
+    """A development instance to start. `owner` is the developer's ARN; the last four are from the outputs of
+    `utils`, `subnets` in the order to try them (none: in the account's default network).
     """
 
     blueprint: Blueprint
@@ -32,12 +32,28 @@ class WantedMachine:
     key_name: str
     instance_profile: str
     security_group: str
+    subnets: tuple[str, ...] = ()
+
+
+FULL = frozenset({"InsufficientInstanceCapacity", "InsufficientFreeAddressesInSubnet", "Unsupported"})
+"""Codes of EC2 for what another subnet, in another zone, may still have."""
 
 
 def launch(wanted: WantedMachine, ec2: Any, *, dry_run: bool) -> str | None:
     """Start it and return its id; None for a dry run that would have succeeded. Shutting down from inside
     stops it: its disk stays.
     """
+    places: list[dict[str, str]] = [{"SubnetId": subnet} for subnet in wanted.subnets] or [{}]
+    for place in places[:-1]:
+        try:
+            return _launch(wanted, ec2, place, dry_run=dry_run)
+        except ClientError as error:
+            if error.response["Error"]["Code"] not in FULL:
+                raise
+    return _launch(wanted, ec2, places[-1], dry_run=dry_run)
+
+
+def _launch(wanted: WantedMachine, ec2: Any, place: dict[str, str], *, dry_run: bool) -> str | None:
     marks = tag_list(dev_tags(wanted.blueprint.name, wanted.owner, wanted.timeout_minutes))
     script = (
         Path(__file__).with_name("idle.sh").read_text(encoding="utf-8").replace("@IDLE@", str(IDLE_MINUTES))
@@ -62,6 +78,7 @@ def launch(wanted: WantedMachine, ec2: Any, *, dry_run: bool) -> str | None:
             UserData=script,
             ClientToken=str(uuid.uuid4()),
             DryRun=dry_run,
+            **place,
         )
     except ClientError as error:
         if error.response["Error"]["Code"] == "DryRunOperation":

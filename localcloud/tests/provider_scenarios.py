@@ -82,6 +82,9 @@ class World:
     def component(self, name: str = "of-scenario") -> str:
         return self.make("imagebuilder.Component", name, component(self)).id
 
+    def vpc(self) -> Resource:
+        return self.make("ec2.Vpc", "of-scenario", {"cidrBlock": "10.64.0.0/16"})
+
     def infrastructure(self) -> str:
         role = self.role("ec2.amazonaws.com")
         profile = self.make("iam.InstanceProfile", "of-scenario", {"role": role.id})
@@ -173,6 +176,25 @@ def _bucket_setting(key: str, first: Any, second: Any, **facts: Any) -> Scenario
         trigger="bucket",
         **facts,
     )
+
+
+def _route_table(world: World) -> Properties:
+    vpc = world.vpc()
+    gateway = world.make("ec2.InternetGateway", "of-scenario", {"vpcId": vpc.id})
+    route = {"cidrBlock": "0.0.0.0/0", "gatewayId": gateway.id}
+    table = vpc.outputs["defaultRouteTableId"]
+    return {"defaultRouteTableId": table, "routes": [route], "tags": {"own": "1"}}
+
+
+def _endpoint(world: World) -> Properties:
+    vpc = world.vpc()
+    return {
+        "vpcId": vpc.id,
+        "serviceName": "com.amazonaws.us-east-1.s3",
+        "vpcEndpointType": "Gateway",
+        "routeTableIds": [vpc.outputs["defaultRouteTableId"]],
+        "tags": {"own": "1"},
+    }
 
 
 def _bucket_policy(world: World) -> Properties:
@@ -457,6 +479,28 @@ SCENARIOS: dict[str, Scenario] = {
     ),
     "aws:ec2/securityGroup:SecurityGroup": Scenario(
         lambda world: {"tags": {"own": "1"}}, _tags(), _with(description="another"), "description",
+    ),
+    "aws:ec2/vpc:Vpc": Scenario(
+        lambda world: {"cidrBlock": "10.64.0.0/16", "tags": {"own": "1"}}, _tags(),
+        _with(cidrBlock="10.65.0.0/16"), "cidrBlock",
+    ),
+    "aws:ec2/internetGateway:InternetGateway": Scenario(
+        lambda world: {"vpcId": world.vpc().id, "tags": {"own": "1"}}, _tags(), None,
+    ),
+    "aws:ec2/defaultRouteTable:DefaultRouteTable": Scenario(
+        _route_table, _tags(routes=[]), _with(defaultRouteTableId="rtb-1"), "defaultRouteTableId",
+        stays=True,
+    ),
+    "aws:ec2/subnet:Subnet": Scenario(
+        lambda world: {
+            "vpcId": world.vpc().id, "cidrBlock": "10.64.16.0/20", "availabilityZone": "us-east-1b",
+            "mapPublicIpOnLaunch": True, "tags": {"own": "1"},
+        },
+        _tags(mapPublicIpOnLaunch=False), _with(cidrBlock="10.64.32.0/20"), "cidrBlock",
+    ),
+    "aws:ec2/vpcEndpoint:VpcEndpoint": Scenario(
+        _endpoint, _tags(routeTableIds=[]), _with(serviceName="com.amazonaws.us-east-1.dynamodb"),
+        "serviceName",
     ),
     "aws:ec2/launchTemplate:LaunchTemplate": Scenario(
         _launch_template, _tags(instanceType="m5.xlarge", description="second"), _with(name="another"),

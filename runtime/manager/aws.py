@@ -200,13 +200,15 @@ class AwsManagerCloud(Objects):
                 "Encrypted": True,
                 "DeleteOnTermination": True,
             }
-            arguments["BlockDeviceMappings"] = [{"DeviceName": "/dev/sda1", "Ebs": disk}]
+            arguments["BlockDeviceMappings"] = [{"DeviceName": request.root_device, "Ebs": disk}]
         if request.market == SPOT:
             once = {"SpotInstanceType": "one-time", "InstanceInterruptionBehavior": "terminate"}
             arguments["InstanceMarketOptions"] = {"MarketType": "spot", "SpotOptions": once}
         if burstable(request.instance_type):  # no other type takes it
             arguments["CreditSpecification"] = {"CpuCredits": STANDARD_CREDITS}
-        if request.zone is not None:
+        if request.subnet is not None:
+            arguments["SubnetId"] = request.subnet
+        elif request.zone is not None:
             arguments["Placement"] = {"AvailabilityZone": request.zone}
         try:
             answer = self.clients.ec2.run_instances(**arguments)

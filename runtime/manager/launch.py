@@ -26,17 +26,19 @@ from runtime.protocol.userdata import UserDataPayload, user_data
 
 
 class Option(NamedTuple):
-    """One way to get a machine: where it is bought, its type, its zone (None: AWS chooses)."""
+    """One way to get a machine: where it is bought, its type, its zone and subnet (None: AWS chooses)."""
 
     market: str
     instance_type: str
     zone: str | None
+    subnet: str | None = None
 
     def __str__(self) -> str:
         words = [
             self.instance_type,
             *(["spot"] if self.market == SPOT else []),
             *([self.zone] if self.zone else []),
+            *([self.subnet] if self.subnet else []),
         ]
         return " ".join(words)
 
@@ -45,8 +47,20 @@ def options(job: Job, first: str | None = None) -> list[Option]:
     """The ways to get the machines of a job, best first. `first` is the one of its `oom_types` that a dataset
     that ran out of memory gets; those after it are larger still, and may stand in."""
     types = job.instance_types if first is None else job.oom_types[job.oom_types.index(first) :]
-    every = itertools.product(MARKETS[job.market], types, job.zones or (None,))
-    return [Option(*one) for one in itertools.islice(every, LAUNCH_OPTIONS)]
+    markets = MARKETS[job.market]
+    every = itertools.product(markets, types, _places(job, len(markets) * len(types)))
+    return [Option(market, name, *place) for market, name, place in itertools.islice(every, LAUNCH_OPTIONS)]
+
+
+def _places(job: Job, ways: int) -> Sequence[tuple[str | None, str | None]]:
+    """Zone and subnet to try, in turn. In the default network AWS chooses the subnet, and the zone where the
+    blueprint names none. Elsewhere somebody has to: of zones that nobody asked for only so many that each of
+    the `ways` (market and type) has its turn."""
+    if not job.subnets:
+        return [(zone, None) for zone in job.zones or (None,)]
+    if asked := [(zone, one.id) for zone in job.zones for one in job.subnets if one.zone == zone]:
+        return asked
+    return [(one.zone, one.id) for one in job.subnets][: max(1, LAUNCH_OPTIONS // ways)]
 
 
 @dataclass
@@ -146,6 +160,8 @@ def request(
         volume_gib=job.volume_gib if job.dataset_size_gib else None,
         market=option.market,
         zone=option.zone,
+        subnet=option.subnet,
+        root_device=job.image.root_device,
     )
     # the tags name the run of the job, the dataset and the attempt
     identity = json.dumps(asdict(call), sort_keys=True)

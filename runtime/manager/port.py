@@ -9,7 +9,7 @@ from typing import Protocol
 from runtime.manager.events import ObjectCreated
 from runtime.protocol.keys import JobId
 from runtime.protocol.ledger import Claim
-from runtime.protocol.settings import ON_DEMAND
+from runtime.protocol.settings import ON_DEMAND, ROOT_DEVICE
 
 
 class ObjectTooLargeError(Exception):
@@ -78,8 +78,8 @@ class JobMachine:
 
 @dataclass(frozen=True)
 class LaunchRequest:
-    """One RunInstances call for up to `count` machines. `volume_gib` is None to keep the launch template's,
-    `zone` None to let AWS choose; `market` is "on-demand" or "spot"."""
+    """One RunInstances call for up to `count` machines. `volume_gib` (of the `root_device`) is None to keep
+    the launch template's; `zone` and `subnet` None to let AWS choose; `market` is "on-demand" or "spot"."""
 
     template_id: str
     template_version: str
@@ -91,6 +91,8 @@ class LaunchRequest:
     volume_gib: int | None
     market: str = ON_DEMAND
     zone: str | None = None
+    subnet: str | None = None
+    root_device: str = ROOT_DEVICE
 
 
 class ManagerCloud(Protocol):

@@ -16,7 +16,7 @@ from runtime.protocol.cost import Rates
 from runtime.protocol.documents import dumps, loads
 from runtime.protocol.keys import JobId, JobKeys, ResultKeys
 from runtime.protocol.outside import place_of
-from runtime.protocol.settings import ON_DEMAND, Code, Group, Image
+from runtime.protocol.settings import ON_DEMAND, Code, Group, Image, Subnet
 from runtime.protocol.typed_json import data_of, read, stored
 
 SCHEMA_VERSION = 1
@@ -61,13 +61,14 @@ class Dataset:
 class Job:
     """`price_per_hour` is the price of `instance_type`, `rates` those of what its machines have besides;
     `instance_types` are the types that may stand in for it when AWS has no capacity, best first, beginning
-    with `instance_type`; `market`, `zones` and `attempts` as in the settings. `config` is the configuration
-    with defaults filled in, `notes` what its author may not have meant; `configpath` and `configname` are the
-    submission's, `config_source` what lay there. `passed_over`: paths below its folders that are no datasets
-    (`runtime.protocol.ignored`), up to PASSED_OVER. `resultdir` is where results go: below the group, or a
-    whole s3:// path; the job's own records (logs/) are below the group always. `oom_types` are the larger
-    types, the next larger first, on which a dataset that ran out of memory may be run again;
-    `results_required` are patterns (`protocol.required`), each of which a result of each dataset must fit."""
+    with `instance_type`; `market`, `zones`, `subnets` and `attempts` as in the settings. `config` is the
+    configuration with defaults filled in, `notes` what its author may not have meant; `configpath` and
+    `configname` are the submission's, `config_source` what lay there. `passed_over`: paths below its folders
+    that are no datasets (`runtime.protocol.ignored`), up to PASSED_OVER. `resultdir` is where results go:
+    below the group, or a whole s3:// path; the job's own records (logs/) are below the group always.
+    `oom_types` are the larger types, the next larger first, on which a dataset that ran out of memory may be
+    run again; `results_required` are patterns (`protocol.required`), each of which a result of each dataset
+    must fit."""
 
     analysis: str
     stage: str
@@ -105,6 +106,7 @@ class Job:
     results_required: tuple[str, ...] = field(default=(), metadata=stored(added=True))
     notes: tuple[str, ...] = field(default=(), metadata=stored(added=True))
     rates: Rates = field(default=Rates(), metadata=stored(added=True))
+    subnets: tuple[Subnet, ...] = field(default=(), metadata=stored(added=True))
     schema_version: int = field(default=SCHEMA_VERSION)
 
     @property

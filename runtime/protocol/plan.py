@@ -120,6 +120,7 @@ def plan(
         results_required=settings.results_required,
         notes=config.notes,
         rates=settings.rates,
+        subnets=settings.subnets,
     )
 
 

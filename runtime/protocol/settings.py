@@ -45,14 +45,19 @@ class Group:
     role_id: str = ""
 
 
+ROOT_DEVICE = "/dev/sda1"
+"""What Ubuntu's images, and most others, call their root volume."""
+
+
 @dataclass(frozen=True)
 class Image:
     """`id` is an AMI id or `resolve:ssm:<parameter>`; `ready` is false while the blueprint requires an image
-    that is not baked yet."""
+    that is not baked yet. `root_device`: its name for the root volume."""
 
     id: str
     ready: bool
     recipe_sha256: str | None = None
+    root_device: str = field(default=ROOT_DEVICE, metadata=stored(added=True))
 
 
 @dataclass(frozen=True)
@@ -62,6 +67,14 @@ class Code:
     bucket: str
     key: str
     sha256: str
+
+
+@dataclass(frozen=True)
+class Subnet:
+    """A subnet for machines, where these are not in the account's default network, and its zone."""
+
+    id: str
+    zone: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -154,7 +167,8 @@ class BlueprintValues:
 @dataclass(frozen=True, kw_only=True)
 class AnalysisSettings(BlueprintValues):
     """The blueprint's values, and what a deployment adds. Durations in minutes, sizes in GiB, prices in USD
-    an hour (on demand); `rates`: of what each machine has besides. `queue_url`: of the queue of submissions.
+    an hour (on demand); `rates`: of what each machine has besides. `subnets`: where its machines may be
+    (none: in the account's default network). `queue_url`: of the queue of submissions.
 
     `oom_types` has, for each of `instance.types`, the larger ones on which a dataset that ran out of memory
     may be run again, the next larger first (nothing: none is).
@@ -182,6 +196,7 @@ class AnalysisSettings(BlueprintValues):
     blueprint_commit: str | None = None
     oom_types: Mapping[str, tuple[str, ...]] = field(default_factory=dict, metadata=stored(added=True))
     rates: Rates = field(default=Rates(), metadata=stored(added=True))
+    subnets: tuple[Subnet, ...] = field(default=(), metadata=stored(added=True))
     schema_version: int = field(default=SCHEMA_VERSION)
 
     def to_json(self) -> str:

@@ -27,6 +27,8 @@ HERE = Place(partition="aws", region=REGION, account=ACCOUNT)
 """Where stacks are, when a test says nothing else."""
 IDENTITY = "aws:index/getCallerIdentity:getCallerIdentity"
 USER = "aws:iam/getUser:getUser"
+SUBNET = "aws:ec2/getSubnet:getSubnet"
+ZONES = "aws:index/getAvailabilityZones:getAvailabilityZones"
 
 ENGINES = frozenset({"pulumi:providers:aws", "pulumi:pulumi:StackReference"})
 """Resource types of the engine itself."""
@@ -96,16 +98,18 @@ class Recorded:
 class Recorder(mocks.Mocks):
     """Answers as AWS would, as far as the program looks at answers. `references`: outputs of other stacks by
     name.
-    `users`: IAM users that are there. `at`: the place that the credentials are of."""
+    `users`: IAM users that are there. `at`: the place that the credentials are of. `subnets`: VPC and zone
+    of those that are there."""
 
     def __init__(
         self,
         references: Mapping[str, Mapping[str, Any]],
         users: Collection[str] = (),
         at: Place = HERE,
+        subnets: Mapping[str, tuple[str, str]] | None = None,
     ) -> None:
         self.recorded, self._references, self._users = Recorded(), references, users
-        self.at = at
+        self.at, self._subnets = at, subnets or {}
         self._seen: set[tuple[str, str]] = set()
 
     def new_resource(self, args: mocks.MockResourceArgs) -> tuple[str | None, dict[Any, Any]]:
@@ -134,6 +138,13 @@ class Recorder(mocks.Mocks):
                 if name in self._users
                 else ({}, [("userName", f"no user {name}")])
             )
+        if args.token == ZONES:
+            return {"id": self.at.region, "names": [f"{self.at.region}{letter}" for letter in "abc"]}, []
+        if args.token == SUBNET:
+            if args.args["id"] not in self._subnets:
+                return {}, [("id", "no matching EC2 Subnet found")]
+            vpc, zone = self._subnets[args.args["id"]]
+            return {"id": args.args["id"], "vpcId": vpc, "availabilityZone": zone}, []
         assert args.token == IDENTITY, f"the program calls the unknown function {args.token}"
         return {
             "accountId": ACCOUNT,
@@ -168,6 +179,8 @@ class Recorder(mocks.Mocks):
             extra |= {"arn": at.arn("events", f"rule/{name}")}
         elif kind == "LaunchTemplate":
             extra |= {"arn": f"{regional}:launch-template/lt-{args.name}", "latestVersion": 1}
+        elif kind == "Vpc":
+            extra |= {"defaultRouteTableId": f"rtb-{args.name}"}
         elif kind == "KeyPair":
             extra |= {"keyName": name}
         elif kind == "Key":

@@ -37,7 +37,13 @@ def used(tmp_path_factory: pytest.TempPathFactory) -> dict[str, set[str]]:
     project = make_project(tmp_path_factory.mktemp("everything"), BLUEPRINT + OUTSIDE)
     (project / "groups.yaml").write_text(GROUPS)
     utils = deploy(lambda: program.outputs(project), "utils", SETTINGS, recorder=Recorder({}, users=["old"]))
-    stacks: list[Recorded] = [utils]
+    own = deploy(
+        lambda: program.outputs(project),
+        "utils",
+        {"neurocaas:network": "own"},
+        recorder=Recorder({}, users=["old"]),
+    )
+    stacks: list[Recorded] = [utils, own]
     stacks += [
         deploy(lambda: program.outputs(project), stack, references={REFERENCE: utils.outputs})
         for stack in ("spikes-webdev", "spikes-prod")

@@ -367,6 +367,22 @@ def test_a_launch_is_one_call_with_everything(account: Account) -> None:
     ]
 
 
+def test_a_subnet_says_where_a_machine_is_and_the_image_what_its_root_is_called(account: Account) -> None:
+    """The zone follows from the subnet; a volume under another name would be a second, empty one."""
+    cloud = AwsManagerCloud("ledger")
+    calls: list[dict[str, Any]] = []
+    with Stubber(cloud.clients.ec2) as ec2:
+        ec2.add_response("run_instances", answer_of_ec2(1))
+        cloud.clients.ec2.meta.events.register(
+            "provide-client-params.ec2.RunInstances", lambda params, **_: calls.append(params)
+        )
+        asked = replace(REQUEST, zone="us-east-1b", subnet="subnet-2", root_device="/dev/xvda")
+        cloud.run(asked)
+    assert calls[0]["SubnetId"] == "subnet-2"
+    assert "Placement" not in calls[0]
+    assert calls[0]["BlockDeviceMappings"][0]["DeviceName"] == "/dev/xvda"
+
+
 @pytest.mark.parametrize(
     ("name", "allowed"),
     [("t3.micro", "standard"), ("t3a.large", "standard"), ("t4g.small", "standard"), ("t2.micro", "standard")]

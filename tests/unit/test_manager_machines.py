@@ -12,8 +12,14 @@ import pytest
 from runtime.manager.delivery import Outcome
 from runtime.manager.launch import options
 from runtime.protocol.keys import JobKeys
-from runtime.protocol.limits import CAPACITY_ATTEMPTS, STALLED_LAUNCH, STOP_GRACE, SWEEP_INTERVAL
-from runtime.protocol.settings import MARKETS
+from runtime.protocol.limits import (
+    CAPACITY_ATTEMPTS,
+    LAUNCH_OPTIONS,
+    STALLED_LAUNCH,
+    STOP_GRACE,
+    SWEEP_INTERVAL,
+)
+from runtime.protocol.settings import MARKETS, Subnet
 from tests.unit.job_world import BUCKET, SETTINGS, World, changed
 
 KEYS = JobKeys.of("lab", "t1")
@@ -60,6 +66,41 @@ def test_the_next_zone_when_one_is_full() -> None:
     world.aws.refusals = {"m5.large on-demand us-east-1a": FULL}
     world.submit(world.submission())
     assert bought(world) == [("on-demand", "m5.large", "us-east-1b")]
+
+
+SUBNETS = tuple(Subnet(f"subnet-{letter}", f"us-east-1{letter}") for letter in "abc")
+
+
+def subnets_of(world: World) -> list[str | None]:
+    return [request.subnet for request, _ in world.aws.reservations.values()]
+
+
+def test_the_next_subnet_when_one_is_full() -> None:
+    world = world_of(subnets=SUBNETS, fallback=())
+    world.aws.refusals = {"m5.large on-demand us-east-1a": FULL, "m5.large on-demand us-east-1b": FULL}
+    world.submit(world.submission())
+    assert bought(world) == [("on-demand", "m5.large", "us-east-1c")]
+    assert subnets_of(world) == ["subnet-c"]
+    assert f"No m5.large us-east-1a subnet-a available ({FULL})." in world.certificate()
+
+
+def test_zones_of_the_blueprint_choose_among_the_subnets() -> None:
+    world = world_of(subnets=SUBNETS, zones=("us-east-1c", "us-east-1b"))
+    world.submit(world.submission())
+    tried = [(option.zone, option.subnet) for option in options(world.job())][:2]
+    assert tried == [("us-east-1c", "subnet-c"), ("us-east-1b", "subnet-b")]
+    assert subnets_of(world) == ["subnet-c"]
+
+
+def test_many_subnets_leave_no_market_and_no_type_untried() -> None:
+    many = tuple(Subnet(f"subnet-{number}", f"us-east-1{number % 6}") for number in range(30))
+    world = world_of(subnets=many, market="spot-then-on-demand")
+    world.submit(world.submission())
+    tried = options(world.job())
+    assert len(tried) <= LAUNCH_OPTIONS
+    assert {(option.market, option.instance_type) for option in tried} == {
+        (market, name) for market in ("spot", "on-demand") for name in ("m5.large", "m5.xlarge")
+    }
 
 
 def test_without_spot_capacity_a_spot_job_waits_and_says_so() -> None:

@@ -37,6 +37,7 @@ from localcloud.pulumi.provider.resources import (
     sns,
     sqs,
     ssm,
+    vpc,
 )
 
 NAME = AutoName()
@@ -250,7 +251,7 @@ _EC2 = [
         "ec2",
         ec2.SecurityGroup,
         "sg-*",
-        "name! description! revokeRulesOnDelete=false (vpcId?)",
+        "name! description! revokeRulesOnDelete=false vpcId!?",
         autoname=NAME,
         defaults={"description": "Managed by Pulumi"},
     ),
@@ -261,6 +262,22 @@ _EC2 = [
         f"name! updateDefaultVersion- {_TEMPLATE} (defaultVersion?)",
         autoname=NAME,
         recomputed={"latestVersion": _TEMPLATE, "defaultVersion": f"updateDefaultVersion {_TEMPLATE}"},
+    ),
+    _type("ec2", vpc.Vpc, "vpc-*", 'cidrBlock!? (enableDnsSupport=true) (instanceTenancy="default")'),
+    _type("ec2", vpc.InternetGateway, "igw-*", "vpcId?"),
+    _type("ec2", vpc.DefaultRouteTable, "rtb-*", "defaultRouteTableId! routes?"),
+    _type(
+        "ec2",
+        vpc.Subnet,
+        "subnet-*",
+        "availabilityZone!? cidrBlock! mapPublicIpOnLaunch=false vpcId!",
+    ),
+    _type(
+        "ec2",
+        vpc.VpcEndpoint,
+        "vpce-*",
+        'routeTableIds? serviceName! vpcEndpointType!="Gateway" vpcId!',
+        one_of=(("serviceName",),),
     ),
     _type(
         "vpc",
@@ -360,7 +377,7 @@ _IMAGEBUILDER = [
         imagebuilder.InfrastructureConfiguration,
         "{arn}",
         "name! description instanceMetadataOptions instanceProfileName instanceTypes logging "
-        "resourceTags securityGroupIds terminateInstanceOnFailure=false",
+        "resourceTags securityGroupIds subnetId terminateInstanceOnFailure=false",
         autoname=NAME,
         recomputed={"dateUpdated": "*"},
     ),

@@ -70,6 +70,7 @@ class SecurityGroup(Handler):
         made = call.client("ec2").create_security_group(
             GroupName=inputs["name"],
             Description=inputs["description"],
+            **({"VpcId": inputs["vpcId"]} if inputs.get("vpcId") else {}),
             **tag_specification("security-group", call.all_tags(inputs)),
         )
         group_id = call.created(made["GroupId"])

@@ -89,7 +89,7 @@ class InfrastructureConfiguration(_Thing, noun="infrastructure_configuration"):
 
     sent = _sent(
         "instanceMetadataOptions instanceProfileName instanceTypes logging resourceTags securityGroupIds "
-        "terminateInstanceOnFailure"
+        "subnetId terminateInstanceOnFailure"
     )
     told = _told("dateCreated", "dateUpdated")
 

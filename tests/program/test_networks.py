@@ -1,0 +1,164 @@
+"""Where machines, bakes and development instances are: the default VPC, given subnets, a VPC of our own."""
+
+from __future__ import annotations
+
+import ipaddress
+import json
+from pathlib import Path
+from typing import Any
+
+import pulumi
+import pytest
+
+from components import program
+from components.vpc import CIDR, subnet_cidr
+from runtime.protocol.settings import AnalysisSettings, Subnet
+from tests.program.projects import BLUEPRINT, REFERENCE, make_project
+from tests.program.recording import ACCOUNT, Recorded, Recorder, deploy
+
+VPC, ONE, TWO = "vpc-0123456789abcdef0", "subnet-0123456789abcdef0", "subnet-0123456789abcdef1"
+THERE = {
+    ONE: (VPC, "us-east-1a"),
+    TWO: (VPC, "us-east-1c"),
+    "subnet-0aaaaaaa": ("vpc-other000", "us-east-1a"),
+}
+GIVEN = {"neurocaas:vpcId": VPC, "neurocaas:subnetIds": json.dumps([ONE, TWO])}
+OWN = {"neurocaas:network": "own"}
+
+
+def utils_of(project: Path, settings: dict[str, str], **more: Any) -> Recorded:
+    return deploy(
+        lambda: program.outputs(project), "utils", settings, recorder=Recorder({}, subnets=THERE), **more
+    )
+
+
+def analysis_of(project: Path, utils: Recorded, **more: Any) -> Recorded:
+    return deploy(
+        lambda: program.outputs(project), "spikes-webdev", references={REFERENCE: utils.outputs}, **more
+    )
+
+
+@pytest.fixture(scope="module")
+def given(project: Path) -> tuple[Recorded, Recorded]:
+    utils = utils_of(project, GIVEN)
+    return utils, analysis_of(project, utils)
+
+
+@pytest.fixture(scope="module")
+def own(project: Path) -> tuple[Recorded, Recorded]:
+    utils = utils_of(project, OWN)
+    return utils, analysis_of(project, utils)
+
+
+def subnets_of(analysis: Recorded) -> tuple[Subnet, ...]:
+    text = analysis.one("BucketObjectv2", "settings").inputs["content"]
+    return AnalysisSettings.from_json(text).subnets
+
+
+def launch_subnets(analysis: Recorded) -> list[str]:
+    """Subnets that the manager may start machines in."""
+    (statement,) = (
+        one
+        for one in analysis.one("RolePolicy", "manager").policy()["Statement"]
+        if one["Sid"] == "LaunchOnNetwork"
+    )
+    return [one for one in statement["Resource"] if ":subnet/" in one]
+
+
+def test_without_settings_nothing_names_a_network(utils: Recorded, analysis: Recorded) -> None:
+    """So stacks of the version before replace nothing: a group without a VPC stays one."""
+    assert not any("vpcId" in group.inputs for group in utils.of_type("SecurityGroup"))
+    assert not any(
+        "subnetId" in one.inputs
+        for stack in (utils, analysis)
+        for one in stack.of_type("InfrastructureConfiguration")
+    )
+    assert utils.outputs["vpc_id"] is None
+    assert utils.outputs["subnets"] is None
+    assert subnets_of(analysis) == ()
+    assert launch_subnets(analysis) == [f"arn:aws:ec2:us-east-1:{ACCOUNT}:subnet/*"]
+    assert not utils.of_type("Vpc")
+
+
+def test_outputs_of_the_version_before_mean_the_default_network(project: Path, utils: Recorded) -> None:
+    before = {key: value for key, value in utils.outputs.items() if key not in ("vpc_id", "subnets")}
+    references = {REFERENCE: before}
+    assert subnets_of(deploy(lambda: program.outputs(project), "spikes-webdev", references=references)) == ()
+
+
+def test_given_subnets_are_where_everything_is(given: tuple[Recorded, Recorded]) -> None:
+    utils, analysis = given
+    assert {group.inputs["vpcId"] for group in utils.of_type("SecurityGroup")} == {VPC}
+    assert {
+        one.inputs["subnetId"] for stack in given for one in stack.of_type("InfrastructureConfiguration")
+    } == {ONE}
+    assert utils.outputs["vpc_id"] == VPC
+    assert utils.outputs["subnets"] == [{"id": ONE, "zone": "us-east-1a"}, {"id": TWO, "zone": "us-east-1c"}]
+    assert subnets_of(analysis) == (Subnet(ONE, "us-east-1a"), Subnet(TWO, "us-east-1c"))
+    # Whoever owns them: an organisation may share subnets.
+    assert launch_subnets(analysis) == [f"arn:aws:ec2:us-east-1:*:subnet/{one}" for one in (ONE, TWO)]
+    assert not utils.of_type("Vpc")
+
+
+def test_a_vpc_of_our_own_has_a_public_subnet_in_each_zone_and_no_nat(
+    own: tuple[Recorded, Recorded],
+) -> None:
+    utils, analysis = own
+    subnets = utils.of_type("Subnet")
+    assert [one.inputs["availabilityZone"] for one in subnets] == [f"us-east-1{zone}" for zone in "abc"]
+    assert all(one.inputs["mapPublicIpOnLaunch"] for one in subnets)
+    ranges = [ipaddress.ip_network(one.inputs["cidrBlock"]) for one in subnets]
+    assert all(one.subnet_of(ipaddress.ip_network(CIDR)) for one in ranges)  # type: ignore[arg-type]
+    assert not any(one.overlaps(other) for one in ranges for other in ranges if one is not other)
+    (route,) = utils.one("DefaultRouteTable").inputs["routes"]
+    assert route == {"cidrBlock": "0.0.0.0/0", "gatewayId": utils.one("InternetGateway").id}
+    endpoint = utils.one("VpcEndpoint").inputs
+    assert endpoint["serviceName"] == "com.amazonaws.us-east-1.s3"
+    assert endpoint["vpcEndpointType"] == "Gateway"
+    assert not utils.of_type("NatGateway")
+    vpc = utils.one("Vpc").id
+    assert {group.inputs["vpcId"] for group in utils.of_type("SecurityGroup")} == {vpc}
+    assert [one.zone for one in subnets_of(analysis)] == [f"us-east-1{zone}" for zone in "abc"]
+    assert analysis.one("InfrastructureConfiguration").inputs["subnetId"] == subnets[0].id
+    assert utils.waits(f"Subnet::{subnets[0].name}", "DefaultRouteTable::neurocaas-utils-network")
+
+
+def test_a_zone_that_comes_later_moves_no_subnet() -> None:
+    assert subnet_cidr("us-east-1b") == "10.64.16.0/20"
+    assert subnet_cidr("eu-west-3p") == "10.64.240.0/20"
+    with pytest.raises(ValueError, match="a to p"):
+        subnet_cidr("us-east-1z")
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"network": "mine"}, ["network: got 'mine'", "default", "own"]),
+        ({"network": "own", "vpcId": VPC, "subnetIds": f'["{ONE}"]'}, ["own, and vpcId or subnetIds"]),
+        ({"vpcId": VPC}, ["subnetIds: got vpcId alone"]),
+        ({"subnetIds": f'["{ONE}"]'}, ["vpcId: got subnetIds alone"]),
+        ({"vpcId": "vpc1", "subnetIds": '["subnet1"]'}, ["vpcId: got 'vpc1'", "subnetIds: got ['subnet1']"]),
+        ({"vpcId": VPC, "subnetIds": f'["{ONE}", "{ONE}"]'}, ["each once"]),
+        ({"vpcId": VPC, "subnetIds": '["subnet-0bbbbbbb", "subnet-0aaaaaaa"]'},
+         ["subnet-0bbbbbbb, which is not there", "subnet-0aaaaaaa, which is in vpc-other000"]),
+    ],
+)  # fmt: skip
+def test_settings_that_cannot_be_are_refused_all_at_once_before_anything_is_made(
+    settings: dict[str, str], said: list[str], project: Path
+) -> None:
+    recorder = Recorder({}, subnets=THERE)
+    full = {f"neurocaas:{name}": value for name, value in settings.items()}
+    with pytest.raises(pulumi.RunError) as refused:
+        deploy(lambda: program.outputs(project), "utils", full, recorder=recorder)
+    assert all(part in str(refused.value) for part in said), str(refused.value)
+    told = str(refused.value).lower()
+    assert any(do in told for do in ("pulumi config set", "aws ec2", "remove"))
+    assert [one.type for one in recorder.recorded.resources] == ["pulumi:providers:aws"]
+
+
+def test_a_zone_of_a_blueprint_without_a_subnet_is_refused(
+    tmp_path: Path, given: tuple[Recorded, Recorded]
+) -> None:
+    zoned = BLUEPRINT.replace("  type: m5.large\n", "  type: m5.large\n  zones: [us-east-1a, us-east-1b]\n")
+    with pytest.raises(pulumi.RunError, match=r"instance.zones: got us-east-1b.*us-east-1a, us-east-1c"):
+        analysis_of(make_project(tmp_path, zoned), given[0])
