@@ -18,10 +18,11 @@ from blueprints.document import YamlDocument, parse
 from blueprints.finding import BlueprintFinding, meant
 from blueprints.merge import Layers
 from blueprints.model import Imaged, ImageSettings
-from blueprints.parents import BASE, PARENTS, RETIRED, ParentImage, parent_image
+from blueprints.parents import BASE, LARGE, PARENTS, RETIRED, ParentImage, parent_image
 from runtime.protocol.problems import InvalidInput, Problem
 
 FILE = "image.yaml"
+_GIB, _ANALYSIS_GIB = 8, 16
 SOURCE = f"blueprints/{BASE}/{FILE}"
 BAKE = "invoke bake-ami --base"
 
@@ -68,6 +69,15 @@ def load_problems(root: Path) -> list[BlueprintFinding]:
     return _resolve(root)[1]
 
 
+def default_volume(parent: str, root: Path) -> int:
+    """GiB of the root volume of an analysis whose blueprint says nothing, and whose `image.parent` is
+    this."""
+    if parent != BASE or not exists(root):
+        return LARGE.get(parent, _ANALYSIS_GIB)
+    layers, problems = _resolve(root)
+    return _ANALYSIS_GIB if problems else max(_ANALYSIS_GIB, layers.data["instance"]["volume_gib"])
+
+
 def _resolve(root: Path) -> tuple[Layers, list[BlueprintFinding]]:
     layers = Layers()
     try:
@@ -83,6 +93,8 @@ def _resolve(root: Path) -> tuple[Layers, list[BlueprintFinding]]:
     if not problems:
         layers.add(YamlDocument("", schema.defaults("base")))
         layers.add(document)
+        parent = layers.data["image"]["parent"]
+        layers.data["instance"].setdefault("volume_gib", LARGE.get(parent, _GIB))
         problems += parent_findings(layers, PARENTS)
     return layers, problems
 

@@ -145,6 +145,7 @@ def _resolve(
     layers.add(_without(stack, wrong))
     layers.data.setdefault("bucket", name)
     instance = layers.data["instance"]
+    instance.setdefault("volume_gib", base.default_volume(layers.data["image"]["parent"], root))
     instance.setdefault("types", [instance["type"]])
     instance.setdefault("fallback", [name for name in instance["types"] if name != instance["type"]])
     # What is wrong with a whole stage section takes no setting away: the others are still checked.

@@ -24,6 +24,9 @@ PARENTS: dict[str, str] = {
 }
 """Code -> public SSM parameter that holds the image id."""
 
+LARGE: dict[str, int] = {"dlami22": 100, "dlami24": 100}
+"""Code -> GiB of a volume for it (what EC2's console proposes). All other images are taken to be small."""
+
 BASE = "base"
 """The project's own base image, as a parent (`blueprints.base`)."""
 

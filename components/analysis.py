@@ -30,6 +30,7 @@ from components.policies import outside
 from components.published_settings import AboutObject, AboutObjectArgs
 from components.queue import WorkQueue, WorkQueueArgs
 from components.settings import SettingsObject, SettingsObjectArgs, settings_key
+from components.start_images import RootDevices
 from components.storage import AnalysisBucket, AnalysisBucketArgs
 from runtime.protocol import limits
 from runtime.protocol.keys import RESULTS
@@ -39,17 +40,17 @@ from runtime.protocol.settings import Image
 @dataclass(frozen=True, kw_only=True)
 class AnalysisStackArgs:
     """`blueprint`: what the analysis is. `utils`: outputs of the stack `utils`. `provision`: its recording,
-    None without scripts.
-    `parent`: what `image.parent` stands for. `code`, `prices`: as resolved on this machine. `commit`: of the
-    blueprint. `log_days`: days that logs are kept.
-    `known_groups`: those of the blueprint's groups whose people `utils` has made, from groups.yaml, and the
-    IAM group of each."""
+    None without scripts. `parent`: what `image.parent` stands for. `root_devices`: what the images call their
+    root volumes. `code`, `prices`: as resolved on this machine. `commit`: of the blueprint. `log_days`: days
+    that logs are kept. `known_groups`: those of the blueprint's groups whose people `utils` has made, from
+    groups.yaml, and the IAM group of each."""
 
     place: Place
     blueprint: Blueprint
     utils: UtilsOutputs
     provision: Provision | None
     parent: ParentImage
+    root_devices: RootDevices
     code: CodeArchive
     prices: Prices
     commit: str | None
@@ -261,6 +262,7 @@ class AnalysisStack(pulumi.ComponentResource):
             id=self._baked or self._args.parent.for_launch_template,
             ready=self._baked is not None or not image.required,
             recipe_sha256=pipeline.recipe_sha256 if pipeline else None,
+            root_device=self._args.root_devices.machines,
         )
 
     def _machines(self) -> Mapping[str, GroupMachines]:
@@ -280,6 +282,7 @@ class AnalysisStack(pulumi.ComponentResource):
                     security_group_id=utils.security_group_id,
                     key_name=utils.key_pair_name,
                     image_id=self._baked or args.parent.for_launch_template,
+                    root_device=args.root_devices.machines,
                     instance_type=instance.type,
                     volume_gib=instance.volume_gib,
                     outside_buckets=args.blueprint.outside_buckets,
@@ -302,6 +305,7 @@ class AnalysisStack(pulumi.ComponentResource):
                 provision=args.provision,
                 parent=args.parent.for_image_builder,
                 volume_gib=blueprint.instance.volume_gib,
+                root_device=args.root_devices.parent,
                 instance_type=blueprint.instance.type,
                 instance_profile=utils.image_builder_instance_profile,
                 security_group_id=utils.security_group_id,

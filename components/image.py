@@ -18,8 +18,7 @@ from image_builder import golden
 from image_builder.archive import sha256
 from image_builder.pipeline import RECIPE_TAG
 from image_builder.recipe import PackedProvision
-
-ROOT_DEVICE = "/dev/sda1"
+from runtime.protocol.settings import ROOT_DEVICE
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,17 +26,18 @@ class ImagePipelineArgs:
     """What an image is made of and where.
 
     `parent`: as Image Builder takes it (AMI id, `ssm:<parameter>`). `volume_gib`: root volume, the size that
-    machines start with at least. `instance_type`: of the machine that builds. `subnet_id`: where it runs,
-    None for the default network. `settings_key`: of the stack's settings in the artifact bucket, for golden
-    tests. `lifecycle_ready`: what must be there before the lifecycle role can be used. `tags`: of the images
-    that come out. `build_dir`: where a large recording is packed. `log_days`: days that build logs are kept.
-    """
+    machines start with at least; `root_device`: what the parent calls it. `instance_type`: of the machine
+    that builds. `subnet_id`: where it runs, None for the default network. `settings_key`: of the stack's
+    settings in the artifact bucket, for golden tests. `lifecycle_ready`: what must be there before the
+    lifecycle role can be used. `tags`: of the images that come out. `build_dir`: where a large recording is
+    packed. `log_days`: days that build logs are kept."""
 
     analysis: str
     region: str
     provision: Provision
     parent: str
     volume_gib: int
+    root_device: str = ROOT_DEVICE
     instance_type: str
     instance_profile: pulumi.Input[str]
     security_group_id: pulumi.Input[str]
@@ -204,7 +204,7 @@ class ImagePipeline(pulumi.ComponentResource):
             components=[{"component_arn": component.arn} for component in components],
             block_device_mappings=[
                 {
-                    "device_name": ROOT_DEVICE,
+                    "device_name": args.root_device,
                     "ebs": {
                         "volume_size": args.volume_gib,
                         "volume_type": "gp3",

@@ -15,9 +15,7 @@ from components.policies import machine
 from components.policies.document import rendered
 from components.role import MACHINES, BoundedRoleArgs, machine_role
 from runtime.protocol.outside import OutsideBucket
-
-ROOT_DEVICE = "/dev/sda1"
-"""Root device of all parent images on offer (Ubuntu and the DLAMI built on it)."""
+from runtime.protocol.settings import ROOT_DEVICE
 
 
 def machine_path(stack: str) -> str:
@@ -29,9 +27,9 @@ def machine_path(stack: str) -> str:
 
 @dataclass(frozen=True, kw_only=True)
 class GroupMachinesArgs:
-    """`image_id`: an AMI id or `resolve:ssm:<parameter>`. `instance_type`: default type; the manager may name
-    another of the blueprint's list. `volume_gib`: root volume, 8 to 16384 GiB; the manager adds a
-    submission's __dataset_size__."""
+    """`image_id`: an AMI id or `resolve:ssm:<parameter>`. `root_device`: what the image calls its root
+    volume. `instance_type`: default type; the manager may name another of the blueprint's list. `volume_gib`:
+    root volume, 8 to 16384 GiB; the manager adds a submission's __dataset_size__."""
 
     place: Place
     stack: str
@@ -43,6 +41,7 @@ class GroupMachinesArgs:
     security_group_id: pulumi.Input[str]
     key_name: pulumi.Input[str]
     image_id: str
+    root_device: str = ROOT_DEVICE
     instance_type: str
     volume_gib: int
     outside_buckets: Sequence[OutsideBucket] = ()
@@ -103,7 +102,7 @@ class GroupMachines(pulumi.ComponentResource):
             instance_initiated_shutdown_behavior="terminate",
             block_device_mappings=[
                 {
-                    "device_name": ROOT_DEVICE,
+                    "device_name": args.root_device,
                     "ebs": {
                         "volume_size": args.volume_gib,
                         "volume_type": "gp3",

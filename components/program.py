@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 import pulumi
 
 from blueprints import groups
+from blueprints.base import parent_of
 from blueprints.model import UTILS, Blueprint
-from components import networks, project
+from components import networks, project, start_images
 from runtime.protocol.problems import InvalidInput
 
 if TYPE_CHECKING:
@@ -45,6 +46,9 @@ def _utils(root: Path) -> dict[str, Any]:
         raise project.refused(f"what {groups.FILE} asks for", error) from None
     project.require_users(directory, provider)
     network = networks.choice(config, place, provider)
+    of_base = start_images.UNKNOWN
+    if base and recording:
+        of_base = start_images.parent_image(base, parent_of(base, place.account, place.region), provider)
     try:
         stack = UtilityStack(
             project.top_name(UTILS),
@@ -55,6 +59,7 @@ def _utils(root: Path) -> dict[str, Any]:
                 buckets=buckets,
                 base=base,
                 provision=recording,
+                root_device=of_base.root_device,
                 protect=config.get_bool("protectUtilities") or False,
                 log_days=config.get_int("logRetentionDays") or 30,
                 developer_cidrs=config.get_object("developerCidrs") or (),
@@ -91,6 +96,10 @@ async def _analysis(root: Path) -> dict[str, Any]:
         )
     blueprint = project.with_family(blueprint, place.region)
     networks.require_zones(blueprint, utils.subnets)
+    parent = project.parent(blueprint, place)
+    below = start_images.parent_image(blueprint, parent, provider)
+    baked = blueprint.image.baked(place.account, place.region)
+    above = start_images.baked_image(baked, below, provider)
     known = {group: _known(utils, group, blueprint) for group in directory.using(blueprint.name)}
     stack = AnalysisStack(
         project.top_name(blueprint.stack),
@@ -100,7 +109,8 @@ async def _analysis(root: Path) -> dict[str, Any]:
             known_groups=known,
             utils=utils,
             provision=recording,
-            parent=project.parent(blueprint, place),
+            parent=parent,
+            root_devices=start_images.RootDevices(above.root_device, below.root_device),
             code=packaging.code_archive(root, blueprint.name),
             prices=project.prices_of(place.region, blueprint.instance.types),
             commit=provenance.blueprint_commit(root, blueprint.name),

@@ -35,6 +35,7 @@ from components.place import Place
 from components.policies import resources
 from components.vpc import MachinePlace, NetworkChoice
 from runtime.protocol import keys
+from runtime.protocol.settings import ROOT_DEVICE
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,7 +47,7 @@ class UtilityStackArgs:
     `audited`: buckets whose every read and write is recorded; none: no trail is made. `directory`: of
     groups.yaml.
     `buckets`: that its groups may use. `base`, `provision`: the project's base image and its scripts, None
-    without."""
+    without. `root_device`: of the base image's parent."""
 
     place: Place
     root: Path
@@ -54,6 +55,7 @@ class UtilityStackArgs:
     buckets: Mapping[str, Sequence[str]] = field(default_factory=dict)
     base: Base | None = None
     provision: Provision | None = None
+    root_device: str = ROOT_DEVICE
     protect: bool = False
     log_days: int = 30
     developer_cidrs: Sequence[str] = ()
@@ -123,6 +125,7 @@ class UtilityStack(pulumi.ComponentResource):
                     provision=args.provision,
                     parent=parent_of(args.base, place.account, place.region).for_image_builder,
                     volume_gib=args.base.volume_gib,
+                    root_device=args.root_device,
                     instance_type=args.base.instance_type,
                     instance_profile=image_roles.profile_name,
                     security_group_id=network.security_group_id,

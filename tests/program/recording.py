@@ -28,6 +28,8 @@ HERE = Place(partition="aws", region=REGION, account=ACCOUNT)
 IDENTITY = "aws:index/getCallerIdentity:getCallerIdentity"
 USER = "aws:iam/getUser:getUser"
 SUBNET = "aws:ec2/getSubnet:getSubnet"
+IMAGE = "aws:ec2/getAmi:getAmi"
+PARAMETER = "aws:ssm/getParameter:getParameter"
 ZONES = "aws:index/getAvailabilityZones:getAvailabilityZones"
 
 ENGINES = frozenset({"pulumi:providers:aws", "pulumi:pulumi:StackReference"})
@@ -97,9 +99,9 @@ class Recorded:
 
 class Recorder(mocks.Mocks):
     """Answers as AWS would, as far as the program looks at answers. `references`: outputs of other stacks by
-    name.
-    `users`: IAM users that are there. `at`: the place that the credentials are of. `subnets`: VPC and zone
-    of those that are there."""
+    name. `users`: IAM users that are there. `at`: the place that the credentials are of. `subnets`: VPC and
+    zone of those that are there. `images`: root device and GiB of images by id, where they are not as
+    Ubuntu's; None for one that is not there; `denied`: the credentials may not ask for images."""
 
     def __init__(
         self,
@@ -107,9 +109,12 @@ class Recorder(mocks.Mocks):
         users: Collection[str] = (),
         at: Place = HERE,
         subnets: Mapping[str, tuple[str, str]] | None = None,
+        images: Mapping[str, tuple[str, int] | None] | None = None,
+        denied: bool = False,
     ) -> None:
         self.recorded, self._references, self._users = Recorded(), references, users
         self.at, self._subnets = at, subnets or {}
+        self._images, self._denied = images or {}, denied
         self._seen: set[tuple[str, str]] = set()
 
     def new_resource(self, args: mocks.MockResourceArgs) -> tuple[str | None, dict[Any, Any]]:
@@ -138,6 +143,10 @@ class Recorder(mocks.Mocks):
                 if name in self._users
                 else ({}, [("userName", f"no user {name}")])
             )
+        if args.token == PARAMETER:
+            return {**args.args, "value": f"ami-{zlib.crc32(args.args['name'].encode()):08x}"}, []
+        if args.token == IMAGE:
+            return self._image(args.args["filters"][0]["values"][0])
         if args.token == ZONES:
             return {"id": self.at.region, "names": [f"{self.at.region}{letter}" for letter in "abc"]}, []
         if args.token == SUBNET:
@@ -152,6 +161,19 @@ class Recorder(mocks.Mocks):
             "id": ACCOUNT,
             "userId": "AIDA",
         }, []
+
+    def _image(self, ami: str) -> tuple[dict[Any, Any], list[tuple[str, str]]]:
+        if self._denied:
+            return {}, [
+                ("filters", "UnauthorizedOperation: You are not authorized to perform this operation")
+            ]
+        found = self._images.get(ami, ("/dev/sda1", 8))
+        if found is None:
+            return {}, [("filters", "Your query returned no results")]
+        device, gib = found
+        disk = {"deviceName": device, "ebs": {"volume_size": str(gib)}, "noDevice": "", "virtualName": ""}
+        other = {**disk, "deviceName": "/dev/sdz", "ebs": {"volume_size": "500"}}
+        return {"id": ami, "rootDeviceName": device, "blockDeviceMappings": [other, disk]}, []
 
     def _answer(self, args: mocks.MockResourceArgs) -> dict[str, Any]:
         kind, name = args.typ.rpartition(":")[2], args.inputs.get("name") or f"{args.name}-1a2b3c4"

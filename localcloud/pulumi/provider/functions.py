@@ -1,5 +1,5 @@
 """The provider functions (invokes) that the program uses: who calls, and what is there: users, zones,
-subnets.
+subnets, images, parameters.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from localcloud.pulumi.provider.aws import Session
-from localcloud.pulumi.provider.errors import OperationFailed, UnknownFunction
+from localcloud.pulumi.provider.errors import OperationFailed, ProviderError, UnknownFunction
 
 Function = Callable[[Session, Mapping[str, Any]], dict[str, Any]]
 
@@ -55,11 +55,61 @@ def _subnet(session: Session, arguments: Mapping[str, Any]) -> dict[str, Any]:
     return {"id": found["SubnetId"], **{ours: found.get(theirs) for ours, theirs in names.items()}}
 
 
+def _image(session: Session, arguments: Mapping[str, Any]) -> dict[str, Any]:
+    filters = [{"Name": one["name"], "Values": list(one["values"])} for one in arguments["filters"]]
+    found = session.client("ec2").describe_images(Filters=filters)["Images"]
+    if len(found) != 1:
+        raise ProviderError(f"Your query returned {len(found)} images; change the filters to get one")
+    image = found[0]
+    devices = [
+        {
+            "deviceName": one.get("DeviceName", ""),
+            "noDevice": "",
+            "virtualName": one.get("VirtualName", ""),
+            # all texts, with the names that the real provider's state has
+            "ebs": {
+                "delete_on_termination": str(bool(one["Ebs"].get("DeleteOnTermination"))).lower(),
+                "encrypted": str(bool(one["Ebs"].get("Encrypted"))).lower(),
+                "snapshot_id": one["Ebs"].get("SnapshotId", ""),
+                "volume_size": str(one["Ebs"].get("VolumeSize", 0)),
+                "volume_type": one["Ebs"].get("VolumeType", ""),
+            },
+        }
+        for one in image.get("BlockDeviceMappings", ())
+        if "Ebs" in one
+    ]
+    return {
+        "id": image["ImageId"],
+        "imageId": image["ImageId"],
+        "architecture": image.get("Architecture", ""),
+        "blockDeviceMappings": devices,
+        "name": image.get("Name", ""),
+        "rootDeviceName": image["RootDeviceName"],
+        "state": image.get("State", ""),
+    }
+
+
+def _parameter(session: Session, arguments: Mapping[str, Any]) -> dict[str, Any]:
+    name, opened = arguments["name"], arguments.get("withDecryption") is not False
+    found = session.client("ssm").get_parameter(Name=name, WithDecryption=opened)["Parameter"]
+    return {
+        "id": name,
+        "name": name,
+        "arn": found.get("ARN", ""),
+        "type": found["Type"],
+        "value": found["Value"],
+        "insecureValue": found["Value"] if found["Type"] != "SecureString" else "",
+        "version": found["Version"],
+    }
+
+
 FUNCTIONS: Mapping[str, Function] = {
     "aws:index/getCallerIdentity:getCallerIdentity": _caller_identity,
     "aws:iam/getUser:getUser": _user,
     "aws:index/getAvailabilityZones:getAvailabilityZones": _zones,
     "aws:ec2/getSubnet:getSubnet": _subnet,
+    "aws:ec2/getAmi:getAmi": _image,
+    "aws:ssm/getParameter:getParameter": _parameter,
 }
 
 
