@@ -15,16 +15,19 @@ FEW_ADDRESSES = 50
 def network(at: At, wanted: Wanted) -> Iterator[Answer]:
     ec2 = at.client("ec2")
     vpc, subnets = wanted.settings.get("vpcId"), tuple(wanted.settings.get("subnetIds") or ())
+    if wanted.settings.get("network") == "own":
+        yield ok("a network that utils makes")
+        return
     if vpc:
         yield from _given(ec2, str(vpc), subnets)
         return
     found = ec2.describe_vpcs(Filters=[{"Name": "is-default", "Values": ["true"]}])["Vpcs"]
     if not found:
         do = (
-            "aws ec2 create-default-vpc, or name a network: pulumi config set vpcId vpc-... --stack utils "
-            "(docs/aws.md)"
+            "pulumi config set network own --stack utils, or vpcId and subnetIds "
+            "(docs/administrators.md); or aws ec2 create-default-vpc"
         )
-        yield fail(f"no default VPC in {at.region}", "a default VPC, or the setting vpcId", do)
+        yield fail(f"no default VPC in {at.region}", "a default VPC, or the setting network or vpcId", do)
         return
     yield from _judged(found[0]["VpcId"], _subnets(ec2, found[0]["VpcId"]), "aws ec2 create-default-subnet")
 

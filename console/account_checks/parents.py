@@ -13,9 +13,6 @@ from console.account_checks.at import At
 from console.account_checks.model import Answer, fail, ok, warn
 from console.account_checks.wanted import Wanted
 
-ROOT_DEVICE = "/dev/sda1"
-"""What the program calls the root device (components/image.py)."""
-
 
 def parents(at: At, wanted: Wanted) -> Iterator[Answer]:
     """One answer a parent that something is wrong with, else one for all."""
@@ -68,11 +65,11 @@ def _image(at: At, blueprint: Blueprint) -> Mapping[str, Any] | None:
 def _shape(image: Mapping[str, Any], where: str, blueprint: Blueprint) -> Iterator[Answer]:
     name = f"{blueprint.image.parent} ({image['ImageId']})"
     root = str(image.get("RootDeviceName"))
-    if image.get("RootDeviceType") != "ebs" or root != ROOT_DEVICE:
+    if image.get("RootDeviceType") != "ebs":
         yield fail(
             f"{where}: {name} has its root on {root} ({image.get('RootDeviceType')})",
-            f"an EBS root called {ROOT_DEVICE}",
-            "take another parent; with this one machines have a second, empty disk",
+            "an image whose root is an EBS volume",
+            "take another parent",
         )
     size = next(
         (

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from pathlib import Path
 
-from components import image, machines
-from console.account_checks import parents, wanted
+from console.account_checks import wanted
 from console.account_checks.rights import ACTIONS
 from tests.program.recording import Recorded
 
@@ -36,7 +35,3 @@ def test_it_asks_for_the_rights_of_every_service(utils: Recorded, analysis: Reco
         if (prefix := one.type.partition("/")[0]).startswith("aws:")
     }
     assert services <= set(ACTIONS)
-
-
-def test_the_root_device_is_the_programs() -> None:
-    assert image.ROOT_DEVICE == machines.ROOT_DEVICE == parents.ROOT_DEVICE

@@ -100,6 +100,8 @@ _NOT_FOUND = frozenset({
     "InvalidKeyPair.NotFound",
     "InvalidLaunchTemplateId.NotFound", "InvalidLaunchTemplateName.NotFoundException",
     "InvalidSecurityGroupRuleId.NotFound",
+    "InvalidVpcID.NotFound", "InvalidSubnetID.NotFound", "InvalidInternetGatewayID.NotFound",
+    "InvalidRouteTableID.NotFound", "InvalidVpcEndpointId.NotFound",
     "InvalidPermission.NotFound", "AWS.SimpleQueueService.NonExistentQueue", "QueueDoesNotExist",
     "NoSuchTagSet",
     "NoSuchBucketPolicy", "NoSuchCORSConfiguration", "NoSuchLifecycleConfiguration",

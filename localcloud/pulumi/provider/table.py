@@ -270,7 +270,7 @@ _EC2 = [
         "ec2",
         vpc.Subnet,
         "subnet-*",
-        "availabilityZone!? cidrBlock! mapPublicIpOnLaunch=false vpcId!",
+        "availabilityZone!? cidrBlock! mapPublicIpOnLaunch=false vpcId! (availabilityZoneId?)",
     ),
     _type(
         "ec2",
