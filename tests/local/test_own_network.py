@@ -6,7 +6,7 @@ import pytest
 
 from image_builder.preflight import check
 from tests.local.deployed import Deployed
-from tests.local.job_helpers import Lab, ended
+from tests.local.job_helpers import Lab, ended, until
 
 pytestmark = [pytest.mark.local, pytest.mark.slow]
 
@@ -28,9 +28,10 @@ def test_machines_bakes_and_data_after_a_change_of_the_network(service: Deployed
     group = ec2.describe_security_groups(GroupIds=[service.utils["security_group_id"]])["SecurityGroups"][0]
     assert group["VpcId"] == service.utils["vpc_id"]
 
-    job = lab.submit("one.txt")
+    job = lab.submit("one.txt", configname=lab.config(wait=2))
+    places = until("a machine", lambda: {one["SubnetId"] for one in lab.machines(job)})
+    assert places <= subnets
     assert ended(job).succeeded
-    assert {one["SubnetId"] for one in lab.machines(job)} <= subnets
 
     pipeline = service.analysis["image_pipeline_arn"] or service.utils["image_pipeline_arn"]
     told = check("analysis-webdev", pipeline, service.client, parent="ubuntu24")
