@@ -19,6 +19,11 @@ source "$(dirname "$0")/ncap_utils/workflow.sh"
 source "$(dirname "$0")/ncap_utils/transfer.sh"
 errorlog
 [ "$dataname" = empty.txt ] && exit 0
+if [[ "$dataname" = index-* ]]; then
+    echo '{}' >"$NEUROCAAS_OUTPUT/summary.json"
+    echo "$dataname" >"$NEUROCAAS_OUTPUT/$dataname"
+    exit 0
+fi
 if [ "$dataname" = large.txt ] && [ "$NEUROCAAS_ATTEMPT" = 1 ]; then
     echo '{"part": 1}' >"$NEUROCAAS_OUTPUT/part.json"
     echo "numpy: MemoryError: Unable to allocate 12 GiB" >&2
@@ -141,3 +146,16 @@ def test_only_spot_machines_that_run_are_taken_back(lab: Lab) -> None:
     done = lab.deployed.ground.invoke("local.reclaim", "--instance", "i-0123456789abcdef0", check=False)
     assert (done.returncode, done.stdout) == (1, "")
     assert "There is no instance i-0123456789abcdef0" in done.stderr
+
+
+def test_each_dataset_is_computed_once_where_all_spot_machines_have_the_launch_index_0(lab: Lab) -> None:
+    lab.admin("account", spot_launch_index="zero")
+    try:
+        names = [f"index-{number}.txt" for number in range(3)]
+        job = lab.submit(*names)
+        assert ended(job).end.startswith("SUCCESS 3/3"), job.certificate()
+    finally:
+        lab.admin("account")
+    assert sorted(report["dataset"] for report in lab.reports(job)) == [0, 1, 2]
+    assert {machine["AmiLaunchIndex"] for machine in lab.machines(job)} == {0}
+    assert [lab.text(f"{job.keys.process_prefix}{name}") for name in names] == [f"{name}\n" for name in names]

@@ -14,6 +14,7 @@ from typing import Any
 import botocore.session
 import pytest
 from botocore.awsrequest import AWSResponse
+from botocore.compat import HTTPHeaders
 from s3transfer.manager import TransferConfig, TransferManager
 
 from runtime.instance.agent import reading
@@ -45,7 +46,7 @@ class Recorder:
         self.parts: dict[int, bytes] = {}
         self.client.meta.events.register("before-send.s3", self._answer)
 
-    def _answer(self, request: Any, **_: object) -> AWSResponse:
+    def _answer(self, request: Any, **_: object) -> Any:
         headers = {name.lower(): _text(value) for name, value in request.headers.items()}
         number = re.search(r"partNumber=(\d+)", request.url)
         body = request.body.read() if hasattr(request.body, "read") else request.body or b""
@@ -56,9 +57,9 @@ class Recorder:
         else:
             name, answer = "complete", b"<R><ETag>e</ETag></R>"
         about = {key: value for key, value in headers.items() if key.startswith("x-amz-checksum-")}
-        known = self.calls.setdefault(name, [])
-        known.append((about, re.findall(rb"<(\w+)", body) if name == "complete" else []))  # type: ignore[arg-type]
-        given = {"ETag": '"e"'}
+        names = re.findall(r"<(\w+)", body.decode()) if name == "complete" else []
+        self.calls.setdefault(name, []).append((about, names))
+        given = HTTPHeaders.from_dict({"ETag": '"e"'})
         if number:
             self.parts[int(number[1])] = body
             given["x-amz-checksum-crc32"] = about.get("x-amz-checksum-crc32", "AAAAAA==")
