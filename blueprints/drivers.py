@@ -33,6 +33,11 @@ def findings(layers: Layers, parent: str) -> Iterator[BlueprintFinding]:
             )
 
 
+def works(name: str) -> bool:
+    """Whether a type's processors and GPUs are those that all parent images on offer are made for."""
+    return architecture(name) == X86 and name.partition(".")[0] not in _OLDER
+
+
 def processors(layers: Layers) -> Iterator[BlueprintFinding]:
     """The types of a blueprint whose processors no image is made for."""
     for path, name in _types(layers):

@@ -13,7 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from blueprints import base, checks, schema
+from blueprints import base, checks, needs, schema
 from blueprints.document import YamlDocument, parse
 from blueprints.finding import BlueprintFinding, finding, some
 from blueprints.finding import Path as ValuePath
@@ -144,6 +144,7 @@ def _resolve(
         layers.add(usable, ("stages", stage.value))
     layers.add(_without(stack, wrong))
     layers.data.setdefault("bucket", name)
+    problems += needs.settle(layers)
     instance = layers.data["instance"]
     instance.setdefault("volume_gib", base.default_volume(layers.data["image"]["parent"], root))
     instance.setdefault("types", [instance["type"]])

@@ -55,6 +55,11 @@ class Prices:
         return (name, *sorted(sizes.keys() - {name}, key=lambda one: (sizes[one], one)))
 
 
+def regions(file: Path = FILE) -> tuple[str, ...]:
+    """The regions of the table, sorted."""
+    return tuple(sorted(json.loads(file.read_text())["regions"]))
+
+
 def table(region: str = REGION, file: Path = FILE) -> Prices:
     """The prices of a region. An instance type that is not among them cannot be used: its jobs could not be
     paid for.

@@ -94,7 +94,7 @@ async def _analysis(root: Path) -> dict[str, Any]:
             f"Allowed: where stack {UTILS} is, account {utils.account}, region {utils.region}. Change the "
             "credentials or aws:region."
         )
-    blueprint = project.with_family(blueprint, place.region)
+    blueprint = project.with_family(project.in_region(blueprint, place.region), place.region)
     networks.require_zones(blueprint, utils.subnets)
     parent = project.parent(blueprint, place)
     below = start_images.parent_image(blueprint, parent, provider)

@@ -13,7 +13,7 @@ import pulumi
 import pulumi_aws as aws
 
 import blueprints
-from blueprints import base, groups, provision
+from blueprints import base, groups, needs, provision
 from blueprints.base import Base
 from blueprints.groups import Directory
 from blueprints.model import UTILS, Blueprint, Imaged
@@ -173,6 +173,20 @@ def place(of: aws.Provider) -> Place:
 def top_name(stack: str) -> str:
     """First part of all logical names of a stack."""
     return logical(PREFIX, stack, limit=TOP_LIMIT)
+
+
+def in_region(blueprint: Blueprint, region: str) -> Blueprint:
+    """The blueprint with the type that its need comes to in the region. Raises pulumi.RunError where no type
+    of it will do."""
+    try:
+        return replace(blueprint, instance=needs.in_region(blueprint.instance, region))
+    except KeyError:
+        return blueprint  # `prices_of` tells that the region has no prices
+    except LookupError as error:
+        raise pulumi.RunError(
+            f"blueprints/{blueprint.name}: {error} is offered in region {region}. Allowed: what a type of "
+            "blueprints/prices.json has there. Ask for less, or name a type; nothing was changed"
+        ) from None
 
 
 def with_family(blueprint: Blueprint, region: str) -> Blueprint:

@@ -83,6 +83,7 @@ def render(args: AboutObjectArgs, dead_letter_queue_url: str, template_id: str) 
         image_ready=args.image.ready,
         rates=args.prices.rates,
         disk=blueprint.disk_rules,
+        need=instance.need,
         ledger_table=args.ledger_table,
         dead_letter_queue_url=dead_letter_queue_url,
     ).to_json()

@@ -131,8 +131,17 @@ def _ours(name: str, root: Path) -> dict[str, Any]:
         "file": file,
         "ok": not problems,
         "problems": problems,
-        "notes": _notes(root / file),
+        "notes": _notes(root / file) + ([] if found or name == BASE else _machines(name, root)),
     }
+
+
+def _machines(name: str, root: Path) -> list[str]:
+    """What type a blueprint comes to that says what its machine needs, in each of its stages."""
+    from blueprints import load, needs
+    from blueprints.model import Stage
+
+    told = (needs.told(load(name, stage, root)) for stage in Stage)
+    return list(dict.fromkeys(text for text in told if text is not None))
 
 
 def _notes(file: Path) -> list[str]:

@@ -332,6 +332,7 @@ class Analysis:
             p90=p90,
             runs=count,
             similar=similar,
+            need=None if instance_type else about.need,
             budget=budget_left(about, self.group, self.session, certificates) if budget else None,
         )
 

@@ -25,6 +25,7 @@ from runtime.protocol.documents import DocumentError, loads
 from runtime.protocol.job import Job
 from runtime.protocol.keys import JobKeys
 from runtime.protocol.ledger import BUDGETS, budget_name
+from runtime.protocol.need import Need
 from runtime.protocol.problems import InvalidInput
 from runtime.protocol.published_settings import About
 from runtime.protocol.status import SUCCESS
@@ -70,7 +71,8 @@ class Forecast:
     machine is ended; `dearest_per_hour` is the price of the dearest type that may stand in for
     `instance_type` when AWS has none of it, or when its memory is not enough. `volume_gib` is the disk of
     each machine, `besides_per_hour` what that and its address cost; `unknown` so many datasets have a size
-    that cannot be known here, and are taken for as large as a disk has room for."""
+    that cannot be known here, and are taken for as large as a disk has room for. `need`: what the analysis
+    has asked for in place of a type, None where the type was named."""
 
     datasets: int
     minutes: int
@@ -85,6 +87,7 @@ class Forecast:
     p90: float | None = None
     runs: int = 0
     similar: bool = False
+    need: Need | None = None
     budget: Budget | None = None
 
     @property
@@ -112,6 +115,9 @@ class Forecast:
         )
         dated = f" (prices of {self.prices_date})" if self.prices_date else ""
         said = [machines + dated]
+        if self.need is not None:
+            chosen = f"{self.instance_type} is the cheapest type with that"
+            said.append(f"the analysis needs {self.need}: {chosen}")
         if self.besides_per_hour:
             said.append(
                 f"besides, each: ${self.besides_per_hour:.4f} an hour for {self.volume_gib} GiB of disk and "

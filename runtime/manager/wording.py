@@ -17,7 +17,10 @@ from runtime.protocol.submission import Submission
 def log_request(log: SetupLog, settings: AnalysisSettings, submission: Submission, now: datetime) -> None:
     data = submission.datanames
     if submission.instance_type is None:
-        log.detail("init", f"Using default instance type {settings.instance.type} from config file.", now)
+        chosen, need = settings.instance.type, settings.instance.need
+        log.detail("init", f"Using default instance type {chosen} from config file.", now)
+        if need is not None:
+            log.detail("init", f"{chosen} is the cheapest type in {settings.region} with {need}.", now)
     named = ", ".join(data[:10]) + (f" and {len(data) - 10} more" if len(data) > 10 else "")
     source, _ = place_of(submission.configname, settings.bucket)
     if source != settings.bucket:

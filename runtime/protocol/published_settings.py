@@ -16,6 +16,7 @@ from runtime.protocol.disk import DiskRules
 from runtime.protocol.documents import dumps, loads
 from runtime.protocol.ignored import LEFT_BEHIND
 from runtime.protocol.keys import JOBS
+from runtime.protocol.need import Need
 from runtime.protocol.typed_json import data_of, read, stored
 
 SCHEMA_VERSION = 1
@@ -38,6 +39,7 @@ class About:
     AnalysisSettings. `config`: what configurations are checked by, None in a document of an earlier version.
     `rates` and `disk`: what a machine has besides and costs for that, and how large its disk is; nothing, and
     None, in a document of an earlier version.
+    `need`: what `instance_type` is the cheapest type with, None where the analysis names the type itself.
     `image_ready`: false while no machine image is deployed that the blueprint requires.
     `ledger_table` and `dead_letter_queue_url` may be read by administrators only."""
 
@@ -67,6 +69,7 @@ class About:
     image_ready: bool = field(default=True, metadata=stored(added=True))
     rates: Rates = field(default=Rates(), metadata=stored(added=True))
     disk: DiskRules | None = None
+    need: Need | None = None
     schema_version: int = field(default=SCHEMA_VERSION)
 
     def to_json(self) -> str:

@@ -19,6 +19,7 @@ from runtime.protocol.cost import Rates
 from runtime.protocol.disk import DiskRules
 from runtime.protocol.documents import DocumentError, dumps, loads
 from runtime.protocol.ignored import LEFT_BEHIND
+from runtime.protocol.need import Need
 from runtime.protocol.outside import OutsideBucket
 from runtime.protocol.typed_json import data_of, flat, read, stored
 
@@ -83,7 +84,9 @@ class InstanceSettings:
     `fallback` are those of them that stand in for `type` while there is no capacity. `market` is one of
     MARKETS; `zones` are tried in turn (none: AWS chooses). `grow_memory`: whether a dataset that ran out of
     memory is run again on a larger one of `types`. `family`: the blueprint lists no types, so a deploy adds
-    the other sizes of the type's family (`blueprints.prices`)."""
+    the other sizes of the type's family (`blueprints.prices`). `cpu`, `memory_gib` and `gpu` are what the
+    blueprint needs, where it names no type: then `type` is the cheapest that has it
+    (`blueprints.needs`)."""
 
     type: str
     types: tuple[str, ...]
@@ -95,6 +98,16 @@ class InstanceSettings:
     max_duration_minutes: int
     grow_memory: bool = field(default=False, metadata=stored(added=True))
     family: bool = field(default=False, metadata=stored(added=True))
+    cpu: int | None = None
+    memory_gib: float | None = None
+    gpu: int | None = None
+
+    @property
+    def need(self) -> Need | None:
+        """What the blueprint needs of a machine; None where it names a type."""
+        if self.cpu is None and self.memory_gib is None and self.gpu is None:
+            return None
+        return Need(self.cpu or 1, self.memory_gib or 0, self.gpu or 0)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -137,6 +150,9 @@ class BlueprintValues:
                 "fallback": "fallback_types",
                 "grow_memory": "",
                 "family": "",
+                "cpu": "need_cpu",
+                "memory_gib": "need_memory_gib",
+                "gpu": "need_gpu",
             }
         )
     )

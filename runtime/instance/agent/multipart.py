@@ -136,7 +136,7 @@ def upload(
         )
     except ClientError as error:
         if error.response.get("Error", {}).get("Code") in _GONE:
-            # it was ended meanwhile, by a lifecycle rule for instance, or is not the file: the next try begins
+            # it was ended meanwhile, by a lifecycle rule for instance, or is not the file: a next try begins
             # anew
             state.forget()
         raise
