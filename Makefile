@@ -5,8 +5,9 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python3.14 p
 	command -v $$p >/dev/null 2>&1 && $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1 && { echo $$p; break; }; done)
 
 BIN := .venv/bin
-# So many files of tests run at a time: each worker has local clouds of its own (1 to 2 GB of memory). Override: make test JOBS=1
-JOBS ?= 2
+# So many files of tests run at a time: one more than two cores, because a third of the time a test waits for a machine or a package index.
+# Each worker has local clouds of its own (1 to 2 GB of memory). Override: make test JOBS=1
+JOBS ?= 3
 # Rooms that `make test` is about; empty: all. Override: make test ROOMS="unit local"
 ROOMS ?=
 RUN = $(BIN)/python -m tests.run --jobs $(JOBS)

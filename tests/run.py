@@ -16,6 +16,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.order import Order
+
 ROOT = Path(__file__).resolve().parents[1]
 BIN = Path(sys.executable).parent
 ROOMS = {
@@ -105,7 +107,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.thorough:
         os.environ["HYPOTHESIS_PROFILE"] = "ci"
     os.chdir(ROOT)
-    plugins: list[object] = [Again(folders)]
+    plugins: list[object] = [Again(folders), Order()]
     parts = Parts() if options.static else None
     if parts:
         plugins.append(parts)
