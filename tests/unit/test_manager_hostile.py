@@ -1,4 +1,6 @@
-"""10,000 submissions of people who mean no good, or cannot type: each gets its answer, none gets more."""
+"""10,000 submissions (2,000 with the profile `dev`) of people who mean no good or cannot type: each gets its
+answer, none gets more.
+"""
 
 from __future__ import annotations
 
@@ -8,9 +10,10 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
+from localcloud.tests.properties import examples
 from tests.unit.job_world import BUCKET, SETTINGS, World
 
-NUMBER = 10_000
+NUMBER = examples(10_000)
 HUGE = b'{"timestamp": "' + b"x" * 50_000_000 + b'"}'
 KEYS = [
     "lab/submissions/a_submit.json",
