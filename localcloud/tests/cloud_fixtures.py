@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from localcloud.cloud import Cloud
+from localcloud.tests.bases import share_base
 from localcloud.tests.homes import Client, CloudHome, client_of
 
 __all__ = [
@@ -59,6 +60,7 @@ def client(emulator: Cloud) -> Client:
 def local_cloud_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CloudHome]:
     """The home of :func:`local_cloud`."""
     home = CloudHome(tmp_path_factory.mktemp("cloud"))
+    share_base(home.paths.home)
     yield home
     home.down()
 

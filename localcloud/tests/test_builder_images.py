@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from localcloud.sandbox.sandbox import Mode, detect
+from localcloud.sandbox.sandbox import Mode
+from localcloud.tests.bases import detect
 from localcloud.tests.fleet_fakes import RunningFleet, running_fleet
 from localcloud.tests.image_builds import ROOT, finish, log, posts, start
 

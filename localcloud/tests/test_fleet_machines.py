@@ -12,7 +12,8 @@ import pytest
 
 from localcloud.fleet.entry import command as enter
 from localcloud.fleet.entry import first_process
-from localcloud.sandbox.sandbox import Mode, detect
+from localcloud.sandbox.sandbox import Mode
+from localcloud.tests.bases import detect
 from localcloud.tests.fleet_fakes import RunningFleet, running_fleet
 
 pytestmark = pytest.mark.local

@@ -14,7 +14,8 @@ import pytest
 
 from localcloud.images.layerfiles import copied, digest
 from localcloud.images.layers import Layers
-from localcloud.sandbox.sandbox import Mode, detect
+from localcloud.sandbox.sandbox import Mode
+from localcloud.tests.bases import detect
 from localcloud.tests.fleet_fakes import RunningFleet, running_fleet
 from localcloud.tests.image_builds import ROOT, finish, image_id, log, start
 

@@ -17,7 +17,8 @@ from botocore.exceptions import ClientError
 from localcloud import cloud as cloud_module
 from localcloud.cloud import Cloud, CloudError
 from localcloud.images.catalogue import BASE_IMAGES
-from localcloud.sandbox.sandbox import Mode, detect
+from localcloud.sandbox.sandbox import Mode
+from localcloud.tests.bases import detect
 from localcloud.tests.homes import CloudHome, client_of, kill
 
 pytestmark = pytest.mark.local

@@ -17,7 +17,8 @@ import pytest
 
 from localcloud.sandbox import disks, trees, watch
 from localcloud.sandbox.limits import PROCESSES, Limit
-from localcloud.sandbox.sandbox import Mode, detect
+from localcloud.sandbox.sandbox import Mode
+from localcloud.tests.bases import detect
 from localcloud.tests.fleet_fakes import POOR, RunningFleet, running_fleet
 
 pytestmark = pytest.mark.local

@@ -15,8 +15,9 @@ import pytest
 from localcloud.fleet.entry import command as enter
 from localcloud.fleet.entry import first_process
 from localcloud.sandbox import peers
-from localcloud.sandbox.sandbox import Mode, Plan, Root, detect, launcher_command
+from localcloud.sandbox.sandbox import Mode, Plan, Root, launcher_command
 from localcloud.tests import strangers
+from localcloud.tests.bases import detect
 from localcloud.tests.fleet_fakes import RunningFleet, running_fleet
 
 pytestmark = pytest.mark.local

@@ -27,7 +27,8 @@ from localcloud.bubblewrap import find_bubblewrap
 from localcloud.cache import cache_home
 from localcloud.emulator_env import emulator_directory
 from localcloud.pulumi import cli
-from localcloud.sandbox.sandbox import Mode, detect
+from localcloud.sandbox.sandbox import Mode
+from localcloud.tests.bases import detect
 from tests.local import bare
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -19,7 +19,8 @@ import pytest
 
 from blueprints.provision import read
 from image_builder.recipe import PackedProvision
-from localcloud.sandbox.sandbox import Mode, detect
+from localcloud.sandbox.sandbox import Mode
+from localcloud.tests.bases import detect
 from localcloud.tests.fleet_fakes import RunningFleet, running_fleet
 from localcloud.tests.image_builds import finish, image_id, log, start
 from runtime.protocol.problems import InvalidInput

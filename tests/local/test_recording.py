@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from localcloud.tests.bases import share_base
 from tests.local.recordings import Project, lines, lines_then_finish, prompt
 from tests.local.terminals import Terminal, terminal
 
@@ -22,7 +23,7 @@ pytestmark = pytest.mark.local
 
 @pytest.fixture(scope="module")
 def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("recordings")
+    return share_base(tmp_path_factory.mktemp("recordings"))
 
 
 @pytest.fixture(scope="module")

@@ -19,6 +19,7 @@ from blueprints import parent_of
 from blueprints.provision import Provision, Script, read
 from image_builder.recording import inventory, replay
 from localcloud.images.cleanroot import LocalRoot
+from localcloud.tests.bases import share_base
 from tests.local.recordings import Bench
 
 pytestmark = pytest.mark.local
@@ -39,7 +40,7 @@ def build_wheel(folder, *_):
 
 @pytest.fixture(scope="module")
 def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("recordings")
+    return share_base(tmp_path_factory.mktemp("recordings"))
 
 
 @pytest.fixture(scope="module")

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import HealthCheck, Phase, example, given, settings
 from hypothesis import strategies as st
 
+from localcloud.tests.bases import share_base
 from runtime.protocol.problems import InvalidInput
 from tests.local.recordings import Bench
 
@@ -16,7 +17,7 @@ pytestmark = pytest.mark.local
 
 @pytest.fixture(scope="module")
 def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("recordings")
+    return share_base(tmp_path_factory.mktemp("recordings"))
 
 
 @pytest.fixture(scope="module")

@@ -15,6 +15,7 @@ from blueprints.provision import read
 from image_builder.recording import replay
 from localcloud.images.cleanroot import LocalRoots
 from localcloud.paths import Paths
+from localcloud.tests.bases import share_base
 
 ROOT = Path(__file__).resolve().parents[2]
 pytestmark = [pytest.mark.local, pytest.mark.slow]
@@ -28,7 +29,7 @@ def test_a_blueprint_reproduces(name: str, tmp_path: Path) -> None:
         pytest.skip("a minute each: REPLAY_EVERY_BLUEPRINT=1 replays all")
     blueprint = blueprints.load(name, "webdev", ROOT)
     provision = read(blueprint.folder / "provision")
-    roots = cast("Any", LocalRoots(Paths(tmp_path)))
+    roots = cast("Any", LocalRoots(Paths(share_base(tmp_path))))
     verdict = replay.verify(roots, blueprint, provision, lambda line: None)
     assert verdict.failure is None
     assert [difference.text() for difference in verdict.real] == []
