@@ -16,7 +16,7 @@ from pathlib import Path
 
 from localcloud import ports
 
-_NOT_COPIED = shutil.ignore_patterns(
+NOT_COPIED = shutil.ignore_patterns(
     ".git",
     "Pulumi.*.yaml",
     ".venv",
@@ -28,6 +28,7 @@ _NOT_COPIED = shutil.ignore_patterns(
     ".hypothesis",
     "build",
 )
+"""What stacks, local cloud and tools keep in a checkout: as `copytree` asks for it."""
 
 
 class Playground:
@@ -87,7 +88,7 @@ class Playground:
 
 def copied(source: Path, root: Path) -> None:
     """Copy the project, without what its stacks, local cloud and tools keep in it."""
-    shutil.copytree(source, root, ignore=_NOT_COPIED, symlinks=True)
+    shutil.copytree(source, root, ignore=NOT_COPIED, symlinks=True)
 
 
 @contextmanager

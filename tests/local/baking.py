@@ -34,11 +34,13 @@ def analysis_script(commands: str) -> str:
 
 
 @contextmanager
-def project(states: States, analysis: str, files: Mapping[str, str]) -> Iterator[Playground]:
+def project(
+    states: States, analysis: str, files: Mapping[str, str], environ: Mapping[str, str] | None = None
+) -> Iterator[Playground]:
     """The project with an analysis of these files beside the others, all of it committed; `utils` is
-    deployed.
+    deployed. `environ`: for its local cloud.
     """
-    with states.copy(UTILS) as ground:
+    with states.copy(UTILS, environ) as ground:
         for name, text in files.items():
             path = ground.root / "blueprints" / analysis / name
             path.parent.mkdir(parents=True, exist_ok=True)

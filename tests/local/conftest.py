@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 
 import pytest
@@ -17,14 +16,14 @@ from localcloud.tests.cloud_fixtures import (  # noqa: F401 (fixtures)
     no_account_of_the_caller,
 )
 from tests.local.deployed import Deployed
+from tests.local.kept import services
 from tests.local.states import States
 
 
 @pytest.fixture(scope="session")
-def states(tmp_path_factory: pytest.TempPathFactory) -> States:
-    """Deployed services, made once for all workers of this run."""
-    base = tmp_path_factory.getbasetemp()
-    return States((base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "states")
+def states() -> States:
+    """Deployed services, made once for all workers, and for all runs of these sources on a day."""
+    return States(services())
 
 
 @pytest.fixture(scope="module")

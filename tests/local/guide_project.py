@@ -7,12 +7,15 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
 from demo.playground import Playground, playground
+from localcloud.tests.bases import share_base
 from tests.local.guides import Shell, Step, steps
+from tests.local.states import State, States, up
 
 ROOT = Path(__file__).resolve().parents[2]
 BEFORE = {
@@ -48,20 +51,40 @@ OLD = {
 }
 
 
+TOOLS = "mkdir -p /opt/tools\necho 1 > /opt/tools/version\n"
+"""What the starter's image gets in the pages' project: its own tools take half a minute of a package index in
+each recording, replay and bake. `test_demo.py` bakes them.
+"""
+
+
+def _shorten(starter: Path) -> None:
+    """Let what is made from the starter take no time: in its image, and on a dataset."""
+    provision = starter / "provision"
+    shutil.rmtree(provision)
+    provision.mkdir()
+    (provision / "10-tools.sh").write_text(f"#!/bin/bash\n{TOOLS}")
+    blueprint = starter / "blueprint.yaml"
+    blueprint.write_text(blueprint.read_text().replace("default: 5", "default: 0.1"))
+
+
+def _at_home(made: Playground, home: Path) -> None:
+    """`home` is the user's folder."""
+    cache = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
+    made.environ |= {"HOME": str(home), "XDG_CACHE_HOME": cache, "PULUMI_SKIP_CONFIRMATIONS": "true"}
+    (home / ".gitconfig").write_text(
+        "[user]\nname = Developer\nemail = developer@example.org\n[init]\ndefaultBranch = main\n"
+    )
+
+
 @contextmanager
-def project(home: Path, *stacks: str) -> Iterator[Playground]:
-    """A project under version control, with `home` as the user's folder and these stacks deployed. In it
-    `dti` is the starter under that name: its own needs ten minutes and a real scan.
+def project(home: Path) -> Iterator[Playground]:
+    """A project under version control, with `home` as the user's folder and nothing deployed. In it `dti` is
+    the starter under that name: its own needs ten minutes and a real scan.
     """
     with playground(ROOT) as made:
-        cache = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
-        made.environ |= {"HOME": str(home), "XDG_CACHE_HOME": cache, "PULUMI_SKIP_CONFIRMATIONS": "true"}
-        for key, value in (
-            ("user.name", "Developer"),
-            ("user.email", "developer@example.org"),
-            ("init.defaultBranch", "main"),
-        ):
-            made.run(["git", "config", "--global", key, value], made.environ)
+        share_base(made.root / ".local")
+        _at_home(made, home)
+        _shorten(made.root / "blueprints" / "analysis")
         shutil.rmtree(made.root / "blueprints" / "dti")
         made.invoke("configure", "dti")
         blueprint = made.root / "blueprints" / "dti" / "blueprint.yaml"
@@ -80,11 +103,38 @@ def project(home: Path, *stacks: str) -> Iterator[Playground]:
             (made.root / name).write_text(text)
         for command in (["init", "-q"], ["add", "."], ["commit", "-qm", "begin"]):
             made.run(["git", *command], made.environ)
-        if stacks:
-            made.invoke("local.up")
-        for stack in stacks:
-            made.invoke("deploy", stack, "--yes")
         yield made
+
+
+@contextmanager
+def deployed(states: States, state: State, home: Path) -> Iterator[Playground]:
+    """The project as in `project`, in which DEVELOPMENT or PRODUCTION is deployed."""
+    with states.stopped(state) as made:
+        _at_home(made, home)
+        made.invoke("local.up")
+        yield made
+
+
+@contextmanager
+def _development(states: States) -> Iterator[Playground]:
+    with tempfile.TemporaryDirectory() as home, project(Path(home)) as made:
+        made.invoke("local.up")
+        for stack in ("utils", "dti-webdev"):
+            up(made, stack)
+        yield made
+
+
+@contextmanager
+def _production(states: States) -> Iterator[Playground]:
+    with states.copy(DEVELOPMENT) as made:
+        made.invoke("deploy", "dti-prod", "--yes")
+        yield made
+
+
+DEVELOPMENT = State("guide-development", _development)
+"""`utils` and `dti-webdev`."""
+PRODUCTION = State("guide-production", _production)
+"""`dti-prod` too."""
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""Deployed services that are made once a run of the tests and copied for each module.
+"""Deployed services that are made once and copied for each module.
 
 A state is a playground whose cloud was stopped. Each is deployed on top of a copy of the one before it.
 """
@@ -7,70 +7,133 @@ from __future__ import annotations
 
 import fcntl
 import json
+import os
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 from console.stacks import all_stacks
 from demo.playground import Playground, freeze, playground, thawed
+from localcloud import cloud
+from localcloud.paths import Paths
+from localcloud.tests.bases import share_base
 from tests.local.deployed import Deployed, configure, outputs
 
 ROOT = Path(__file__).resolve().parents[2]
-UTILS, ANALYSIS, ALL = "utils", "analysis", "all"
-"""`utils` with the groups of `deployed.py`; `analysis-webdev` too; every stack of the project."""
-_BEFORE = {ANALYSIS: UTILS, ALL: ANALYSIS}
 _OUTPUTS = "outputs.json"
+_PORT = 14999
+"""Where the states of the service are made (no port that tests lease): addresses of queues have it."""
 
 
 class States:
-    """The states in `folder`, which all workers of a run share: whoever needs one first makes it."""
+    """The states in `folder`, which all workers share: whoever needs one first makes it."""
 
     def __init__(self, folder: Path) -> None:
-        folder.mkdir(exist_ok=True)
+        folder.mkdir(parents=True, exist_ok=True)
         self._folder = folder
 
     @contextmanager
-    def copy(self, name: str) -> Iterator[Playground]:
-        """A running copy, with a folder and a port of its own. It is gone afterwards."""
-        with thawed(self._frozen(name)) as ground:
+    def stopped(self, state: State, environ: Mapping[str, str] | None = None) -> Iterator[Playground]:
+        """A copy, with a folder and a port of its own, that does not run yet. It is gone afterwards."""
+        with thawed(self._frozen(state)) as ground:
+            ground.environ |= environ or {}
+            yield ground
+
+    @contextmanager
+    def copy(self, state: State, environ: Mapping[str, str] | None = None) -> Iterator[Playground]:
+        """A running copy, whose local cloud has these variables too."""
+        with self.stopped(state, environ) as ground:
             ground.invoke("local.up")
             yield ground
 
     @contextmanager
-    def service(self, name: str = ANALYSIS) -> Iterator[Deployed]:
-        """A running copy with the outputs of its stacks."""
-        with self.copy(name) as ground:
+    def in_place(self, state: State) -> Iterator[Playground]:
+        """A running copy at the address at which the state was made, so that nothing has another one than the
+        stacks say. There is one at a time.
+        """
+        with self.stopped(state) as ground, _at_its_port(ground):
+            ground.invoke("local.up")
+            yield ground
+
+    @contextmanager
+    def service(self, state: State | None = None) -> Iterator[Deployed]:
+        """A running copy (of ANALYSIS unless another is named) with the outputs of its stacks."""
+        with self.copy(state or ANALYSIS) as ground:
             told = json.loads((ground.root / _OUTPUTS).read_text())
             yield Deployed(ground, told["utils"], told["analysis-webdev"])
 
-    def _frozen(self, name: str) -> Path:
-        frozen = self._folder / name
-        with (self._folder / f"{name}.lock").open("a") as lock:
+    def _frozen(self, state: State) -> Path:
+        frozen = self._folder / state.name
+        with (self._folder / f"{state.name}.lock").open("a") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             if not frozen.exists():
                 part = frozen.with_suffix(".part")  # what a run has left that was killed
                 shutil.rmtree(part, ignore_errors=True)
-                self._make(name, part)
+                with state.make(self) as ground:
+                    freeze(ground, part)
                 part.rename(frozen)
         return frozen
 
-    def _make(self, name: str, frozen: Path) -> None:
-        if name == UTILS:
-            with playground(ROOT) as ground:
-                configure(ground)
-                up(ground, "utils")
-                freeze(ground, frozen)
-            return
-        with self.copy(_BEFORE[name]) as ground:
-            stacks = [stack for stack in all_stacks(ground.root) if stack != "utils"]
-            for stack in ["analysis-webdev"] if name == ANALYSIS else stacks:
-                up(ground, stack)
-            told = {stack: outputs(ground, stack) for stack in ("utils", "analysis-webdev")}
-            (ground.root / _OUTPUTS).write_text(json.dumps(told))
-            freeze(ground, frozen)
+
+@dataclass(frozen=True)
+class State:
+    """`make` yields the playground, which is stopped and kept then."""
+
+    name: str
+    make: Callable[[States], AbstractContextManager[Playground]]
 
 
 def up(ground: Playground, stack: str, *flags: str) -> None:
     """Deploy a stack by the plain engine."""
     ground.pulumi("up", "--yes", "--skip-preview", *flags, "--stack", stack)
+
+
+@contextmanager
+def _at_its_port(ground: Playground) -> Iterator[None]:
+    """The playground's cloud is on the port of the states, for which others wait meanwhile."""
+    with (Path(tempfile.gettempdir()) / f"neurocaas-states-{os.getuid()}.lock").open("a") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        ground.port = _PORT
+        ground.environ["LOCALCLOUD_PORT"] = str(_PORT)
+        try:
+            yield
+        finally:
+            cloud.down(Paths(ground.root / ".local"))
+
+
+@contextmanager
+def _utils(states: States) -> Iterator[Playground]:
+    with playground(ROOT) as ground, _at_its_port(ground):
+        share_base(ground.root / ".local")
+        configure(ground)
+        up(ground, "utils")
+        yield ground
+
+
+@contextmanager
+def _analysis(states: States) -> Iterator[Playground]:
+    with states.in_place(UTILS) as ground:
+        up(ground, "analysis-webdev")
+        told = {stack: outputs(ground, stack) for stack in ("utils", "analysis-webdev")}
+        (ground.root / _OUTPUTS).write_text(json.dumps(told))
+        yield ground
+
+
+@contextmanager
+def _all(states: States) -> Iterator[Playground]:
+    with states.in_place(ANALYSIS) as ground:
+        for stack in all_stacks(ground.root):
+            if stack not in ("utils", "analysis-webdev"):
+                up(ground, stack)
+        yield ground
+
+
+UTILS = State("utils", _utils)
+"""`utils` with the groups of `deployed.py`."""
+ANALYSIS = State("analysis", _analysis)
+"""`analysis-webdev` too."""
+ALL = State("all", _all)
+"""Every stack of the project."""

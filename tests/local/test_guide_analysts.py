@@ -7,14 +7,15 @@ from collections.abc import Iterator
 import pytest
 
 from demo.playground import Playground
-from tests.local.guide_project import follow, project, shell_in
+from tests.local.guide_project import DEVELOPMENT, deployed, follow, shell_in
+from tests.local.states import States
 
 pytestmark = [pytest.mark.local, pytest.mark.slow]
 
 
 @pytest.fixture(scope="module")
-def ground(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Playground]:
-    with project(tmp_path_factory.mktemp("home"), "utils", "dti-webdev") as made:
+def ground(states: States, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Playground]:
+    with deployed(states, DEVELOPMENT, tmp_path_factory.mktemp("home")) as made:
         yield made
 
 

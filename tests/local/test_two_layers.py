@@ -23,6 +23,7 @@ from tests.local.baking import (
     recorded,
     run,
 )
+from tests.local.kept import KEPT_LAYERS
 from tests.local.states import States, up
 
 pytestmark = [pytest.mark.local, pytest.mark.slow]
@@ -61,7 +62,7 @@ phases:
 def ground(states: States) -> Iterator[Playground]:
     """The project with `layered`, which stands on the base."""
     files = {"blueprint.yaml": BLUEPRINT, "run_layered.sh": RUN, "provision/10-tools.sh": TOOLS}
-    with project(states, "layered", files) as made:
+    with project(states, "layered", files, KEPT_LAYERS) as made:
         yield made
 
 
