@@ -49,7 +49,10 @@ class Playground:
         """Run a task in the copy, with its output as text. Raises CalledProcessError (with the output in it)
         when `check`.
         """
-        return self.run([sys.executable, "-m", "invoke", *arguments], self.environ, check=check)
+        from localcloud.pulumi.environment import WARM_VARIABLE
+
+        python = self.environ.get(WARM_VARIABLE, sys.executable)
+        return self.run([python, "-m", "invoke", *arguments], self.environ, check=check)
 
     def pulumi(self, *arguments: str, check: bool = True) -> "subprocess.CompletedProcess[str]":
         """Run the plain CLI in the copy, in the environment that `invoke local.env` gives a shell."""

@@ -29,6 +29,8 @@ __all__ = ["HARMLESS", "Cloud", "StackFileConflict", "applied", "environment", "
 
 PROVIDER_VARIABLE = "LOCALCLOUD_PROVIDER"
 """`real`: the provider that the engine downloads, instead of our stand-in, against the same local cloud."""
+WARM_VARIABLE = "LOCALCLOUD_WARM_PYTHON"
+"""A program that is called like this Python and starts faster, for the engine's plugins: tests have one."""
 KIT_ROOT = Path(__file__).resolve().parent.parent.parent
 HARMLESS = ("using pulumi-language-python from $PATH", "using pulumi-resource-aws from $PATH")
 """Warnings of the engine about exactly what we intend: a front end may leave them out."""
@@ -52,7 +54,7 @@ def environment(paths: Paths, project_root: Path, cloud: Cloud) -> dict[str, str
     return {
         **cloud.environment(),
         "PATH": os.pathsep.join([*(ours[:1] if real else ours), *inherited]),
-        PYTHON_VARIABLE: sys.executable,
+        PYTHON_VARIABLE: _python(),
         KIT_VARIABLE: str(KIT_ROOT),
         "PULUMI_HOME": str(paths.pulumi_home),
         "PULUMI_BACKEND_URL": f"file://{paths.pulumi_state}",
@@ -69,6 +71,11 @@ def environment(paths: Paths, project_root: Path, cloud: Cloud) -> dict[str, str
         "PYTHONDONTWRITEBYTECODE": "",  # else a program of many modules compiles them anew at every run
         **_name_of_the_nameless(),
     }
+
+
+def _python() -> str:
+    """The Python of the engine's plugins."""
+    return os.environ.get(WARM_VARIABLE) or sys.executable
 
 
 def _name_of_the_nameless() -> dict[str, str]:
@@ -162,8 +169,7 @@ def _write_wrappers(paths: Paths, cli: PulumiCli) -> None:
     """Write what belongs on PATH for this CLI, and remove what an earlier CLI needed."""
     _write_script(paths.pulumi_bin / LANGUAGE_HOST, None if cli.has_python_host else HOST_SCRIPT)
     start = (
-        f"PYTHONPATH={shlex.quote(str(KIT_ROOT))} exec {shlex.quote(sys.executable)} -m "
-        "localcloud.pulumi.provider"
+        f"PYTHONPATH={shlex.quote(str(KIT_ROOT))} exec {shlex.quote(_python())} -m localcloud.pulumi.provider"
     )
     _write_script(_provider_bin(paths) / "pulumi-resource-aws", f'#!/bin/sh\n{start} "$@"\n')
     link = paths.pulumi_bin / "pulumi"

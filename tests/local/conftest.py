@@ -18,6 +18,23 @@ from localcloud.tests.cloud_fixtures import (  # noqa: F401 (fixtures)
 from tests.local.deployed import Deployed
 from tests.local.kept import services
 from tests.local.states import States
+from tests.warm import VARIABLE, warm_python
+
+
+@pytest.fixture(scope="session", autouse=True)
+def warm() -> Iterator[None]:
+    """Commands and plugins of these tests start fast, except in modules that use `cold`."""
+    with warm_python() as python, pytest.MonkeyPatch.context() as patch:
+        patch.setenv(VARIABLE, str(python))
+        yield
+
+
+@pytest.fixture(scope="module")
+def cold(warm: None) -> Iterator[None]:
+    """For a module that is about processes: each is one that its parent has started."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delenv(VARIABLE)
+        yield
 
 
 @pytest.fixture(scope="session")

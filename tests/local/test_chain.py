@@ -17,7 +17,7 @@ from tests.local.deployed import Deployed, outputs
 from tests.local.states import ALL, States, up
 
 GROUP, OTHER = "debuggers", "lab1"
-pytestmark = [pytest.mark.local, pytest.mark.slow]
+pytestmark = [pytest.mark.local, pytest.mark.slow, pytest.mark.usefixtures("cold")]
 
 
 @pytest.fixture(scope="module")

@@ -21,7 +21,7 @@ import pytest
 from demo.playground import Playground, playground
 from tests.local.deployed import client, outputs
 
-pytestmark = [pytest.mark.local, pytest.mark.slow]
+pytestmark = [pytest.mark.local, pytest.mark.slow, pytest.mark.usefixtures("cold")]
 
 ROOT = Path(__file__).resolve().parents[2]
 ANALYSIS, UTILS = "analysis-webdev", "utils"
