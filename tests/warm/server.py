@@ -41,6 +41,24 @@ MODULES = (
     "pulumi.automation._server",
     "pulumi_aws",
 )
+SERVICES = (
+    "budgets",
+    "cloudtrail",
+    "cloudwatch",
+    "dynamodb",
+    "ec2",
+    "events",
+    "iam",
+    "imagebuilder",
+    "kms",
+    "lambda",
+    "logs",
+    "s3",
+    "sns",
+    "sqs",
+    "ssm",
+    "sts",
+)
 _KILLED_WITH_PARENT = 1  # PR_SET_PDEATHSIG
 _SIZE = 4
 """Bytes of a length, before a request."""
@@ -120,13 +138,15 @@ def _of_project(project: Path) -> list[str]:
 
 
 def _load(project: Path | None) -> None:
-    if project is not None:
-        sys.path.insert(0, str(project))
+    place = sys.path[0]
+    sys.path[0] = str(ROOT)
+    importlib.import_module("tests.descriptions").read_once(SERVICES)
+    for name in ("tests", "tests.descriptions"):  # a copy of the project has its own
+        del sys.modules[name]
+    sys.path[0] = str(project or place)
     for name in [*_modules(), *(_of_project(project) if project else ())]:
         module = importlib.import_module(name)
         getattr(module, "__all__", None)  # packages of pulumi_aws are loaded when they are used first
-    if project is not None:
-        sys.path.remove(str(project))
     if len(os.listdir("/proc/self/task")) > 1:
         raise SystemExit("a module that is loaded beforehand has started a thread: no process can be forked")
     gc.collect()
