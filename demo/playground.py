@@ -16,18 +16,19 @@ from pathlib import Path
 
 from localcloud import ports
 
-NOT_COPIED = shutil.ignore_patterns(
+_OF_TOOLS = (
     ".git",
     "Pulumi.*.yaml",
     ".venv",
     ".local",
     "results",
-    "__pycache__",
     ".mypy_cache",
     ".ruff_cache",
     ".hypothesis",
     "build",
 )
+_NOT_COPIED = shutil.ignore_patterns(*_OF_TOOLS, "*-pytest-*.pyc", "*.pyc.*")  # the last: as it is written
+NOT_SOURCES = shutil.ignore_patterns(*_OF_TOOLS, "__pycache__")
 """What stacks, local cloud and tools keep in a checkout: as `copytree` asks for it."""
 
 
@@ -38,11 +39,9 @@ class Playground:
 
     def __init__(self, root: Path, port: int) -> None:
         self.root, self.port = root, port
-        clean = {
-            name: value
-            for name, value in os.environ.items()
-            if not name.startswith(("AWS_", "PULUMI_", "LOCALCLOUD_HOME"))
-        }
+        # neither a cloud of the caller, nor that no bytecode be written: commands change sources here
+        left_out = ("AWS_", "PULUMI_", "LOCALCLOUD_HOME", "PYTHONDONTWRITEBYTECODE")
+        clean = {name: value for name, value in os.environ.items() if not name.startswith(left_out)}
         self.environ = {**clean, "LOCALCLOUD_PORT": str(port)}
 
     def invoke(self, *arguments: str, check: bool = True) -> "subprocess.CompletedProcess[str]":
@@ -90,8 +89,10 @@ class Playground:
 
 
 def copied(source: Path, root: Path) -> None:
-    """Copy the project, without what its stacks, local cloud and tools keep in it."""
-    shutil.copytree(source, root, ignore=NOT_COPIED, symlinks=True)
+    """Copy the project, without what its stacks, local cloud and tools keep in it. Its bytecode comes along:
+    it is valid, since the times of the sources are copied too.
+    """
+    shutil.copytree(source, root, ignore=_NOT_COPIED, symlinks=True)
 
 
 @contextmanager

@@ -11,7 +11,7 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
-from demo.playground import NOT_COPIED
+from demo.playground import NOT_SOURCES
 from localcloud.cache import cache_home
 from localcloud.sandbox.base import fingerprint
 
@@ -67,7 +67,7 @@ def _sources() -> list[Path]:
     files = [ROOT / "tests" / "local" / name for name in _MADE_BY]
     for folder, folders, names in os.walk(ROOT):
         place = Path(folder).relative_to(ROOT)
-        left_out = NOT_COPIED(folder, [*folders, *names])
+        left_out = NOT_SOURCES(folder, [*folders, *names])
         left_out |= {name for name in [*folders, *names] if (place / name).as_posix() in _NO_PART}
         folders[:] = [name for name in folders if name not in left_out]
         files += [Path(folder, name) for name in names if name not in left_out]
