@@ -14,6 +14,7 @@ from pathlib import Path
 from demo.playground import NOT_SOURCES
 from localcloud.cache import cache_home
 from localcloud.sandbox.base import fingerprint
+from tests.warm import VARIABLE
 
 KEPT_LAYERS = {"LOCALCLOUD_LAYERS": os.environ.get("LOCALCLOUD_LAYERS", str(cache_home() / "layers"))}
 """For the environment of a local cloud. Set but empty, `LOCALCLOUD_LAYERS` lets all tests bake."""
@@ -53,7 +54,9 @@ def _key() -> str:
     """The digest of all that is deployed, and of what deploys it."""
     found = hashlib.sha256()
     settings = sorted(
-        (name, os.environ[name]) for name in os.environ if name.startswith(("LOCALCLOUD_", "PULUMI_"))
+        (name, os.environ[name])
+        for name in os.environ
+        if name.startswith(("LOCALCLOUD_", "PULUMI_")) and name != VARIABLE  # how it starts, not what it is
     )
     day = int(time.time() // _SECONDS)
     found.update(repr((day, sys.version, sys.prefix, os.getuid(), fingerprint(False), settings)).encode())

@@ -45,6 +45,8 @@ def test_other_sources_have_other_services(root: Path) -> None:
 
 def test_a_setting_of_the_local_cloud_makes_others(monkeypatch: pytest.MonkeyPatch) -> None:
     first = kept.services()
+    monkeypatch.setenv("LOCALCLOUD_WARM_PYTHON", "/a/python/of/this/run")
+    assert kept.services() == first
     monkeypatch.setenv("LOCALCLOUD_SANDBOX", "process")
     assert kept.services() != first
 
