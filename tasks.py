@@ -13,6 +13,7 @@ import console.commands
 import console.development
 import console.docs
 import console.doctor
+import console.idle_commands
 import console.lambda_logs
 import console.limits
 import console.local_run
@@ -84,6 +85,7 @@ dev = image_builder.dev.commands.collection()
 IN_A_CLOUD = (
     ci.commands.collection,
     console.commands.collection,
+    console.idle_commands.collection,
     console.limits.collection,
     console.people.collection,
     console.publishing.collection,

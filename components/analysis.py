@@ -144,12 +144,7 @@ class AnalysisStack(pulumi.ComponentResource):
         watch = AlarmSet(
             name,
             WatchArgs(
-                place=place,
-                bucket_name=blueprint.bucket,
                 function_name=manager.function_name,
-                queue_name=queue.name,
-                dead_letter_name=queue.dead_letter_name,
-                log_group_name=manager.log_group_name,
                 topic_arn=topic,
             ),
             opts=self._below,

@@ -19,6 +19,7 @@ from components.artifacts import SharedBuckets, SharedBucketsArgs
 from components.boundary import RoleBoundary, RoleBoundaryArgs
 from components.builders import ImageRoles, ImageRolesArgs
 from components.catalogue import Catalogue, CatalogueArgs
+from components.dashboard import DashboardArgs, ServiceDashboard
 from components.developers import DeveloperMachines, DeveloperMachinesArgs
 from components.directory import People, PeopleArgs
 from components.encryption import EncryptionKey, EncryptionKeyArgs
@@ -165,6 +166,11 @@ class UtilityStack(pulumi.ComponentResource):
                 topic_key_arn=key.arn,
                 log_days=args.log_days,
             ),
+            opts=below,
+        )
+        ServiceDashboard(
+            f"{name}-dashboard",
+            DashboardArgs(place=place, log_group_name=monitor.log_group_name),
             opts=below,
         )
         self.outputs = {

@@ -15,6 +15,9 @@ from runtime.protocol.logline import BUDGET_USED
 from runtime.protocol.problems import InvalidInput, Problem, shown
 from runtime.protocol.settings import AnalysisSettings
 
+NOTICE_PERCENT = 80
+"""Part of a group's budget of a month from which on the topic is told, once."""
+
 
 def worst_case(job: Job) -> int:
     """Every machine runs for its whole duration and a margin, as the dearest type that may stand in, or on
@@ -60,6 +63,7 @@ def reserve(
     if limit:
         notes.metrics[BUDGET_USED] = round(100 * (committed + (cost if paid else 0)) / limit, 2)
     if paid:
+        _tell_nearly_used(cloud, settings, job, cloud.committed(budget), cost, limit)
         say(
             f"Projected total costs: ${dollars(cost)}. Remaining budget: "
             f"${dollars(max(0, limit - committed - cost))}"
@@ -70,6 +74,20 @@ def reserve(
         "administrator."
     )
     return [over_budget(cost, limit - committed, limit)]
+
+
+def _tell_nearly_used(
+    cloud: ManagerCloud, settings: AnalysisSettings, job: Job, committed: int, cost: int, limit: int
+) -> None:
+    """Tell the topic when this job's reservation has taken its group's budget to NOTICE_PERCENT. `committed`
+    was read afterwards: of jobs that reserve at a time, one at least sees the whole."""
+    mark = limit * NOTICE_PERCENT
+    if 100 * (committed - cost) < mark <= 100 * committed:
+        cloud.publish(
+            f"NeuroCAAS {settings.analysis}: {NOTICE_PERCENT} % of a budget is used"[:100],
+            f"Group {job.group} has spent or reserved ${dollars(committed)} of its ${dollars(limit)} of this "
+            f"month in {settings.analysis}, since job {job.timestamp}.",
+        )
 
 
 def limit_of(cloud: ManagerCloud, settings: AnalysisSettings, group: str) -> tuple[int, bool]:

@@ -217,8 +217,11 @@ class _Reconciliation:
                     machine,
                     DatasetVerdict(FAILED, f"{TIMED_OUT} after {limit} minutes", None, "timeout"),
                 )
-                self._cloud.measure(
-                    self._item.job, f"{machine.instance_id} outlived its {limit} minutes", {OVERTIME: 1}
+                text = f"{machine.instance_id} outlived its {limit} minutes"
+                self._cloud.measure(self._item.job, text, {OVERTIME: 1})
+                self._cloud.publish(
+                    f"NeuroCAAS {job.analysis}: a machine outlived its duration"[:100],
+                    f"{text} and was ended: dataset {index} of job {job.timestamp} (group {job.group}).",
                 )
         elif self._asked_for_another(job, index, machine):
             if now - ended_at(machine, machine.launched) > timedelta(

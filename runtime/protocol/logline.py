@@ -5,8 +5,8 @@ sweep), `message`; lines about a job have `job` ("bucket/group/timestamp"). What
 about its event.
 
 CloudWatch makes metrics of lines with an `_aws` member (CloudWatch user guide, "Specification: Embedded
-metric format"), so a metric costs no call. All are in the namespace NeuroCAAS with one dimension, the bucket:
-it tells the stacks of an analysis apart.
+metric format"), so a metric costs no call, and nothing in hours without such a line. All are in the namespace
+NeuroCAAS with one dimension, the bucket: it tells the stacks of an analysis apart.
 """
 
 from __future__ import annotations

@@ -350,9 +350,6 @@ ANALYSIS_DAMAGES: list[Damage] = [
     lambda hurt, found: hurt.aws("cloudwatch").delete_alarms(
         AlarmNames=[found[f"MetricAlarm neurocaas-{ANALYSIS}-errors"]]
     ),
-    lambda hurt, found: hurt.aws("cloudwatch").delete_dashboards(
-        DashboardNames=[found[f"Dashboard neurocaas-{ANALYSIS}"]]
-    ),
 ]
 UTILS_DAMAGES: list[Damage] = [
     _target,
@@ -362,6 +359,9 @@ UTILS_DAMAGES: list[Damage] = [
     _egress,
     _gone("lambda", "delete_function", "FunctionName", "Function neurocaas-utils-monitor-sweep"),
     _gone("sns", "delete_topic", "TopicArn", "Topic neurocaas-utils-notices"),
+    lambda hurt, found: hurt.aws("cloudwatch").delete_dashboards(
+        DashboardNames=[found["Dashboard neurocaas-utils-dashboard"]]
+    ),
     _gone("kms", "delete_alias", "AliasName", "Alias neurocaas-utils-key"),
     _gone("sqs", "delete_queue", "QueueUrl", "Queue neurocaas-utils-monitor-dead"),
     _gone("logs", "delete_log_group", "logGroupName", "LogGroup neurocaas-utils-monitor"),

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from runtime.protocol import logline
-from tests.program.recording import Recorded
+from tests.program.recording import REGION, Recorded
 
 
 def alarms(stack: Recorded) -> dict[str, dict[str, Any]]:
@@ -20,7 +20,7 @@ def alarms(stack: Recorded) -> dict[str, dict[str, Any]]:
 
 
 def test_an_analysis_has_an_alarm_for_each_thing_that_needs_somebody(analysis: Recorded) -> None:
-    assert set(alarms(analysis)) == {"submissions-dead", "errors", "failed", "overtime", "budget"}
+    assert set(alarms(analysis)) == {"submissions-dead", "errors"}
 
 
 def test_utils_has_an_alarm_on_what_all_analyses_share(utils: Recorded) -> None:
@@ -37,25 +37,6 @@ def test_every_alarm_is_told_to_the_topic_and_is_off_without_data(
         assert one["treatMissingData"] == "notBreaching"
 
 
-def test_alarms_on_our_metrics_are_about_metrics_that_are_written(analysis: Recorded) -> None:
-    ours = {name: one for name, one in alarms(analysis).items() if one["namespace"] == logline.NAMESPACE}
-    assert (
-        {one["metricName"] for one in ours.values()}
-        == {"JobsFailed", "MachinesOverLifetime", "BudgetUsed"}
-        <= set(logline.UNITS)
-    )
-    assert all(one["dimensions"] == {logline.DIMENSION: "spikes"} for one in ours.values())
-
-
-def test_the_budget_alarm_is_on_at_eighty_percent(analysis: Recorded) -> None:
-    budget = alarms(analysis)["budget"]
-    assert (budget["statistic"], budget["threshold"], budget["comparisonOperator"]) == (
-        "Maximum",
-        80,
-        "GreaterThanOrEqualToThreshold",
-    )
-
-
 def test_alarms_watch_the_functions_that_there_are(utils: Recorded) -> None:
     functions = {utils.outputs["monitor_function"], utils.outputs["sweep_function"]}
     assert {
@@ -63,13 +44,19 @@ def test_alarms_watch_the_functions_that_there_are(utils: Recorded) -> None:
     } == functions
 
 
-def test_the_dashboard_shows_this_stack(analysis: Recorded, prod: Recorded) -> None:
-    board = analysis.one("Dashboard").inputs
+def test_one_dashboard_shows_all_analyses(utils: Recorded, analysis: Recorded) -> None:
+    board = utils.one("Dashboard").inputs
+    assert analysis.of_type("Dashboard") == []
+    assert board["dashboardName"] == f"neurocaas-{REGION}"
     body = json.loads(board["dashboardBody"])
-    metrics = [metric for widget in body["widgets"] for metric in widget["properties"].get("metrics", [])]
-    ours = [metric for metric in metrics if metric[0] == logline.NAMESPACE]
-    assert {metric[1] for metric in ours} == set(logline.UNITS)
-    assert {tuple(metric[2:]) for metric in ours} == {(logline.DIMENSION, "spikes")}
-    assert board["dashboardName"] != prod.one("Dashboard").inputs["dashboardName"]
+    searches = [
+        metric[0]["expression"]
+        for widget in body["widgets"]
+        for metric in widget["properties"].get("metrics", [])
+    ]
+    ours = [one for one in searches if f"{{{logline.NAMESPACE},{logline.DIMENSION}}}" in one]
+    assert {one.split('MetricName="')[1].split('"')[0] for one in ours} == set(logline.UNITS)
+    assert all(one.startswith("SEARCH('{") and one.endswith(", 300)") for one in searches)
+    assert utils.outputs["monitor_log_group"] in json.dumps(body)
     places = [(widget["x"], widget["y"]) for widget in body["widgets"]]
     assert len(set(places)) == len(places)

@@ -134,3 +134,36 @@ def test_a_job_is_settled_in_the_month_of_its_submission() -> None:
     world.complete(next(iter(world.aws.ec2)))
     assert world.clock().month == 2
     assert world.aws.budgets == {MONTH: (48_000, 48_000)}
+
+
+def told(world: World) -> list[str]:
+    return [text for subject, text in world.aws.notices if "of a budget is used" in subject]
+
+
+def test_a_budget_that_is_nearly_used_is_told_once() -> None:
+    world = with_budget(0.9)  # three jobs of $0.24, and no fourth
+    for number in range(3):
+        world.submit(world.submission(timestamp=f"t{number}"), key=f"lab/submissions/{number}_submit.json")
+        assert len(told(world)) == (number == 2), number
+    assert told(world) == [
+        "Group lab has spent or reserved $0.72 of its $0.90 of this month in dti, since job t2."
+    ]
+    world.submit(world.submission(timestamp="t4"), key="lab/submissions/4_submit.json")
+    assert len(told(world)) == 1
+
+
+def test_jobs_that_cross_the_mark_at_a_time_do_not_cross_it_unseen() -> None:
+    """Each alone stays below: what was committed is read after the reservation, which sees both."""
+    world = with_budget(0.58)
+    barrier = threading.Barrier(2)
+
+    def submit(number: int) -> None:
+        barrier.wait()
+        world.submit(world.submission(timestamp=f"t{number}"), key=f"lab/submissions/{number}_submit.json")
+
+    threads = [threading.Thread(target=submit, args=(number,)) for number in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert told(world)

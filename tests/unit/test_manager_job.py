@@ -471,7 +471,7 @@ def test_machines_of_a_deleted_run_do_not_count_for_its_successor(world: World) 
     _delete(world)
     world.clock.forward(60)
     world.aws.calls.clear()
-    world.aws.kill_at = 17
+    world.aws.kill_at = 18
     with pytest.raises(KilledError):
         world.deliver()
     assert world.job().created > before, "the job document is written"

@@ -290,6 +290,8 @@ def test_the_sweep_ends_machines_past_their_duration(world: World) -> None:
         OVERTIME: 1,
     }
     assert world.facts()["exit_class"] == "timeout"
+    (told,) = [text for subject, text in world.aws.notices if "outlived its duration" in subject]
+    assert told == f"{machine} outlived its 60 minutes and was ended: dataset 0 of job t1 (group lab)."
     world.write_status(machine, "IN PROGRESS")
     world.die(machine)
     assert world.status(0).status == "FAILED", "what a dying machine writes does not last"
