@@ -16,9 +16,10 @@ from pathlib import Path
 from blueprints import schema
 from blueprints.document import YamlDocument, parse
 from blueprints.finding import BlueprintFinding, meant
+from blueprints.machine_kinds import X86, architecture
 from blueprints.merge import Layers
 from blueprints.model import Imaged, ImageSettings
-from blueprints.parents import BASE, LARGE, PARENTS, RETIRED, ParentImage, parent_image
+from blueprints.parents import BASE, LARGE, PARENTS, PARENTS_OF, RETIRED, ParentImage, parent_image
 from runtime.protocol.problems import InvalidInput, Problem
 
 FILE = "image.yaml"
@@ -43,6 +44,11 @@ class Base:
     @property
     def folder(self) -> Path:
         return self.root / "blueprints" / self.name
+
+    @property
+    def architecture(self) -> str:
+        """Of the machine that builds, and so of the image."""
+        return architecture(self.instance_type)
 
 
 def exists(root: Path) -> bool:
@@ -101,21 +107,22 @@ def _resolve(root: Path) -> tuple[Layers, list[BlueprintFinding]]:
 
 def parent_findings(layers: Layers, codes: Collection[str]) -> list[BlueprintFinding]:
     """What is wrong with `image.parent`, of which `codes` are allowed."""
-    code = layers.data["image"]["parent"]
+    code, processors = layers.data["image"]["parent"], architecture(layers.data["instance"]["type"])
     try:
-        parent_image(code)
+        parent_image(code, processors)
     except ValueError as error:
+        codes = [one for one in codes if one not in PARENTS or one in PARENTS_OF[processors]]
         do = f"Write {RETIRED[code]}" if code in RETIRED else meant(code, codes, "Choose one of these")
         allowed = f"{', '.join(codes)}, an AMI id (ami-…), or a public parameter (ssm:/aws/service/…)"
         return [layers.finding(("image", "parent"), "image.parent", str(error), allowed, do)]
     return []
 
 
-def parent_at(code: str, root: Path, account: str, region: str) -> ParentImage:
-    """What `image.parent` stands for in an account and region. Raises InvalidInput for `base` where no base
-    image was baked, ValueError for a code that is not known."""
+def parent_at(code: str, root: Path, account: str, region: str, processors: str = X86) -> ParentImage:
+    """What `image.parent` stands for in an account and region, on machines of an architecture. Raises
+    InvalidInput for `base` where no base image was baked, ValueError for a code that is not known."""
     if code != BASE:
-        return parent_image(code)
+        return parent_image(code, processors)
     baked = load(root).image.baked(account, region)
     if baked is None:
         got = f"{BASE!r}, of which no image was baked for account {account} in {region}"
@@ -127,4 +134,4 @@ def parent_at(code: str, root: Path, account: str, region: str) -> ParentImage:
 
 def parent_of(one: Imaged, account: str, region: str) -> ParentImage:
     """What an image starts from in an account and region. Raises InvalidInput as `parent_at`."""
-    return parent_at(one.image.parent, one.root, account, region)
+    return parent_at(one.image.parent, one.root, account, region, one.architecture)

@@ -10,7 +10,7 @@ from typing import Any
 
 from blueprints import base, drivers, finding, memory, parameters, scripts
 from blueprints.finding import BlueprintFinding
-from blueprints.machine_kinds import kind
+from blueprints.machine_kinds import architecture, kind
 from blueprints.merge import Layers
 from blueprints.parents import BASE, PARENTS
 from runtime.protocol.names import RESERVED_GROUPS
@@ -202,6 +202,12 @@ def _parent(layers: Layers, world: World) -> Iterator[BlueprintFinding]:
             allowed,
             f"Bake it: `{base.BAKE}`",
         )
+    processors = architecture(layers.data["instance"]["type"])
+    if below.architecture != processors:
+        got = f"{BASE!r}, which is an image for {below.architecture}, with {processors} machines"
+        do = f"Choose types of the other kind, or for {base.SOURCE} a machine (instance.type) of this one"
+        allowed = "an image for the machines' processors"
+        yield layers.finding(path, "image.base-architecture", got, allowed, do)
     yield from drivers.findings(layers, below.image.parent)
     if layers.data["instance"]["volume_gib"] < below.volume_gib:
         got = f"{layers.data['instance']['volume_gib']}"
@@ -275,7 +281,7 @@ RULES: tuple[tuple[tuple[finding.Path, ...], Rule], ...] = (
     ((("name",),), _name),
     ((("script",),), _script),
     ((("instance", "types"), ("instance", "type")), _types),
-    ((("instance", "types"), ("instance", "type")), lambda layers, _: drivers.processors(layers)),
+    ((("instance", "types"), ("instance", "type")), lambda layers, _: drivers.architectures(layers)),
     ((("instance", "types"), ("instance", "type")), _type),
     ((("instance", "types"), ("instance", "type"), ("instance", "fallback")), _fallback),
     ((("instance", "types"), ("instance", "type"), ("instance", "grow_memory")), _grow_memory),

@@ -1,4 +1,4 @@
-"""Which instance types a parent image is not made for: by their processors, and by what its drivers know."""
+"""Which instance types an image is not made for: by their processors, and by what its drivers know."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from blueprints import finding
 from blueprints.finding import BlueprintFinding
-from blueprints.machine_kinds import ARM, X86, architecture
+from blueprints.machine_kinds import architecture
 from blueprints.merge import Layers
 
 _OPEN_DRIVER = ("dlami22", "dlami24")
@@ -33,21 +33,25 @@ def findings(layers: Layers, parent: str) -> Iterator[BlueprintFinding]:
             )
 
 
-def works(name: str) -> bool:
-    """Whether a type's processors and GPUs are those that all parent images on offer are made for."""
-    return architecture(name) == X86 and name.partition(".")[0] not in _OLDER
+def works(name: str, processors: str) -> bool:
+    """Whether a type has such processors, and no GPU that parent images on offer do not know."""
+    return architecture(name) == processors and name.partition(".")[0] not in _OLDER
 
 
-def processors(layers: Layers) -> Iterator[BlueprintFinding]:
-    """The types of a blueprint whose processors no image is made for."""
+def architectures(layers: Layers) -> Iterator[BlueprintFinding]:
+    """The types of a blueprint that have other processors than the first: one image, which is for one kind of
+    processors, serves all machines of an analysis."""
+    instance = layers.data["instance"]
+    wanted = instance.get("architecture") or architecture(instance["type"])
+    as_said = "instance.architecture says" if "architecture" in instance else f"{instance['type']} has"
     for path, name in _types(layers):
-        if architecture(name) != X86:
+        if architecture(name) != wanted:
             yield layers.finding(
                 path,
                 "instance.architecture",
-                f"{name}, which has {ARM} processors",
-                f"types with {X86} processors, for which parent images and the machines' code are made",
-                "Choose a type of another family, such as m7i in place of m7g",
+                f"{name}, which has {architecture(name)} processors",
+                f"types with {wanted} processors, as {as_said}: an image is for one of them",
+                "Choose types of one architecture: m7i and m7g, for instance, are of two",
             )
 
 

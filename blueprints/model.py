@@ -8,6 +8,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any, Protocol
 
+from blueprints.machine_kinds import architecture
 from runtime.protocol.names import ANALYSIS_NAME
 from runtime.protocol.settings import AnalysisSettings, BlueprintValues
 
@@ -76,6 +77,8 @@ class Imaged(Protocol):
     @property
     def image(self) -> ImageSettings: ...
     @property
+    def architecture(self) -> str: ...
+    @property
     def volume_gib(self) -> int: ...
 
 
@@ -110,6 +113,11 @@ class Blueprint(BlueprintValues):
     @property
     def volume_gib(self) -> int:
         return self.instance.volume_gib
+
+    @property
+    def architecture(self) -> str:
+        """Of the machines' processors, as EC2 calls it: all types of an analysis have the same."""
+        return architecture(self.instance.type)
 
     @property
     def stack(self) -> str:

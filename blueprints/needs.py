@@ -13,7 +13,7 @@ from dataclasses import replace
 
 from blueprints import drivers
 from blueprints.finding import BlueprintFinding
-from blueprints.machine_kinds import kind
+from blueprints.machine_kinds import X86, architecture, kind
 from blueprints.merge import Layers
 from blueprints.model import Blueprint
 from blueprints.prices import REGION, Prices, regions, table
@@ -25,9 +25,11 @@ PARTS = ("cpu", "memory_gib", "gpu")
 """The settings of `instance` that say a need."""
 
 
-def cheapest(need: Need, prices: Prices, among: Collection[str] | None = None) -> str | None:
-    """The cheapest type with a price that has what is needed (of `among`, if that is given); of several, the
-    one with more memory, then by name. None where there is none."""
+def cheapest(
+    need: Need, prices: Prices, among: Collection[str] | None = None, processors: str = X86
+) -> str | None:
+    """The cheapest type with a price, and such processors, that has what is needed (of `among`, if that is
+    given); of several, the one with more memory, then by name. None where there is none."""
     found = [
         (usd, -known.gib, name)
         for name, usd in prices.usd_per_hour.items()
@@ -38,7 +40,7 @@ def cheapest(need: Need, prices: Prices, among: Collection[str] | None = None) -
         and known.gpus >= need.gpu
         and bool(known.gpus) == bool(need.gpu)
         and not burstable(name)
-        and drivers.works(name)
+        and drivers.works(name, processors)
     ]
     return min(found)[2] if found else None
 
@@ -60,7 +62,8 @@ def settle(layers: Layers) -> Iterator[BlueprintFinding]:
         )
         return
     need, among = Need(**{part: instance[part] for part in said}), instance.get("types")
-    found = cheapest(need, table(), among)
+    processors = instance.get("architecture", X86)
+    found = cheapest(need, table(), among, processors)
     if found is not None:
         instance["type"] = found
         return
@@ -69,7 +72,7 @@ def settle(layers: Layers) -> Iterator[BlueprintFinding]:
     yield layers.finding(
         ("instance", said[0]),
         "instance.need-unmet",
-        f"a machine with {need}, which no type of {where} in {REGION} has",
+        f"a machine with {need}, which no type of {where} in {REGION} with {processors} processors has",
         "what a type has that is not burstable and works with the images on offer "
         "(docs/reference/blueprint.md lists them)",
         "Ask for less, or name a type as instance.type",
@@ -82,7 +85,7 @@ def in_region(instance: InstanceSettings, region: str) -> InstanceSettings:
     if instance.need is None:
         return instance
     listed = None if instance.family else instance.types
-    name = cheapest(instance.need, table(region), listed)
+    name = cheapest(instance.need, table(region), listed, architecture(instance.type))
     if name is None:
         raise LookupError(f"no type with {instance.need}")
     if name == instance.type:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from blueprints.machine_kinds import ARM, X86
+
 _AMI = re.compile(r"ami-[0-9a-f]{8,17}")
 _PARAMETER = re.compile(r"/aws/service(/[A-Za-z0-9_.-]+)+")
 """Public parameters of AWS. One of the account's own could not be read: Image Builder's service-linked role
@@ -13,16 +15,28 @@ may read only these (and `/imagebuilder/…`), and launching machines needs a ri
 
 # Parameters published by Canonical and by AWS (documentation: "Find AMIs with the SSM Parameter Store",
 # "AWS Deep Learning AMIs: release notes"). The value is the newest image id of the region.
-_UBUNTU = "/aws/service/canonical/ubuntu/server/{version}/stable/current/amd64/hvm/ebs-gp{gp}/ami-id"
+_UBUNTU = "/aws/service/canonical/ubuntu/server/{version}/stable/current/{processors}/hvm/ebs-gp{gp}/ami-id"
 _DLAMI = "/aws/service/deeplearning/ami/x86_64/base-oss-nvidia-driver-gpu-ubuntu-{version}/latest/ami-id"
 
+
+def _ubuntu(processors: str) -> dict[str, str]:
+    return {
+        "ubuntu22": _UBUNTU.format(version="22.04", gp=2, processors=processors),
+        "ubuntu24": _UBUNTU.format(version="24.04", gp=3, processors=processors),
+    }
+
+
 PARENTS: dict[str, str] = {
-    "ubuntu22": _UBUNTU.format(version="22.04", gp=2),
-    "ubuntu24": _UBUNTU.format(version="24.04", gp=3),
+    **_ubuntu("amd64"),
     "dlami22": _DLAMI.format(version="22.04"),
     "dlami24": _DLAMI.format(version="24.04"),
 }
-"""Code -> public SSM parameter that holds the image id."""
+"""Code -> public SSM parameter that holds the image id, for x86_64."""
+
+PARENTS_OF: dict[str, dict[str, str]] = {X86: PARENTS, ARM: _ubuntu("arm64")}
+"""The same by architecture. The deep learning images are for GPUs, and no type on offer has both a GPU and an
+arm64 processor.
+"""
 
 LARGE: dict[str, int] = {"dlami22": 100, "dlami24": 100}
 """Code -> GiB of a volume for it (what EC2's console proposes). All other images are taken to be small."""
@@ -57,12 +71,14 @@ class ParentImage:
         return self.ami or f"resolve:ssm:{self.parameter}"
 
 
-def parent_image(code: str) -> ParentImage:
-    """What a code stands for, but for `base` (`blueprints.base`). Raises ValueError for one that is not known
-    or no longer usable.
-    """
+def parent_image(code: str, architecture: str = X86) -> ParentImage:
+    """What a code stands for, but for `base` (`blueprints.base`), on machines of an architecture (of an image
+    by its id or its parameter, nobody knows here). Raises ValueError for one that is not known, or not
+    usable."""
+    if code in PARENTS_OF[architecture]:
+        return ParentImage(parameter=PARENTS_OF[architecture][code])
     if code in PARENTS:
-        return ParentImage(parameter=PARENTS[code])
+        raise ValueError(f"{code!r}, of which there is no image for {architecture} processors")
     if _AMI.fullmatch(code):
         return ParentImage(ami=code)
     scheme, _, parameter = code.partition(":")

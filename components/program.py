@@ -98,8 +98,7 @@ async def _analysis(root: Path) -> dict[str, Any]:
     networks.require_zones(blueprint, utils.subnets)
     parent = project.parent(blueprint, place)
     below = start_images.parent_image(blueprint, parent, provider)
-    baked = blueprint.image.baked(place.account, place.region)
-    above = start_images.baked_image(baked, below, provider)
+    blueprint, above = start_images.baked_image(blueprint, place, below, provider)
     known = {group: _known(utils, group, blueprint) for group in directory.using(blueprint.name)}
     stack = AnalysisStack(
         project.top_name(blueprint.stack),

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import pulumi
 import pulumi_aws as aws
 
-from blueprints.model import Imaged
+from blueprints.model import Blueprint, Imaged
 from blueprints.parents import ParentImage
+from components.place import Place
 from components.project import refused
 from runtime.protocol.problems import InvalidInput, Problem
 from runtime.protocol.settings import ROOT_DEVICE
@@ -21,11 +22,13 @@ DENIED = ("AccessDenied", "UnauthorizedOperation")
 @dataclass(frozen=True)
 class StartImage:
     """`root_device`: the image's name for its root volume; a volume under another name would be a second,
-    empty one. `least_gib`: the size of its snapshot, which no volume may be smaller than.
+    empty one. `least_gib`: the size of its snapshot, which no volume may be smaller than. `architecture`: of
+    the processors that it is for, None where it is not known.
     """
 
     root_device: str = ROOT_DEVICE
     least_gib: int = 0
+    architecture: str | None = None
 
 
 class RootDevices(NamedTuple):
@@ -40,8 +43,8 @@ UNKNOWN = StartImage()
 
 
 def parent_image(of: Imaged, parent: ParentImage, provider: aws.Provider) -> StartImage:
-    """What EC2 says of the parent. Raises pulumi.RunError for one that is not there, or that does not fit
-    into the volume.
+    """What EC2 says of the parent. Raises pulumi.RunError for one that is not there, that is for other
+    processors, or that does not fit into the volume.
     """
     found = _look(parent, provider)
     if found is None:
@@ -49,6 +52,11 @@ def parent_image(of: Imaged, parent: ParentImage, provider: aws.Provider) -> Sta
         do = "Correct image.parent, or choose another region (aws:region)"
         problem = Problem("image.parent", got, "an image of this region that this account may use", do)
         raise refused(f"{of.file}", InvalidInput([problem]))
+    if found.architecture not in (None, of.architecture):
+        got = f"{parent.for_image_builder}, which is for {found.architecture} processors"
+        do = "Choose another image, or types of the other kind"
+        allowed = f"an image for the {of.architecture} processors of the machines"
+        raise refused(f"{of.file}", InvalidInput([Problem("image.parent", got, allowed, do)]))
     if of.volume_gib < found.least_gib:
         got, allowed = str(of.volume_gib), f"at least {found.least_gib}, the size of image.parent"
         do = f"Write {max(found.least_gib, 16)} or more; a part of it is the room for data"
@@ -56,11 +64,23 @@ def parent_image(of: Imaged, parent: ParentImage, provider: aws.Provider) -> Sta
     return found
 
 
-def baked_image(ami: str | None, parent: StartImage, provider: aws.Provider) -> StartImage:
-    """What EC2 says of an image that was baked. One that is gone is no fault of the deploy, which must make
-    it possible to bake another: its facts are the parent's then.
+def baked_image(
+    of: Blueprint, at: Place, parent: StartImage, provider: aws.Provider
+) -> tuple[Blueprint, StartImage]:
+    """The blueprint with the image that was baked for it here, if that can be used, and what machines start
+    from. One that is gone, or is for other processors, is no fault of the deploy, which must make it possible
+    to bake another: the facts are the parent's then, and one for other processors is none.
     """
-    return (_look(ParentImage(ami=ami), provider) if ami else None) or parent
+    ami = of.image.baked(at.account, at.region)
+    found = _look(ParentImage(ami=ami), provider) if ami else None
+    if found is None or found.architecture in (None, of.architecture):
+        return of, found or parent
+    pulumi.log.warn(
+        f"{of.file}: image {ami} is for {found.architecture} processors, and the machines have "
+        f"{of.architecture}: no image is deployed until another is baked (invoke bake-ami)"
+    )
+    amis = {key: one for key, one in of.image.amis.items() if one != ami}
+    return replace(of, image=replace(of.image, amis=amis)), parent
 
 
 def _look(image: ParentImage, provider: aws.Provider) -> StartImage | None:
@@ -80,7 +100,8 @@ def _look(image: ParentImage, provider: aws.Provider) -> StartImage | None:
             )
             return UNKNOWN
         return None
-    return StartImage(found.root_device_name, _root_gib(found.root_device_name, found.block_device_mappings))
+    gib = _root_gib(found.root_device_name, found.block_device_mappings)
+    return StartImage(found.root_device_name, gib, found.architecture)
 
 
 def _root_gib(root: str, mappings: Sequence[aws.ec2.outputs.GetAmiBlockDeviceMappingResult]) -> int:

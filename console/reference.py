@@ -165,8 +165,8 @@ def _prices(regions: Mapping[str, Any]) -> tuple[str, str, str, str]:
     return (
         f"US dollars an hour, on demand, Linux, in {REGION}; `blueprints/prices.json` has those of all "
         "regions. `invoke prices` refreshes them and adds types and regions. A type without a price in the "
-        "stack's region cannot be used: nobody could pay for its jobs. Types with arm64 processors are "
-        "listed for comparison: parent images and the machines' code are for x86_64.",
+        "stack's region cannot be used: nobody could pay for its jobs. All types of an analysis have "
+        "the same processors.",
         _table(
             ("type", "vCPU", "GiB", "GPUs", "processors", REGION, "regions"), [machine(one) for one in names]
         ),

@@ -50,7 +50,7 @@ def _image(at: At, blueprint: Blueprint) -> Mapping[str, Any] | None:
         if name == BASE:
             ami = base.load(blueprint.root).image.baked(at.account, at.region)
         else:
-            parent = parent_image(name)
+            parent = parent_image(name, blueprint.architecture)
             ami = parent.ami or str(
                 at.client("ssm").get_parameter(Name=parent.parameter)["Parameter"]["Value"]
             )

@@ -37,7 +37,7 @@ def resolve(code: str | None, blueprint: Blueprint, account: str, region: str, s
     if not isinstance(code, str):
         raise DevelopmentError(f"ami={code!r}", _ALLOWED, "give it as a text, in quotes")
     if code in (*PARENTS, BASE):
-        image = _today(parent_at(code, blueprint.root, account, region), ssm)
+        image = _today(parent_at(code, blueprint.root, account, region, blueprint.architecture), ssm)
         return image, f"{image}, what '{code}' stands for in {region} today"
     if code in RETIRED:
         raise DevelopmentError(

@@ -100,8 +100,9 @@ class Recorded:
 class Recorder(mocks.Mocks):
     """Answers as AWS would, as far as the program looks at answers. `references`: outputs of other stacks by
     name. `users`: IAM users that are there. `at`: the place that the credentials are of. `subnets`: VPC and
-    zone of those that are there. `images`: root device and GiB of images by id, where they are not as
-    Ubuntu's; None for one that is not there; `denied`: the credentials may not ask for images."""
+    zone of those that are there. `images`: root device, GiB and architecture of images by id, where they are
+    not as Ubuntu's for x86_64; None for one that is not there; `denied`: the credentials may not ask for
+    images."""
 
     def __init__(
         self,
@@ -109,7 +110,7 @@ class Recorder(mocks.Mocks):
         users: Collection[str] = (),
         at: Place = HERE,
         subnets: Mapping[str, tuple[str, str]] | None = None,
-        images: Mapping[str, tuple[str, int] | None] | None = None,
+        images: Mapping[str, tuple[Any, ...] | None] | None = None,
         denied: bool = False,
     ) -> None:
         self.recorded, self._references, self._users = Recorded(), references, users
@@ -170,10 +171,11 @@ class Recorder(mocks.Mocks):
         found = self._images.get(ami, ("/dev/sda1", 8))
         if found is None:
             return {}, [("filters", "Your query returned no results")]
-        device, gib = found
+        device, gib, *processors = found
         disk = {"deviceName": device, "ebs": {"volume_size": str(gib)}, "noDevice": "", "virtualName": ""}
         other = {**disk, "deviceName": "/dev/sdz", "ebs": {"volume_size": "500"}}
-        return {"id": ami, "rootDeviceName": device, "blockDeviceMappings": [other, disk]}, []
+        about = {"architecture": processors[0] if processors else "x86_64", "rootDeviceName": device}
+        return {"id": ami, "blockDeviceMappings": [other, disk], **about}, []
 
     def _answer(self, args: mocks.MockResourceArgs) -> dict[str, Any]:
         kind, name = args.typ.rpartition(":")[2], args.inputs.get("name") or f"{args.name}-1a2b3c4"

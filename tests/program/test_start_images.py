@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -106,3 +107,40 @@ def test_a_volume_that_nobody_chose_is_as_large_as_the_parent(
         f"schema_version: 1\nimage: {{{base or 'parent: ubuntu24'}, {amis}}}\n"
     )
     assert blueprints.load("spikes", "webdev", project).instance.volume_gib == expected
+
+
+ARM_PARENT = "/aws/service/canonical/ubuntu/server/24.04/stable/current/arm64/hvm/ebs-gp3/ami-id"
+
+
+def arm_project(folder: Path, amis: str = "") -> Path:
+    text = BLUEPRINT.replace("m5.", "m7g.")
+    return make_project(folder, text.replace("  parent: ubuntu24\n", f"  parent: ubuntu24\n{amis}"))
+
+
+def arm_image() -> str:
+    """The image that the parameter holds, as the recorder answers."""
+    return f"ami-{zlib.crc32(ARM_PARENT.encode()):08x}"
+
+
+def test_machines_with_arm64_processors_start_from_an_image_for_them(tmp_path: Path, utils: Recorded) -> None:
+    recorder = Recorder({REFERENCE: utils.outputs}, images={arm_image(): ("/dev/sda1", 8, "arm64")})
+    stack = deployed(arm_project(tmp_path), utils, recorder)
+    assert stack.one("ImageRecipe").inputs["parentImage"] == f"ssm:{ARM_PARENT}"
+    assert stack.one("InfrastructureConfiguration").inputs["instanceTypes"] == ["m7g.large"]
+    assert {one.inputs["instanceType"] for one in stack.of_type("LaunchTemplate")} == {"m7g.large"}
+
+
+def test_a_parent_for_other_processors_is_refused(tmp_path: Path, utils: Recorded) -> None:
+    recorder = Recorder({REFERENCE: utils.outputs}, images={PARENT: ("/dev/sda1", 8, "arm64")})
+    with pytest.raises(pulumi.RunError, match=f"{PARENT}, which is for arm64 processors"):
+        deployed(project_of(tmp_path), utils, recorder)
+
+
+def test_an_image_baked_for_other_processors_is_none(tmp_path: Path, utils: Recorded) -> None:
+    images = {arm_image(): ("/dev/sda1", 8, "arm64"), BAKED: ("/dev/xvda", 8, "x86_64")}
+    amis = f'  amis: {{"{ACCOUNT}/us-east-1": {BAKED}}}\n'
+    recorder = Recorder({REFERENCE: utils.outputs}, images=images)
+    stack = deployed(arm_project(tmp_path, amis), utils, recorder)
+    settings = AnalysisSettings.from_json(stack.one("BucketObjectv2", "settings").inputs["content"])
+    assert (settings.image.ready, settings.image.id) == (False, f"resolve:ssm:{ARM_PARENT}")
+    assert devices(stack)["machines"] == {"/dev/sda1"}

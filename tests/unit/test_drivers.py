@@ -1,4 +1,4 @@
-"""GPUs that the drivers of a parent image do not know, told before anything is made."""
+"""Processors, and GPUs, that an image is not made for, told before anything is made."""
 
 from __future__ import annotations
 
@@ -32,7 +32,8 @@ def problems(root: Path, parent: str, type_: str, types: str = "", base: str | N
         text = f"schema_version: 1\nimage: {{parent: {base}, amis: {amis}}}\n"
         (root / "blueprints/base/image.yaml").write_text(text)
     found = load_problems("pose", root)
-    assert {one.rule for one in found} <= {"instance.driver", "instance.architecture"}, found
+    known = {"instance.driver", "instance.architecture", "image.parent", "image.base-architecture"}
+    assert {one.rule for one in found} <= known, found
     return [one.text() for one in found]
 
 
@@ -68,18 +69,36 @@ def test_all_else_is_allowed(tmp_path: Path, parent: str, type_: str) -> None:
     assert problems(tmp_path, parent, type_) == []
 
 
-@pytest.mark.parametrize("parent", ["ubuntu24", "dlami24", "ami-0123456789abcdef0"])
+@pytest.mark.parametrize("type_", ["m7g.large", "t4g.small", "a1.large"])
+@pytest.mark.parametrize("parent", ["ubuntu22", "ubuntu24", "ami-0123456789abcdef0"])
+def test_an_image_of_the_machines_own_kind_serves_them(tmp_path: Path, parent: str, type_: str) -> None:
+    assert problems(tmp_path, parent, type_) == []
+
+
 @pytest.mark.parametrize(
-    ("type_", "types"),
+    ("type_", "types", "wrong"),
     [
-        ("m7g.large", ""),
-        ("t4g.small", ""),
-        ("m7i.large", "  types: [m7i.large, c7g.large]\n"),
-        ("a1.large", ""),
+        ("m7i.large", "  types: [m7i.large, c7g.large]\n", ["c7g.large, which has arm64 processors"]),
+        ("m7g.large", "  types: [m7g.large, m7i.large]\n", ["m7i.large, which has x86_64 processors"]),
+        ("m7g.large", "  architecture: x86_64\n", ["m7g.large, which has arm64 processors"]),
+        ("m7g.large", "  architecture: arm64\n", []),
     ],
 )
-def test_types_with_other_processors_than_the_images_are_refused(
-    tmp_path: Path, parent: str, type_: str, types: str
+def test_types_of_two_kinds_of_processors_are_refused(
+    tmp_path: Path, type_: str, types: str, wrong: list[str]
 ) -> None:
-    (said,) = problems(tmp_path, parent, type_, types)
-    assert "which has arm64 processors" in said
+    said = problems(tmp_path, "ubuntu24", type_, types)
+    assert len(said) == len(wrong)
+    assert all(one in text for one, text in zip(wrong, said, strict=True))
+
+
+def test_a_parent_that_there_is_not_for_these_processors_is_refused(tmp_path: Path) -> None:
+    (said,) = problems(tmp_path, "dlami24", "m7g.large")
+    assert "'dlami24', of which there is no image for arm64 processors" in said
+    assert "Allowed: ubuntu22, ubuntu24, base, an AMI id" in said
+
+
+@pytest.mark.parametrize(("type_", "refused"), [("m7g.large", True), ("m7i.large", False)])
+def test_a_base_image_serves_machines_of_its_own_kind(tmp_path: Path, type_: str, refused: bool) -> None:
+    said = problems(tmp_path, "base", type_, base="ubuntu24")
+    assert [("which is an image for x86_64, with arm64 machines" in one) for one in said] == [True] * refused

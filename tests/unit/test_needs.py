@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from blueprints import load, load_problems, needs
 from blueprints.drivers import works
-from blueprints.machine_kinds import kind
+from blueprints.machine_kinds import architecture, kind
 from blueprints.prices import REGION, Prices, regions, table
 from console.authoring import _ours
 from neurocaas.forecast import Forecast
@@ -89,11 +89,17 @@ def test_no_type_of_the_table_that_would_do_is_cheaper(cpu: int, gib: float, gpu
     fit = {
         name: usd
         for name, usd in would_do.items()
-        if works(name) and not burstable(name) and (gpu or not kind(name).gpus)  # type: ignore[union-attr]
+        if works(name, "x86_64") and not burstable(name) and (gpu or not kind(name).gpus)  # type: ignore[union-attr]
     }
     assert (chosen is None) == (not fit)
     if chosen is not None:
         assert fit[chosen] == min(fit.values())
+
+
+def test_machines_of_the_processors_that_are_asked_for() -> None:
+    offered = prices(m5_large=0.096, m7g_large=0.08, m7i_large=0.1)
+    assert needs.cheapest(Need(2), offered) == "m5.large"
+    assert needs.cheapest(Need(2), offered, processors="arm64") == "m7g.large"
 
 
 # In a blueprint
@@ -114,6 +120,12 @@ def test_a_need_is_met_among_the_listed_types(tmp_path: Path) -> None:
         ("m5.xlarge", "m5.2xlarge"),
         ("m5.2xlarge",),
     )
+
+
+def test_the_need_of_an_analysis_for_other_processors(tmp_path: Path) -> None:
+    blueprint = load("pose", "webdev", project(tmp_path, cpu=4, architecture="arm64"))
+    assert blueprint.architecture == "arm64"
+    assert architecture(needs.in_region(blueprint.instance, "eu-west-3").type) == "arm64"
 
 
 @pytest.mark.parametrize(
