@@ -48,6 +48,8 @@ LOCKS = (*BASE, REQUIREMENTS / "dev.txt")
 COMPILED = (
     "account",
     "awstoe",
+    "checks",
+    "ci",
     "localcloud",
     "blueprints",
     "components",
@@ -58,7 +60,7 @@ COMPILED = (
     "demo",
     "road",
 )
-"""Our packages whose modules are compiled ahead, so that the first run of the engine does not do it."""
+"""Our packages whose modules are compiled ahead, so that commands and runs of the engine do not do it."""
 CHECKOUT_BYTES, CACHE_BYTES, DEMO_BYTES = (1 << 30), (1 << 28), (1 << 30)
 """Room for the environment, for the emulator's, and for an image and machines of the demo (measured: 0.8, 0.1
 and 0.6 GiB).
@@ -377,13 +379,11 @@ def setup(progress: Progress, for_demo: bool = False) -> None:
     packages of lint, types and tests.
     """
     locks = BASE if for_demo else LOCKS
-    first = not (VENV / COMPLETE).exists()
     todo = missing(locks)
     if todo:
         check(todo, progress, for_demo)
     install(VENV, locks, "Python packages", "up to 3 minutes", progress)
-    if first:
-        _compile(VENV, *(ROOT / name for name in COMPILED))
+    _compile(VENV, *(ROOT / name for name in COMPILED))  # each time: invoke itself writes no bytecode
     cache_home().mkdir(parents=True, exist_ok=True)
     install(emulator_directory(), (LOCK_FILE,), "Emulator", "20-60 seconds, once per machine", progress)
     ensure_bubblewrap(progress)
