@@ -122,9 +122,7 @@ def test_a_changed_module_of_the_project_is_seen(python: str, tmp_path: Path) ->
         assert done.stdout == f"{word}\n"
 
 
-@pytest.mark.parametrize(
-    "why", ["another program", "a session of its own", "a variable of Python", "no server"]
-)
+@pytest.mark.parametrize("why", ["another program", "a variable of Python", "no server"])
 def test_else_a_python_starts_as_always(why: str, python: str) -> None:
     code = "import sys; print('botocore.client' in sys.modules, sys.executable, sys.argv[1:])"
     environ = {**os.environ, **({"PYTHONHASHSEED": "0"} if why == "a variable of Python" else {})}
@@ -135,9 +133,20 @@ def test_else_a_python_starts_as_always(why: str, python: str) -> None:
     words_ = ["-c", code, "a"] if why == "another program" else [*host(code), "a"]
     done = subprocess.run(
         [*command, *words_], env=environ, capture_output=True, text=True, check=True,
-        start_new_session=why == "a session of its own",
     )  # fmt: skip
     assert done.stdout == f"False {sys.executable} ['a']\n"
+
+
+@pytest.mark.parametrize("own", [False, True])
+def test_a_command_in_a_session_of_its_own_starts_as_always(own: bool, python: str, tmp_path: Path) -> None:
+    task = "from invoke import task\n@task\ndef nothing(c): ..."
+    (tmp_path / "tasks.py").write_text(f"import sys\nprint('botocore.client' in sys.modules)\n{task}\n")
+    done = subprocess.run(
+        [python, "-m", "invoke", "nothing"],
+        cwd=tmp_path, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=True,
+        start_new_session=own,
+    )  # fmt: skip
+    assert done.stdout == f"{not own}\n"
 
 
 def eventually(holds: Callable[[], bool]) -> None:

@@ -1,8 +1,8 @@
 """Asks the server for a process, and stands for it: signals go to it, its end is ours.
 
 `python -IS client.py SOCKET PYTHON WORD...` is `PYTHON WORD...`. It starts in ten milliseconds, so it imports
-next to nothing. What cannot be passed on (a terminal, another session, variables of Python itself) becomes a
-Python of its own, as does every program that is not named here.
+next to nothing. What cannot be passed on (a terminal, a command's session, variables of Python itself) becomes
+a Python of its own, as does every program that is not named here.
 """
 
 from __future__ import annotations
@@ -13,6 +13,8 @@ from _signal import SIG_DFL, SIGHUP, SIGINT, SIGQUIT, SIGTERM, signal  # type: i
 from _socket import AF_UNIX, SCM_RIGHTS, SOCK_STREAM, SOL_SOCKET, socket
 
 MODULES = ("invoke", "localcloud.pulumi.provider")
+IN_SESSION = ("invoke",)
+"""It may ask at the terminal of its session; the engine's plugins know none."""
 HOST = "from localcloud.pulumi.language import main"
 PASSED_ON = (SIGHUP, SIGINT, SIGQUIT, SIGTERM)
 KNOWN = ("PYTHONPATH", "PYTHONDONTWRITEBYTECODE", "PYTHONUNBUFFERED")
@@ -53,7 +55,7 @@ def start(server: str, words: list[str]) -> int | None:
 
     try:
         channel.connect(server)
-        if int.from_bytes(channel.recv(SIZE), "big") != os.getsid(0):
+        if int.from_bytes(channel.recv(SIZE), "big") != os.getsid(0) and words[1] in IN_SESSION:
             return None
         for number in PASSED_ON:
             signal(number, pass_on)
