@@ -1,7 +1,7 @@
 """Asks the server for a process, and stands for it: signals go to it, its end is ours.
 
-`python -IS client.py SOCKET PYTHON WORD...` is `PYTHON WORD...`. It starts in ten milliseconds, so it imports
-next to nothing. What cannot be passed on (a terminal, a command's session, variables of Python itself) becomes
+`python -IS client.py SOCKET PYTHON WORD...` is `PYTHON WORD...`. It starts in ten milliseconds: it imports
+next to nothing. What cannot be passed on (a terminal, a session, variables of Python itself) becomes
 a Python of its own, as does every program that is not named here.
 """
 
