@@ -14,7 +14,7 @@ from runtime.monitor import handler as monitor
 from runtime.protocol.job import Job
 from runtime.protocol.keys import JobKeys
 from runtime.protocol.ledger import BUDGETS, CLAIMS, HEARD
-from tests.opinions.moto_account import CREDENTIALS, Account, state_changes
+from tests.bare_account import CREDENTIALS, Account, state_changes
 from tests.unit.job_world import BUCKET
 
 CACHED = (manager._clients, manager._cloud, manager._settings, monitor._cloud)

@@ -1,7 +1,7 @@
-"""An account in moto's server, an AWS that nobody here wrote, with what a deployment would have made; and
-machines for it, since its EC2 runs nothing.
+"""An account with what a deployment would have made and the handlers need, in whatever cloud the environment
+names: moto's server, which is an AWS that nobody here wrote, or a local cloud without machines.
 
-What this does in place of AWS, because moto does not:
+What this does in place of AWS, because neither does:
 
 - it runs the user data of an instance, with an instance metadata service of its own;
 - it hands messages to the functions (moto has no event source mappings that run code without containers);
@@ -54,40 +54,53 @@ class Account:
         self.s3, self.ec2 = boto3.client("s3"), boto3.client("ec2")
         self.sqs, self.dynamodb = boto3.client("sqs"), boto3.client("dynamodb")
 
-    def deploy(self, folder: Path) -> AnalysisSettings:
-        """Buckets, queue and its notification, table, topic, launch template, code and settings."""
+    def deploy(self, folder: Path, template: dict[str, Any] | None = None) -> AnalysisSettings:
+        """Buckets, queue and its notification, table, topic, launch template (with more in it), code and
+        settings.
+        """
         for bucket in (BUCKET, "artifacts"):
             self.s3.create_bucket(Bucket=bucket)
             self.s3.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
         self._table()
         self.submissions, arn = self._queue("submissions")
-        rule = {"Key": {"FilterRules": [{"Name": "suffix", "Value": "_submit.json"}]}}
-        notification = {"QueueArn": arn, "Events": ["s3:ObjectCreated:*"], "Filter": rule}
         self.s3.put_bucket_notification_configuration(
-            Bucket=BUCKET, NotificationConfiguration={"QueueConfigurations": [notification]}
+            Bucket=BUCKET,
+            NotificationConfiguration={
+                "QueueConfigurations": [
+                    {
+                        "QueueArn": arn,
+                        "Events": ["s3:ObjectCreated:*"],
+                        "Filter": {"Key": {"FilterRules": [{"Name": "suffix", "Value": suffix}]}},
+                    }
+                    for suffix in ("_submit.json", ".retry")
+                ]
+            },
         )
         image = self.ec2.describe_images(Filters=[{"Name": "architecture", "Values": ["x86_64"]}])["Images"]
-        template = self.ec2.create_launch_template(
-            LaunchTemplateName="lab", LaunchTemplateData={"ImageId": image[0]["ImageId"]}
-        )["LaunchTemplate"]["LaunchTemplateId"]
+        data = {"ImageId": image[0]["ImageId"], **(template or {})}
+        made = self.ec2.create_launch_template(LaunchTemplateName="lab", LaunchTemplateData=data)
+        identifier = made["LaunchTemplate"]["LaunchTemplateId"]
         topic = str(boto3.client("sns").create_topic(Name="notices")["TopicArn"])
-        self.settings = replace(
+        os.environ.update(NEUROCAAS_LEDGER_TABLE=SETTINGS.ledger_table, NEUROCAAS_TOPIC_ARN=topic)
+        settings = replace(
             SETTINGS,
-            groups={"lab": Group(template, "1", "AROALAB")},
+            groups={"lab": Group(identifier, "1", "AROALAB")},
             code=self._code(folder),
             queue_url=self.submissions,
             topic_arn=topic,
         )
-        text = self.settings.to_json()
+        self.publish(settings)
+        return settings
+
+    def publish(self, settings: AnalysisSettings) -> None:
+        """Put settings where the manager reads them; its cache has what it read before."""
+        text = settings.to_json()
         self.s3.put_object(Bucket="artifacts", Key="settings.json", Body=text.encode())
         os.environ.update(
             NEUROCAAS_SETTINGS_BUCKET="artifacts",
             NEUROCAAS_SETTINGS_KEY="settings.json",
             NEUROCAAS_SETTINGS_SHA256=hashlib.sha256(text.encode()).hexdigest(),
-            NEUROCAAS_LEDGER_TABLE=self.settings.ledger_table,
-            NEUROCAAS_TOPIC_ARN=topic,
         )
-        return self.settings
 
     def _table(self) -> None:
         keys = (("pk", "HASH"), ("sk", "RANGE"))
@@ -101,7 +114,16 @@ class Account:
     def _queue(self, name: str) -> tuple[str, str]:
         url = self.sqs.create_queue(QueueName=name)["QueueUrl"]
         found = self.sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])
-        return url, found["Attributes"]["QueueArn"]
+        arn = found["Attributes"]["QueueArn"]
+        send = {
+            "Effect": "Allow",
+            "Principal": {"Service": "s3.amazonaws.com"},
+            "Action": "sqs:SendMessage",
+            "Resource": arn,
+        }
+        policy = json.dumps({"Version": "2012-10-17", "Statement": [send]})
+        self.sqs.set_queue_attributes(QueueUrl=url, Attributes={"Policy": policy})
+        return url, arn
 
     def _code(self, folder: Path) -> Code:
         """The archive of a machine's code, with the analysis's script in it."""
