@@ -214,7 +214,7 @@ class AwsManagerCloud(Objects):
             answer = self.clients.ec2.run_instances(**arguments)
         except ClientError as error:
             refused = LaunchError(code_of(error), str(error.response["Error"].get("Message", "")))
-            refusal_log.write(self.clients.sts, request, refused)
+            refusal_log.write(lambda: self.clients.sts, request, refused)
             raise refused from error
         return [_machine(item, request.tags) for item in answer["Instances"]]
 

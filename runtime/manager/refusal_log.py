@@ -5,6 +5,7 @@ since the text may tell of the account what is none of a group's business.
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -20,7 +21,7 @@ _MOST = 16_000
 """Characters of a decoded message that are logged: it has the policies that matched."""
 
 
-def write(sts: Any, request: LaunchRequest, error: LaunchError) -> None:
+def write(sts: Callable[[], Any], request: LaunchRequest, error: LaunchError) -> None:
     """One line: the code, EC2's words, what was asked for, and which right was lacking, where the words hide
     that and the manager may have it decoded."""
     tags = request.tags
@@ -40,13 +41,13 @@ def write(sts: Any, request: LaunchRequest, error: LaunchError) -> None:
     )
 
 
-def _decoded(sts: Any, text: str) -> dict[str, str]:
+def _decoded(sts: Callable[[], Any], text: str) -> dict[str, str]:
     """The encoded message of a text, in words where possible."""
     found = _ENCODED.search(text)
     if found is None:
         return {}
     try:
-        answer = sts.decode_authorization_message(EncodedMessage=found[1])
+        answer = sts().decode_authorization_message(EncodedMessage=found[1])
     except (ClientError, BotoCoreError):
         return {"encoded": found[1]}
     return {"decoded": str(answer["DecodedMessage"])[:_MOST]}

@@ -72,10 +72,11 @@ LAUNCH_MARGIN = 30
 """So long before its end a manager begins no further launch call: it writes down how far it has come.
 """
 
-LAUNCH_SECONDS = 4 * 3600
+LAUNCH_SECONDS = 8 * 3600
 """How long after its submission a job may get its first machines. EC2 starts 1,000 of an account at once and
-then two each second (EC2 user guide, "Request throttling"), 10,000 in 75 minutes; spot machines, with a call
-for each, take three hours.
+then two each second (EC2 user guide, "Request throttling"), 10,000 in 75 minutes. Spot machines, with a call
+of one or two seconds for each, take five hours: a manager launches some fifty in its time, and looks first
+for those that there are.
 """
 
 LAUNCH_PAUSE = 120

@@ -120,7 +120,7 @@ RIGHTS: Mapping[str, frozenset[str]] = {
     "CI that reviews": frozenset(),
     "machine of lab1": frozenset(),
     "machine of lab10": frozenset(),
-    "manager": frozenset({"budget", "take", "ledger", "spend"}),
+    "manager": frozenset({"budget", "submit", "take", "ledger", "spend"}),
     "monitor": frozenset({"writer", "submit", "ledger", "spend", "end"}),
     "monitor's writer, for lab1": frozenset(),
     "machine that bakes": frozenset(),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterator
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -12,6 +13,8 @@ from invoke.exceptions import Exit
 
 from console import lambda_logs
 from console.lambda_logs import told
+from runtime.manager import refusal_log
+from runtime.manager.port import LaunchError, LaunchRequest
 from runtime.protocol import logline
 from runtime.protocol.keys import JobId
 
@@ -27,6 +30,21 @@ def test_a_person_gets_the_facts_in_one_line() -> None:
     assert text is not None
     assert "INFO  dti/lab/t1  active report written  x  instance=i-1" in text
     assert "_aws" not in (told(line(metrics={logline.FAILED: 1}), "monitor", None, "", as_json=False) or "")
+
+
+def test_what_ec2_says_of_a_launch_is_shown(capsys: pytest.CaptureFixture[str]) -> None:
+    tags = {"bucket": "dti", "group": "lab", "job": "t1"}
+    request = LaunchRequest("lt-1", "1", "m5.large", 3, "", "token", tags, None)
+    said = "You are not authorized. Encoded authorization failure message: abc"
+    decode = SimpleNamespace(
+        decode_authorization_message=lambda **_: {"DecodedMessage": "no ec2:RunInstances"}
+    )
+    refusal_log.write(lambda: decode, request, LaunchError("UnauthorizedOperation", said))
+    text = told(capsys.readouterr().out.rstrip(), "manager", "dti", "t1", as_json=False)
+    assert text is not None
+    assert "ERROR  dti/lab/t1  RunInstances was refused  You are not authorized." in text
+    assert "code=UnauthorizedOperation instance_type=m5.large market=on-demand machines=3" in text
+    assert text.endswith("decoded=no ec2:RunInstances")
 
 
 def test_a_traceback_keeps_its_lines() -> None:
