@@ -30,7 +30,7 @@ class Bucket(Handler):
     def create(self, call: Call, inputs: Properties) -> str:
         client, name = call.client("s3"), inputs["bucket"]
         # in us-east-1 S3 answers success for a bucket one owns: the second resource would take the first's
-        if _exists(client, name):
+        if _own(client, name):
             raise ProviderError(
                 f"BucketAlreadyOwnedByYou: the bucket {name} exists already; import it or choose another name"
             )
@@ -78,6 +78,16 @@ class Bucket(Handler):
                 raise
             empty(client, resource_id)
             client.delete_bucket(Bucket=resource_id)
+
+
+def _own(client: Any, name: str) -> bool:
+    """Whether the bucket is there and one's own. Of a stranger's, CreateBucket says it in better words."""
+    try:
+        return _exists(client, name)
+    except Exception as error:
+        if code(error) == "403":
+            return False
+        raise
 
 
 def _exists(client: Any, name: str) -> bool:
