@@ -119,8 +119,8 @@ class Launcher:
         self, result: LaunchResult, left: list[Option], offset: int, wanted: int, attempt: int = 1
     ) -> list[JobMachine]:
         """Up to `wanted` machines, by one call that EC2 accepts: with the first of the options that it has.
-        Those that it has not are dropped from `left`, and a limit that would be exceeded makes the calls
-        smaller."""
+        Those that it has not are dropped from `left`, and a limit that would be exceeded, or machines that
+        EC2 does not start at once, make the calls smaller."""
         while left:
             option = left[0]
             if self.late():

@@ -67,8 +67,9 @@ def elsewhere(error: LaunchError) -> bool:
 
 
 def smaller(error: LaunchError) -> bool:
-    """Whether fewer machines might be had in the same way."""
-    return error.code in LIMIT_CODES
+    """Whether fewer machines might be had in the same way: a limit leaves room for some, or EC2 may start
+    some at once."""
+    return error.code in LIMIT_CODES or error.code in PACE_CODES
 
 
 def paced(error: LaunchError) -> bool:

@@ -56,7 +56,7 @@ def retry(
         result = launcher.another(key.dataset, key.attempt, ways)
     if result.machines:
         return Outcome(0, f"launched {result.machines[0].instance_id} for {event_name(key)}")
-    short = shortfall(result, job)
+    short = shortfall(result, job, missing=1)
     if short.then is not Then.END and delivery.receives < CAPACITY_ATTEMPTS:
         return Outcome(0, f"waiting: {short.problem.text()}", again=True)
     why = "AWS has taken the spot machine back, and no other was started"

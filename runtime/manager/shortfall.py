@@ -13,6 +13,31 @@ from runtime.protocol.problems import Problem
 
 _CONTACT = "Please contact your NeuroCAAS administrator"
 _ACCEPTED = "a launch that AWS accepts"
+_ACCOUNT = {
+    refusals.NO_SPOT_ROLE: (
+        "has never had a spot machine: it lacks the service-linked role AWSServiceRoleForEC2Spot",
+        "an account that may use spot machines",
+        "The administrator makes the role, once for the account: aws iam create-service-linked-role "
+        "--aws-service-name spot.amazonaws.com. Or the developer sets instance.market to on-demand, and "
+        "deploys",
+    ),
+    "PendingVerification": (
+        "AWS is still verifying, for this region",
+        "an account that AWS has verified",
+        "Submit again in some hours: AWS writes to the account's owner when it is done",
+    ),
+    "OptInRequired": (
+        "has not signed up for EC2, or has not enabled this region",
+        "an account that may use EC2 here",
+        "The administrator completes the account's registration, or enables the region",
+    ),
+    "Blocked": (
+        "AWS has blocked",
+        "an account that AWS serves",
+        "The account's owner asks AWS Support",
+    ),
+}
+"""What an account lacks, by EC2's code: what is so, what is needed, what to do."""
 
 
 class Then(Enum):
@@ -33,9 +58,11 @@ class Shortfall:
     then: Then
 
 
-def shortfall(result: LaunchResult, job: Job) -> Shortfall:
-    """Why `result` has not all machines of `job`."""
-    missing, total = len(job.datasets) - result.next, len(job.datasets)
+def shortfall(result: LaunchResult, job: Job, missing: int | None = None) -> Shortfall:
+    """Why `result` has not all machines of `job`. So many are `missing`: all from its next dataset on, if
+    nothing else is said."""
+    total = len(job.datasets)
+    missing = total - result.next if missing is None else missing
     if result.full:
         got = (
             f"no room for {missing} of {total} machines: as many are running as the analysis, or the "
@@ -69,19 +96,10 @@ def _refused(result: LaunchResult, error: LaunchError, job: Job, missing: int) -
         return Shortfall(
             "capacity", Problem("machines", got, "as many machines as AWS gives now", do), Then.WAIT
         )
-    if error.code == refusals.NO_SPOT_ROLE:
-        got = (
-            "an AWS account that has never had a spot machine: it lacks the service-linked role "
-            f"AWSServiceRoleForEC2Spot ({error.code})"
-        )
-        do = (
-            "The administrator makes the role, once for the account: aws iam create-service-linked-role "
-            "--aws-service-name spot.amazonaws.com. Or the developer sets instance.market to on-demand, "
-            "and deploys"
-        )
-        return Shortfall(
-            "platform", Problem("machines", got, "an account that may use spot machines", do), Then.END
-        )
+    if error.code in _ACCOUNT:
+        lacks, allowed, do = _ACCOUNT[error.code]
+        got = f"an AWS account that {lacks} ({error.code})"
+        return Shortfall("platform", Problem("machines", got, allowed, do), Then.END)
     if refusals.young_profile(error):
         got = f"an instance profile that EC2 does not know, or not yet ({error.code})"
         do = "Submit again in some minutes; if it stays so, the administrator deploys the stack again"

@@ -152,6 +152,23 @@ def test_a_limit_that_a_call_would_exceed_leaves_the_part_that_fits(market: str)
     assert "1 of 3 machines missing" in world.certificate()
 
 
+@pytest.mark.parametrize(
+    ("code", "said"),
+    [
+        ("PendingVerification", "AWS is still verifying"),
+        ("OptInRequired", "has not enabled this region"),
+        ("Blocked", "AWS has blocked"),
+    ],
+)
+def test_what_is_wrong_with_the_account_is_told_in_words(code: str, said: str) -> None:
+    world = World()
+    world.aws.refusals = {"m5.large": LaunchError(code, "see https://example.com/account/123456789012")}
+    assert world.submit(world.submission()).exit_code == 99
+    assert f"{said}" in world.certificate()
+    assert f"({code})" in world.certificate()
+    assert "123456789012" not in world.certificate()
+
+
 def test_an_instance_profile_that_ec2_does_not_know_yet_is_waited_for() -> None:
     world = World()
     text = "Value (x) for parameter iamInstanceProfile.arn is invalid. Invalid IAM Instance Profile ARN"
@@ -201,6 +218,14 @@ def test_ten_thousand_datasets_are_launched_as_fast_as_ec2_lets_machines_start()
     assert least <= world.clock() - begun < least + timedelta(seconds=LAUNCH_PAUSE)
     assert world.aws.items[JOB]["state"] == "launched"
     assert world.aws.items[JOB]["total"] == 10_000
+
+
+def test_an_account_whose_bucket_is_smaller_than_a_call_gets_its_machines_too() -> None:
+    world = crowd(120)
+    world.aws.tokens = 30.0
+    world.deliver()
+    assert len(world.aws.ec2) == 30
+    assert computed(world) == Counter(range(30))
 
 
 def test_a_wait_says_why_and_how_far_the_launch_has_come() -> None:

@@ -265,6 +265,7 @@ def test_another_attempt_that_finds_no_machine_ends_the_dataset() -> None:
     outcomes = [world.deliver(KEYS.retry(0, 2), receives) for receives in range(1, CAPACITY_ATTEMPTS + 1)]
     assert [outcome.again for outcome in outcomes] == [True] * (CAPACITY_ATTEMPTS - 1) + [False]
     assert world.status(0).reason.startswith("AWS has taken the spot machine back, and no other was started")
+    assert "1 of 1 machines missing" in world.status(0).reason
     world.clock.forward(600)
     world.sweep()
     assert (world.end() or "").startswith(
