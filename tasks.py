@@ -32,6 +32,7 @@ import image_builder.recording.commands
 import localcloud.commands
 import neurocaas.commands
 import road.commands
+import smoke.commands
 from console.cloud import in_cloud, project_root
 from console.errors import user_errors
 from console.help import answer_help
@@ -94,6 +95,7 @@ IN_A_CLOUD = (
     neurocaas.commands.collection,
     image_builder.dev.commands.access_commands(shell_here),
     road.commands.collection,
+    smoke.commands.collection,
 )
 
 neurocaas.commands.collection.tasks["logs"] = console.lambda_logs.with_lambdas(

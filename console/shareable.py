@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import re
 from collections.abc import Mapping
 from typing import Any
@@ -11,14 +12,22 @@ _HIDDEN: tuple[tuple[re.Pattern[str], str], ...] = (
     (re.compile(r"\bhttps?://[^\s\"',;)\]}]+"), "<url>"),
     (re.compile(r"[\w.+-]+@[\w-]+(\.[\w-]+)+"), "<e-mail>"),
     (re.compile(r"(?<![\d.])\d{1,3}(\.\d{1,3}){3}(?![\d.])"), "<ip>"),
-    (
-        re.compile(r"(?<![0-9A-Za-z:])(?:[0-9a-f]{1,4}:){2,7}(?::|[0-9a-f]{1,4})(?![0-9A-Za-z:])", re.I),
-        "<ip>",
-    ),
     (re.compile(r"\b(AKIA|ASIA|AROA|AIDA)[A-Z0-9]{12,}"), "<key>"),
     (re.compile(r"(?<!\d)\d{12}(?!\d)"), "<account>"),
     (re.compile(r"\bip-\d+-\d+-\d+-\d+\b"), "<host>"),
 )
+
+
+_PERHAPS_IPV6 = re.compile(r"(?<![\w:])[0-9a-f]{1,4}:[0-9a-f:]{3,}(?![\w:])", re.IGNORECASE)
+
+
+def _ipv6(found: re.Match[str]) -> str:
+    """A time of day looks like one, too."""
+    try:
+        ipaddress.IPv6Address(found[0])
+    except ValueError:
+        return found[0]
+    return "<ip>"
 
 
 def shareable(text: str, also: Mapping[str, str] | None = None) -> str:
@@ -27,7 +36,7 @@ def shareable(text: str, also: Mapping[str, str] | None = None) -> str:
         text = text.replace(word, instead) if word else text
     for pattern, instead in _HIDDEN:
         text = pattern.sub(instead, text)
-    return text
+    return _PERHAPS_IPV6.sub(_ipv6, text)
 
 
 def shareable_document(value: Any, also: Mapping[str, str] | None = None) -> Any:

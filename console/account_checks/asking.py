@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 
 from console.account_checks.at import At
-from console.account_checks.model import AccountCheck, Answer, Question, unknown
+from console.account_checks.model import AccountAnswer, AccountCheck, Question, unknown
 from console.account_checks.wanted import Wanted
 
 AT_ONCE = 8
@@ -43,7 +43,7 @@ def denied(error: Exception) -> bool:
     return any(word in code(error) for word in _DENIED)
 
 
-def not_asked(error: Exception, rights: Iterable[str]) -> Answer:
+def not_asked(error: Exception, rights: Iterable[str]) -> AccountAnswer:
     """Why there is no answer: no right, no such call, no network, or a defect of ours."""
     from botocore.exceptions import BotoCoreError, ClientError
 

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
 from console.account_checks.at import At
-from console.account_checks.model import Answer, fail, ok, warn
+from console.account_checks.model import AccountAnswer, fail, ok, warn
 from console.account_checks.wanted import Wanted, region_of
 from console.shareable import masked_account
 
@@ -16,7 +16,7 @@ REFUSED_S = 300
 NOTICED_S = 30
 
 
-def who(at: At, wanted: Wanted) -> Iterator[Answer]:
+def who(at: At, wanted: Wanted) -> Iterator[AccountAnswer]:
     kind, _, name = at.arn.split(":", 5)[5].partition("/")
     said = f"{kind} {name.partition('/')[0]}".strip() + f" of account {masked_account(at.account)}"
     if kind == "root":
@@ -26,7 +26,7 @@ def who(at: At, wanted: Wanted) -> Iterator[Answer]:
         yield ok(said)
 
 
-def region(at: At, wanted: Wanted) -> Iterator[Answer]:
+def region(at: At, wanted: Wanted) -> Iterator[AccountAnswer]:
     stacks = region_of(wanted.root, wanted.stack or "utils")
     if stacks and at.region != stacks:
         do = f"export AWS_REGION={stacks}, or: pulumi config set aws:region {at.region} --stack utils"
@@ -35,7 +35,7 @@ def region(at: At, wanted: Wanted) -> Iterator[Answer]:
     yield ok(at.region)
 
 
-def clock(at: At, wanted: Wanted) -> Iterator[Answer]:
+def clock(at: At, wanted: Wanted) -> Iterator[AccountAnswer]:
     headers = at.identity.get("ResponseMetadata", {}).get("HTTPHeaders", {})
     there = parsedate_to_datetime(headers["date"])
     skew = abs((datetime.now(UTC) - there).total_seconds())

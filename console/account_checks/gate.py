@@ -7,7 +7,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from console.account_checks.model import AccountCheck, Verdict
+from console.account_checks.model import AccountCheck, CheckVerdict
 from console.shareable import shareable
 from runtime.protocol.problems import InvalidInput, Problem
 
@@ -30,14 +30,14 @@ def require(stack: str, root: Path) -> None:
         return  # and that a region is missing
     found = questions.before_deploy(boto3.client, region, project)
     for check in found:
-        if check.verdict is Verdict.WARN:
+        if check.verdict is CheckVerdict.WARN:
             sys.stderr.write(f"account: {check.name}: {check.got}\n  do: {check.do}\n")
     unasked = [
-        f"{check.name} ({shareable(check.got)})" for check in found if check.verdict is Verdict.UNKNOWN
+        f"{check.name} ({shareable(check.got)})" for check in found if check.verdict is CheckVerdict.UNKNOWN
     ]
     if unasked:
         sys.stderr.write(f"account: not checked: {'; '.join(unasked)}\n")
-    problems = [_problem(check) for check in found if check.verdict is Verdict.FAIL]
+    problems = [_problem(check) for check in found if check.verdict is CheckVerdict.FAIL]
     if problems:
         raise InvalidInput(problems)
 

@@ -8,7 +8,7 @@ from typing import Any
 from console.account_checks import caller, network, parents, quotas, rights, services, storage
 from console.account_checks.asking import asked
 from console.account_checks.at import At
-from console.account_checks.model import AccountCheck, Question, Verdict
+from console.account_checks.model import AccountCheck, CheckVerdict, Question
 from console.account_checks.wanted import Wanted
 
 QUESTIONS = (
@@ -95,7 +95,7 @@ def _of(make: Callable[..., Any], region: str, wanted: Wanted, questions: Any) -
             AccountCheck(
                 "caller",
                 QUESTIONS[0].looks_at,
-                Verdict.FAIL,
+                CheckVerdict.FAIL,
                 " ".join(str(error).split()),
                 "credentials that AWS accepts",
                 "renew the credentials of this shell (aws sso login, or new keys), then try again",

@@ -12,7 +12,7 @@ from console.account_checks.at import At
 from console.account_checks.wanted import Wanted
 
 
-class Verdict(StrEnum):
+class CheckVerdict(StrEnum):
     """How it stands with one thing."""
 
     OK = "ok"
@@ -25,10 +25,10 @@ class Verdict(StrEnum):
 
 
 @dataclass(frozen=True)
-class Answer:
+class AccountAnswer:
     """What was got, what is allowed, and what to do; the last two are empty when all is well."""
 
-    verdict: Verdict
+    verdict: CheckVerdict
     got: str
     allowed: str = ""
     do: str = ""
@@ -40,7 +40,7 @@ class AccountCheck:
 
     name: str
     looks_at: str
-    verdict: Verdict
+    verdict: CheckVerdict
     got: str
     allowed: str = ""
     do: str = ""
@@ -56,25 +56,25 @@ class Question:
 
     name: str
     looks_at: str
-    ask: Callable[[At, Wanted], Iterable[Answer]]
+    ask: Callable[[At, Wanted], Iterable[AccountAnswer]]
     rights: tuple[str, ...]
     before_deploy: bool = False
 
-    def answered(self, answer: Answer) -> AccountCheck:
+    def answered(self, answer: AccountAnswer) -> AccountCheck:
         return AccountCheck(self.name, self.looks_at, answer.verdict, answer.got, answer.allowed, answer.do)
 
 
-def ok(got: str) -> Answer:
-    return Answer(Verdict.OK, got)
+def ok(got: str) -> AccountAnswer:
+    return AccountAnswer(CheckVerdict.OK, got)
 
 
-def warn(got: str, allowed: str, do: str) -> Answer:
-    return Answer(Verdict.WARN, got, allowed, do)
+def warn(got: str, allowed: str, do: str) -> AccountAnswer:
+    return AccountAnswer(CheckVerdict.WARN, got, allowed, do)
 
 
-def fail(got: str, allowed: str, do: str) -> Answer:
-    return Answer(Verdict.FAIL, got, allowed, do)
+def fail(got: str, allowed: str, do: str) -> AccountAnswer:
+    return AccountAnswer(CheckVerdict.FAIL, got, allowed, do)
 
 
-def unknown(got: str, do: str, allowed: str = "an answer") -> Answer:
-    return Answer(Verdict.UNKNOWN, got, allowed, do)
+def unknown(got: str, do: str, allowed: str = "an answer") -> AccountAnswer:
+    return AccountAnswer(CheckVerdict.UNKNOWN, got, allowed, do)

@@ -6,13 +6,13 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from console.account_checks.at import At
-from console.account_checks.model import Answer, fail, ok, warn
+from console.account_checks.model import AccountAnswer, fail, ok, warn
 from console.account_checks.wanted import Wanted
 
 FEW_ADDRESSES = 50
 
 
-def network(at: At, wanted: Wanted) -> Iterator[Answer]:
+def network(at: At, wanted: Wanted) -> Iterator[AccountAnswer]:
     ec2 = at.client("ec2")
     vpc, subnets = wanted.settings.get("vpcId"), tuple(wanted.settings.get("subnetIds") or ())
     if wanted.settings.get("network") == "own":
@@ -32,7 +32,7 @@ def network(at: At, wanted: Wanted) -> Iterator[Answer]:
     yield from _judged(found[0]["VpcId"], _subnets(ec2, found[0]["VpcId"]), "aws ec2 create-default-subnet")
 
 
-def _given(ec2: Any, vpc: str, wanted: tuple[str, ...]) -> Iterator[Answer]:
+def _given(ec2: Any, vpc: str, wanted: tuple[str, ...]) -> Iterator[AccountAnswer]:
     correct = "correct the settings vpcId and subnetIds of the stack utils"
     if not ec2.describe_vpcs(Filters=[{"Name": "vpc-id", "Values": [vpc]}])["Vpcs"]:
         yield fail(f"{vpc}, which is not there", "a VPC of this account and region", correct)
@@ -50,7 +50,7 @@ def _subnets(ec2: Any, vpc: str) -> list[Mapping[str, Any]]:
     return list(ec2.describe_subnets(Filters=[{"Name": "vpc-id", "Values": [vpc]}])["Subnets"])
 
 
-def _judged(vpc: str, subnets: list[Mapping[str, Any]], do: str) -> Iterator[Answer]:
+def _judged(vpc: str, subnets: list[Mapping[str, Any]], do: str) -> Iterator[AccountAnswer]:
     if not subnets:
         yield fail(f"{vpc} without a subnet", "a subnet with a way to AWS's services", do)
         return

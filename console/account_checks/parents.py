@@ -10,13 +10,13 @@ from blueprints.model import Blueprint
 from blueprints.parents import BASE, parent_image
 from console.account_checks.asking import code
 from console.account_checks.at import At
-from console.account_checks.model import Answer, fail, ok, warn
+from console.account_checks.model import AccountAnswer, fail, ok, warn
 from console.account_checks.wanted import Wanted
 
 
-def parents(at: At, wanted: Wanted) -> Iterator[Answer]:
+def parents(at: At, wanted: Wanted) -> Iterator[AccountAnswer]:
     """One answer a parent that something is wrong with, else one for all."""
-    found: list[Answer] = []
+    found: list[AccountAnswer] = []
     seen: set[tuple[str, int, tuple[str, ...]]] = set()
     for one in wanted.blueprints:
         key = (one.image.parent, one.instance.volume_gib, one.instance.types)
@@ -29,7 +29,7 @@ def parents(at: At, wanted: Wanted) -> Iterator[Answer]:
         yield ok(f"{count} parent image{'' if count == 1 else 's'}, each fits its machines")
 
 
-def _of(at: At, blueprint: Blueprint) -> Iterator[Answer]:
+def _of(at: At, blueprint: Blueprint) -> Iterator[AccountAnswer]:
     code_, where = blueprint.image.parent, f"image.parent of {blueprint.name}"
     image = _image(at, blueprint)
     if image is None and code_ == BASE:
@@ -62,7 +62,7 @@ def _image(at: At, blueprint: Blueprint) -> Mapping[str, Any] | None:
     return next((one for one in images if one.get("State") == "available"), None)
 
 
-def _shape(image: Mapping[str, Any], where: str, blueprint: Blueprint) -> Iterator[Answer]:
+def _shape(image: Mapping[str, Any], where: str, blueprint: Blueprint) -> Iterator[AccountAnswer]:
     name = f"{blueprint.image.parent} ({image['ImageId']})"
     root = str(image.get("RootDeviceName"))
     if image.get("RootDeviceType") != "ebs":
@@ -87,7 +87,7 @@ def _shape(image: Mapping[str, Any], where: str, blueprint: Blueprint) -> Iterat
         )
 
 
-def _machines(at: At, image: Mapping[str, Any], where: str, blueprint: Blueprint) -> Iterator[Answer]:
+def _machines(at: At, image: Mapping[str, Any], where: str, blueprint: Blueprint) -> Iterator[AccountAnswer]:
     """Types and architecture. What drivers a parent has, the blueprint's own check knows."""
     types = blueprint.instance.types
     filters = [{"Name": "instance-type", "Values": sorted(types)}]

@@ -7,7 +7,7 @@ from typing import Any
 
 from account.quotas import GP3_TIB, quota_name, vcpu_quota
 from console.account_checks.at import At
-from console.account_checks.model import Answer, fail, ok, warn
+from console.account_checks.model import AccountAnswer, fail, ok, warn
 from console.account_checks.wanted import Wanted
 from runtime.protocol.settings import ON_DEMAND
 
@@ -16,7 +16,7 @@ FEW_MACHINES = 8
 _MORE = "ask for more in Service Quotas: aws service-quotas request-service-quota-increase"
 
 
-def vcpus(at: At, wanted: Wanted) -> Iterator[Answer]:
+def vcpus(at: At, wanted: Wanted) -> Iterator[AccountAnswer]:
     """One answer a family and market; the largest default machine of it is what must fit."""
     largest: dict[tuple[str, bool], str] = {}
     sizes = vcpus_of_types(at, {one.instance.type for one in wanted.blueprints})
@@ -47,7 +47,7 @@ def vcpus_of_types(at: At, types: set[str]) -> dict[str, int]:
     return {one["InstanceType"]: int(one["VCpuInfo"]["DefaultVCpus"]) for one in found}
 
 
-def disks(at: At, wanted: Wanted) -> Iterator[Answer]:
+def disks(at: At, wanted: Wanted) -> Iterator[AccountAnswer]:
     limit = _value(at, "ebs", GP3_TIB) * 1024
     for one in sorted(wanted.blueprints, key=lambda one: -one.instance.volume_gib)[:1]:
         fits = int(limit // one.instance.volume_gib)
@@ -59,7 +59,7 @@ def disks(at: At, wanted: Wanted) -> Iterator[Answer]:
             yield ok(got)
 
 
-def identities(at: At, wanted: Wanted) -> Iterator[Answer]:
+def identities(at: At, wanted: Wanted) -> Iterator[AccountAnswer]:
     """IAM's roles, instance profiles and groups. Some of those in use may be what the stacks have made
     already."""
     summary = at.client("iam").get_account_summary()["SummaryMap"]
@@ -74,7 +74,7 @@ def identities(at: At, wanted: Wanted) -> Iterator[Answer]:
         yield _fitting(at, what, want, int(summary.get(what, 0)), int(limit), quota)
 
 
-def _fitting(at: At, what: str, want: int, used: int, limit: int, quota: str) -> Answer:
+def _fitting(at: At, what: str, want: int, used: int, limit: int, quota: str) -> AccountAnswer:
     got = f"{what}: {limit} allowed, {used} in use; the stacks want {want}"
     do = f"{_MORE} --service-code iam --quota-code {quota} --desired-value N (in us-east-1)"
     if want <= limit - used:

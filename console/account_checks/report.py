@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
-from console.account_checks.model import AccountCheck, Verdict
+from console.account_checks.model import AccountCheck, CheckVerdict
 from console.shareable import shareable, shareable_document
 
 SCHEMA_VERSION = 1
@@ -27,7 +27,7 @@ def document(cloud: str, region: str, checks: Sequence[AccountCheck]) -> dict[st
 
 def sound(checks: Sequence[AccountCheck]) -> bool:
     """Whether nothing was found on which a deploy or a job would fail."""
-    return not any(check.verdict is Verdict.FAIL for check in checks)
+    return not any(check.verdict is CheckVerdict.FAIL for check in checks)
 
 
 def text(checks: Sequence[AccountCheck]) -> str:
@@ -38,9 +38,9 @@ def text(checks: Sequence[AccountCheck]) -> str:
     for check in checks:
         label = f"{check.verdict:<8} {check.name}"
         lines.append(labelled(label, shareable(check.got), _MARGIN).removeprefix("  "))
-        if check.verdict is not Verdict.OK:
+        if check.verdict is not CheckVerdict.OK:
             lines.append(labelled("", f"allowed: {shareable(check.allowed)}", _MARGIN))
             lines.append(labelled("", f"do: {shareable(check.do)}", _MARGIN))
     count = Counter(check.verdict for check in checks)
-    told = ", ".join(f"{count[verdict]} {verdict}" for verdict in Verdict if count[verdict])
+    told = ", ".join(f"{count[verdict]} {verdict}" for verdict in CheckVerdict if count[verdict])
     return "\n".join([*lines, "", told])

@@ -10,7 +10,7 @@ from typing import Any
 from blueprints.parents import PARENTS
 from console.account_checks.asking import code, denied
 from console.account_checks.at import At
-from console.account_checks.model import Answer, fail, ok, unknown
+from console.account_checks.model import AccountAnswer, fail, ok, unknown
 from console.account_checks.wanted import Wanted
 
 ACTIONS: Mapping[str, tuple[str, ...]] = {
@@ -63,7 +63,7 @@ _SAMPLE_NAMES: Mapping[str, tuple[str, ...]] = {
 _NAME = "neurocaas-utils-doctor-0000000"
 
 
-def rights(at: At, wanted: Wanted) -> Iterator[Answer]:
+def rights(at: At, wanted: Wanted) -> Iterator[AccountAnswer]:
     """Raises ClientError when it may not be asked."""
     if at.arn.endswith(":root"):
         yield ok("the root user may do everything")
@@ -123,7 +123,7 @@ def _samples(at: At, service: str) -> list[str]:
     return [f"arn:{at.partition}:{service}:{region}:{at.account}:{name.format(name=_NAME)}" for name in names]
 
 
-def machines(at: At, wanted: Wanted) -> Iterator[Answer]:
+def machines(at: At, wanted: Wanted) -> Iterator[AccountAnswer]:
     """Whether EC2 would start the first machine that an image is built on."""
     ec2 = at.client("ec2")
     image = at.client("ssm").get_parameter(Name=PARENTS["ubuntu24"])["Parameter"]["Value"]

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from console.account_checks.asking import code
 from console.account_checks.at import At
-from console.account_checks.model import Answer, fail, ok, unknown, warn
+from console.account_checks.model import AccountAnswer, fail, ok, unknown, warn
 from console.account_checks.wanted import Wanted
 from runtime.protocol.settings import ON_DEMAND
 
@@ -17,7 +17,7 @@ PREFERENCES = "SSM-SessionManagerRunShell"
 """The document with the account's preferences ("Session Manager document schema")."""
 
 
-def spot_role(at: At, wanted: Wanted) -> Iterator[Answer]:
+def spot_role(at: At, wanted: Wanted) -> Iterator[AccountAnswer]:
     """Nobody but an administrator may have it made; a manager that starts the first spot machine may not."""
     users = sorted({one.stack for one in wanted.blueprints if one.instance.market != ON_DEMAND})
     if wanted.stack and not users:
@@ -32,7 +32,7 @@ def spot_role(at: At, wanted: Wanted) -> Iterator[Answer]:
         yield warn(f"no {SPOT_ROLE}; no blueprint uses spot", "that role, before one does", do)
 
 
-def image_builder_role(at: At, wanted: Wanted) -> Iterator[Answer]:
+def image_builder_role(at: At, wanted: Wanted) -> Iterator[AccountAnswer]:
     """Image Builder makes it with the first pipeline, if who deploys may."""
     if _there(at, IMAGE_BUILDER_ROLE):
         yield ok(f"{IMAGE_BUILDER_ROLE} is there")
@@ -50,7 +50,7 @@ def _there(at: At, role: str) -> bool:
     return True
 
 
-def sessions(at: At, wanted: Wanted) -> Iterator[Answer]:
+def sessions(at: At, wanted: Wanted) -> Iterator[AccountAnswer]:
     """Preferences that a shell on a development machine needs rights for, which its role has not."""
     try:
         document = at.client("ssm").get_document(Name=PREFERENCES)["Content"]
@@ -69,7 +69,7 @@ def sessions(at: At, wanted: Wanted) -> Iterator[Answer]:
         yield ok("nothing that needs a right")
 
 
-def lambda_runtime(at: At, wanted: Wanted) -> Iterator[Answer]:
+def lambda_runtime(at: At, wanted: Wanted) -> Iterator[AccountAnswer]:
     """Which botocore the runtime brings cannot be read from outside."""
     yield unknown(
         "AWS tells nobody which botocore Lambda's runtime has",

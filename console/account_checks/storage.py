@@ -10,13 +10,13 @@ from typing import Any
 from account.buckets import BucketState, bucket_state
 from console.account_checks.asking import code
 from console.account_checks.at import At
-from console.account_checks.model import Answer, fail, ok, warn
+from console.account_checks.model import AccountAnswer, fail, ok, warn
 from console.account_checks.wanted import Wanted
 
 _OPEN = "BlockPublicPolicy", "RestrictPublicBuckets"
 
 
-def public_access(at: At, wanted: Wanted) -> Iterator[Answer]:
+def public_access(at: At, wanted: Wanted) -> Iterator[AccountAnswer]:
     """Whether the account lets a bucket be public, which only the catalogue is."""
     try:
         found = at.client("s3control").get_public_access_block(AccountId=at.account)
@@ -37,7 +37,7 @@ def public_access(at: At, wanted: Wanted) -> Iterator[Answer]:
         yield ok("the account blocks nothing; each bucket blocks for itself")
 
 
-def disk_key(at: At, wanted: Wanted) -> Iterator[Answer]:
+def disk_key(at: At, wanted: Wanted) -> Iterator[AccountAnswer]:
     """The key of volumes that name none. A customer's key must let the machines' starters use it."""
     key = str(at.client("ec2").get_ebs_default_kms_key_id()["KmsKeyId"])
     if key.endswith("alias/aws/ebs"):
@@ -82,7 +82,7 @@ def _delegates(kms: Any, key: str, account: str) -> bool:
     return False
 
 
-def bucket_names(at: At, wanted: Wanted) -> Iterator[Answer]:
+def bucket_names(at: At, wanted: Wanted) -> Iterator[AccountAnswer]:
     """Names are one set for all of AWS: another account may have one."""
     stacks: dict[str, list[str]] = defaultdict(list)
     for one in wanted.blueprints:

@@ -17,7 +17,7 @@ import pytest
 from account.quotas import quota_name, vcpu_quota
 from console.account_checks import gate, report
 from console.account_checks.list import QUESTIONS
-from console.account_checks.model import AccountCheck, Verdict
+from console.account_checks.model import AccountCheck, CheckVerdict
 from tests.unit.account_answers import ACCOUNT, IDENTITY, Said, ask, project
 from tests.unit.account_cases import CASES, KEY
 
@@ -39,20 +39,20 @@ def test_a_property_of_the_account_is_said(
     name: str,
     blueprint: dict[str, Any],
     answers: dict[str, list[Said]],
-    verdict: Verdict,
+    verdict: CheckVerdict,
     words: str,
 ) -> None:
     said = one(ask(name, project(tmp_path, **blueprint), answers))
     assert said.verdict is verdict, said
     assert words in f"{said.got} {said.do}"
-    assert (verdict is Verdict.OK) == (said.do == "" and said.allowed == "")
+    assert (verdict is CheckVerdict.OK) == (said.do == "" and said.allowed == "")
 
 
 def test_a_customer_key_must_leave_rights_to_the_account(tmp_path: Path) -> None:
     wanted = project(tmp_path)
     for principal, verdict in (
-        ({"AWS": f"arn:aws:iam::{ACCOUNT}:root"}, Verdict.OK),
-        ({"AWS": [f"arn:aws:iam::{ACCOUNT}:role/Admins"]}, Verdict.WARN),
+        ({"AWS": f"arn:aws:iam::{ACCOUNT}:root"}, CheckVerdict.OK),
+        ({"AWS": [f"arn:aws:iam::{ACCOUNT}:role/Admins"]}, CheckVerdict.WARN),
     ):
         statement = {"Effect": "Allow", "Principal": principal, "Action": "kms:*", "Resource": "*"}
         about = {"KeyId": "k", "Arn": KEY, "KeyState": "Enabled", "KeyManager": "CUSTOMER"}
@@ -64,10 +64,10 @@ def test_a_customer_key_must_leave_rights_to_the_account(tmp_path: Path) -> None
 
 @pytest.mark.parametrize(
     ("used", "ours", "verdict"),
-    [(0, 0, Verdict.OK), (999, 999, Verdict.OK), (999, 0, Verdict.FAIL)],
+    [(0, 0, CheckVerdict.OK), (999, 999, CheckVerdict.OK), (999, 0, CheckVerdict.FAIL)],
 )
 def test_roles_that_are_ours_already_are_no_fault(
-    tmp_path: Path, used: int, ours: int, verdict: Verdict
+    tmp_path: Path, used: int, ours: int, verdict: CheckVerdict
 ) -> None:
     wanted = project(tmp_path)
     assert (wanted.roles, wanted.profiles, wanted.groups) == (3, 2, 2)
@@ -113,10 +113,10 @@ def rights_with(service: str, first: Said, *then: Said) -> list[Said]:
 def test_rights_are_simulated_for_the_sessions_role(tmp_path: Path) -> None:
     wanted = project(tmp_path)
     everything = rights_with("s3", simulated(allowed("s3")))
-    assert one(ask("rights", wanted, role_and(everything))).verdict is Verdict.OK
+    assert one(ask("rights", wanted, role_and(everything))).verdict is CheckVerdict.OK
     denied = simulated({**allowed("s3"), "s3:CreateBucket": "explicitDeny"})
     said = one(ask("rights", wanted, role_and(rights_with("s3", denied))))
-    assert (said.verdict, said.got) == (Verdict.FAIL, "denied: s3:CreateBucket")
+    assert (said.verdict, said.got) == (CheckVerdict.FAIL, "denied: s3:CreateBucket")
     forbidden = simulated(allowed("kms"), organization=False)
     said = one(ask("rights", wanted, role_and(rights_with("kms", forbidden))))
     assert said.got == "denied: kms:CreateAlias, kms:CreateKey"
@@ -127,7 +127,7 @@ def test_a_right_for_the_programs_own_names_is_enough(tmp_path: Path) -> None:
     nowhere = simulated({**allowed("iam"), "iam:CreateRole": "implicitDeny"})
     here = simulated({"iam:CreateRole": "allowed"})
     said = one(ask("rights", wanted, role_and(rights_with("iam", nowhere, here))))
-    assert said.verdict is Verdict.OK
+    assert said.verdict is CheckVerdict.OK
     assert "1 for some resources" in said.got
     still = simulated({"iam:CreateRole": "implicitDeny"})
     said = one(ask("rights", wanted, role_and(rights_with("iam", nowhere, still))))
@@ -135,9 +135,10 @@ def test_a_right_for_the_programs_own_names_is_enough(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("seconds", "verdict"), [(0, Verdict.OK), (60, Verdict.WARN), (600, Verdict.FAIL), (-600, Verdict.FAIL)]
+    ("seconds", "verdict"),
+    [(0, CheckVerdict.OK), (60, CheckVerdict.WARN), (600, CheckVerdict.FAIL), (-600, CheckVerdict.FAIL)],
 )
-def test_a_wrong_clock_is_told(tmp_path: Path, seconds: int, verdict: Verdict) -> None:
+def test_a_wrong_clock_is_told(tmp_path: Path, seconds: int, verdict: CheckVerdict) -> None:
     date = format_datetime(datetime.now(UTC) + timedelta(seconds=seconds), usegmt=True)
     identity = {**IDENTITY, "ResponseMetadata": {"HTTPHeaders": {"date": date}}}
     assert one(ask("clock", project(tmp_path), {}, identity)).verdict is verdict
@@ -145,7 +146,7 @@ def test_a_wrong_clock_is_told(tmp_path: Path, seconds: int, verdict: Verdict) -
 
 def test_a_check_that_breaks_is_unknown_and_the_others_are_told(tmp_path: Path) -> None:
     said = one(ask("clock", project(tmp_path), {}))  # an identity without a date
-    assert said.verdict is Verdict.UNKNOWN
+    assert said.verdict is CheckVerdict.UNKNOWN
     assert "KeyError" in said.got
 
 
@@ -185,16 +186,16 @@ def test_a_deploy_refuses_what_would_fail_and_only_tells_the_rest(
 
     project(tmp_path)
 
-    def found(*verdicts: Verdict) -> None:
+    def found(*verdicts: CheckVerdict) -> None:
         said = [AccountCheck(f"check{n}", "x", one, "got", "allowed", "do") for n, one in enumerate(verdicts)]
         monkeypatch.setattr("console.account_checks.list.before_deploy", lambda *_: said)
 
-    found(Verdict.OK, Verdict.WARN, Verdict.UNKNOWN)
+    found(CheckVerdict.OK, CheckVerdict.WARN, CheckVerdict.UNKNOWN)
     gate.require("spikes-webdev", tmp_path)
     told = capsys.readouterr().err
     assert "check1: got" in told
     assert "not checked: check2 (got)" in told
-    found(Verdict.FAIL, Verdict.OK, Verdict.FAIL)
+    found(CheckVerdict.FAIL, CheckVerdict.OK, CheckVerdict.FAIL)
     with pytest.raises(InvalidInput) as refused:
         gate.require("spikes-webdev", tmp_path)
     assert [one.field for one in refused.value.problems] == ["account: check0", "account: check2"]

@@ -33,6 +33,7 @@ RULES = {
     # What goes through all rooms.
     "demo": {"blueprints", "neurocaas", "console", "image_builder", "localcloud", *PROTOCOL},
     "road": {"blueprints", "neurocaas", "console", "image_builder", "localcloud", *PROTOCOL},
+    "smoke": {"blueprints", "neurocaas", "console", "image_builder", "demo", *PROTOCOL},
 }
 FOLDERS = {room.partition(".")[0] for room in RULES}
 EVERYTHING = FOLDERS | {"tasks", "bootstrap", "benchmarks"}

@@ -1,0 +1,42 @@
+"""What all steps of a run share: where it is, whom it asks, and what it has found."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import boto3
+
+from console.engine import Engine
+from smoke.place import RunPlace
+from smoke.questions import Answers
+
+
+class SmokeError(Exception):
+    """A step did not come out as it should; the text says what was got and what was expected."""
+
+
+@dataclass
+class Bench:
+    """`say` tells what goes on. `outputs` are those of the run's stack, `utils` those of `utils`, once there
+    are any.
+    """
+
+    place: RunPlace
+    engine: Engine
+    session: boto3.Session
+    say: Callable[[str], None]
+    answers: Answers = field(default_factory=Answers)
+    outputs: dict[str, Any] = field(default_factory=dict)
+    utils: dict[str, Any] = field(default_factory=dict)
+    spent_usd: float | None = None
+
+    def make(self, service: str) -> Any:
+        """A boto3 client of the run's region."""
+        maker: Any = self.session.client
+        return maker(service)
+
+    @property
+    def bucket(self) -> str:
+        return str(self.outputs["bucket"])

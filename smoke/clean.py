@@ -1,0 +1,152 @@
+"""Takes a run away: its machines, data, images and stacks, and what it has left in what others share. Each
+part is tried, whatever became of the others; all can be tried again.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from typing import Any
+
+from blueprints.model import UTILS
+from console import buckets
+from console.engine import LOCKED
+from console.errors import UserError
+from console.images_left import ImagesLeft
+from console.removal import data_bucket
+from runtime.protocol.ledger import BUDGETS, CLAIMS, HEARD, OPEN_JOBS, SEARCHES
+from runtime.protocol.tags import ANALYSIS
+from smoke.bench import Bench
+from smoke.jobs import limit_parameter
+from smoke.probes import PROBE_TAG
+
+_LIVE = ("pending", "running", "stopping", "stopped")
+_PATIENCE_S = 300.0
+_OBJECT = "aws:s3/bucketObjectv2:BucketObjectv2"
+
+
+def away(bench: Bench) -> list[str]:
+    """Take everything away; what could not be, as lines."""
+    resources = bench.engine.resources(bench.place.stack)
+    bucket = data_bucket(resources) or str(bench.outputs.get("bucket") or "")
+    shared = _shared_objects(resources, bucket)
+    parts: list[tuple[str, Callable[[], None]]] = [
+        ("builds of images", lambda: _builds(bench, resources)),
+        ("machines", lambda: _machines(bench)),
+        ("limit of the group", lambda: _limit(bench)),
+        ("bucket", lambda: _emptied(bench, bucket)),
+        ("images", lambda: ImagesLeft(bench.engine, bench.place.stack, bench.make).retire(bench.say)),
+        ("stack", lambda: _stack(bench, bench.place.stack)),
+    ]
+    if bench.place.record.made_utils:
+        parts.append(("stack utils", lambda: _stack(bench, UTILS)))
+    else:
+        parts.append(("code in the shared bucket", lambda: _objects(bench, shared)))
+        parts.append(("records in the shared table", lambda: _records(bench, bucket)))
+    return list(_tried(parts))
+
+
+def _tried(parts: list[tuple[str, Callable[[], None]]]) -> Iterator[str]:
+    for name, part in parts:
+        try:
+            part()
+        except Exception as error:  # noqa: BLE001  (the others are taken away all the same)
+            yield f"{name}: {type(error).__name__}: {' '.join(str(error).split())}"
+
+
+def _builds(bench: Bench, resources: list[dict[str, Any]]) -> None:
+    """A build that goes on would leave an image: it is cancelled."""
+    client = bench.make("imagebuilder")
+    kind = "aws:imagebuilder/imagePipeline:ImagePipeline"
+    for pipeline in (str(one["id"]) for one in resources if one["type"] == kind and one.get("id")):
+        for page in client.get_paginator("list_image_pipeline_images").paginate(imagePipelineArn=pipeline):
+            for image in page["imageSummaryList"]:
+                if image["state"]["status"] not in ("AVAILABLE", "FAILED", "CANCELLED", "DELETED"):
+                    client.cancel_image_creation(imageBuildVersionArn=image["arn"])
+
+
+def machines_of(bench: Bench) -> list[str]:
+    """The run's machines that live: of its jobs, and of its probes."""
+    ec2, found = bench.make("ec2"), list[str]()
+    for tag, value in ((ANALYSIS, bench.place.analysis), (PROBE_TAG, bench.place.record.run)):
+        filters = [
+            {"Name": f"tag:{tag}", "Values": [value]},
+            {"Name": "instance-state-name", "Values": list(_LIVE)},
+        ]
+        for page in ec2.get_paginator("describe_instances").paginate(Filters=filters):
+            found += [one["InstanceId"] for some in page["Reservations"] for one in some["Instances"]]
+    return found
+
+
+def _machines(bench: Bench) -> None:
+    """End them, and wait: a bucket in use is not deleted, a disk not freed."""
+    deadline = time.monotonic() + _PATIENCE_S
+    while living := machines_of(bench):
+        bench.make("ec2").terminate_instances(InstanceIds=living)
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"{', '.join(living)} still there after {_PATIENCE_S:.0f} s")
+        time.sleep(1)
+
+
+def _limit(bench: Bench) -> None:
+    ssm = bench.make("ssm")
+    with suppress(ssm.exceptions.ParameterNotFound):
+        ssm.delete_parameter(Name=limit_parameter(bench.place.analysis))
+
+
+def _emptied(bench: Bench, bucket: str) -> None:
+    s3 = bench.make("s3")
+    if bucket and bucket in _own_buckets(s3):
+        buckets.empty(s3, bucket, "")
+
+
+def _own_buckets(s3: Any) -> set[str]:
+    return {one["Name"] for one in s3.list_buckets()["Buckets"]}
+
+
+def _stack(bench: Bench, stack: str) -> None:
+    """Destroy a stack and forget it. The lock of a deploy that was killed is the run's own: it is removed."""
+    if stack not in bench.engine.stack_names():
+        return
+    if bench.engine.resources(stack):
+        bench.say(f"destroying {stack}")
+        log = bench.place.logs / f"destroy-{stack}.log"
+        try:
+            bench.engine.destroy(stack, log)
+        except UserError as error:
+            if LOCKED not in str(error):
+                raise
+            bench.engine.capture("cancel", "--yes", "--stack", stack, "--non-interactive")
+            bench.engine.destroy(stack, log)
+    done = bench.engine.capture("stack", "rm", stack, "--yes", "--non-interactive")
+    if done.returncode != 0:
+        raise RuntimeError(done.stderr.strip())
+
+
+def _shared_objects(resources: list[dict[str, Any]], own: str) -> list[tuple[str, str]]:
+    """What a stack puts into the bucket of `utils` and leaves there: its code and its scripts. The names are
+    digests of content that holds the run's name, so that no other stack has them."""
+    objects = (one["inputs"] for one in resources if one["type"] == _OBJECT)
+    return [(str(one["bucket"]), str(one["key"])) for one in objects if one.get("bucket") not in (None, own)]
+
+
+def _objects(bench: Bench, objects: list[tuple[str, str]]) -> None:
+    for bucket, key in objects:
+        buckets.empty(bench.make("s3"), bucket, key)
+
+
+def _records(bench: Bench, bucket: str) -> None:
+    """The rows of the run's jobs, and its budget."""
+    table, dynamodb = bench.utils.get("ledger_table"), bench.make("dynamodb")
+    if not table or not bucket:
+        return
+    of_bucket = [(kind, f"{bucket}/") for kind in (OPEN_JOBS, CLAIMS, HEARD)]
+    for kind, begin in (*of_bucket, (SEARCHES, bucket), (BUDGETS, f"{bench.place.analysis}/")):
+        pages = dynamodb.get_paginator("query").paginate(
+            TableName=table,
+            KeyConditionExpression="pk = :kind AND begins_with(sk, :begin)",
+            ExpressionAttributeValues={":kind": {"S": kind}, ":begin": {"S": begin}},
+        )
+        for item in (one for page in pages for one in page["Items"]):
+            dynamodb.delete_item(TableName=table, Key={"pk": item["pk"], "sk": item["sk"]})

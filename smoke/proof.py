@@ -1,0 +1,62 @@
+"""What is left of a run, asked of the cloud and not of any state: by its tags, and by its names where tags
+are not listed.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from blueprints.model import UTILS
+from console.adoption import StackState, strays
+from console.own.model import Account, Owner
+from smoke.bench import Bench
+from smoke.clean import machines_of
+
+_PATIENCE_S = 120.0
+"""AWS's lists show for a while what was deleted."""
+
+
+@dataclass(frozen=True)
+class LeftThing:
+    """Something of the run that is still there, and the command that removes it."""
+
+    kind: str
+    name: str
+    remove: str
+
+
+def left(bench: Bench) -> list[LeftThing]:
+    """All that is left after some patience; nothing is what it should be."""
+    deadline = time.monotonic() + _PATIENCE_S
+    while True:
+        found = list(_found(bench))
+        if not found or time.monotonic() > deadline:
+            return found
+        time.sleep(3)
+
+
+def _found(bench: Bench) -> Iterator[LeftThing]:
+    again = f"invoke smoke --remove {bench.place.record.run}"
+    ec2, stack = bench.make("ec2"), bench.place.stack
+    for machine in machines_of(bench):
+        yield LeftThing("machine", machine, f"aws ec2 terminate-instances --instance-ids {machine}")
+    tagged = [{"Name": "tag:neurocaas:stack", "Values": [stack]}]
+    for volume in ec2.describe_volumes(Filters=tagged)["Volumes"]:
+        name = volume["VolumeId"]
+        yield LeftThing("volume", name, f"aws ec2 delete-volume --volume-id {name}")
+    for image in ec2.describe_images(Owners=["self"], Filters=tagged)["Images"]:
+        name = image["ImageId"]
+        yield LeftThing("image", name, f"aws ec2 deregister-image --image-id {name}")
+    for snapshot in ec2.describe_snapshots(OwnerIds=["self"], Filters=tagged)["Snapshots"]:
+        name = snapshot["SnapshotId"]
+        yield LeftThing("snapshot", name, f"aws ec2 delete-snapshot --snapshot-id {name}")
+    at = Account(lambda service, **_: bench.make(service), bench.place.record.region)
+    for name in (stack, *((UTILS,) if bench.place.record.made_utils else ())):
+        nothing = StackState({"deployment": {"resources": []}})
+        buckets = (bench.bucket,) if bench.outputs else ()
+        for thing in strays(at, Owner(name), nothing, *buckets):
+            yield LeftThing(thing.type.rpartition(":")[2], thing.id, again)
+        if name in bench.engine.stack_names():
+            yield LeftThing("stack", name, again)

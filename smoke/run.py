@@ -1,0 +1,147 @@
+"""A run from its first step to the proof that nothing is left, whatever happens between."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from console.errors import message
+from image_builder.pipeline import BakeError
+from smoke import clean, diagnosis, image, jobs, probes, proof, stacks
+from smoke.bench import Bench, SmokeError
+from smoke.proof import LeftThing
+from smoke.report import DONE, FAILED, LEFT_OUT, SmokeStep
+
+
+@dataclass(frozen=True)
+class Part:
+    """One step, and the steps without which it makes no sense."""
+
+    name: str
+    do: Callable[[Bench], str]
+    needs: tuple[str, ...] = ()
+
+
+PARTS = (
+    Part("account", stacks.look),
+    Part("utils", stacks.utils, ("account",)),
+    Part("deploy", stacks.deploy, ("utils",)),
+    Part("jobs", jobs.first, ("deploy",)),
+    Part("cancel", jobs.cancelled, ("deploy",)),
+    Part("budget", jobs.budget, ("jobs",)),
+    Part("bake", image.bake, ("deploy",)),
+    Part("deploy again", stacks.again, ("bake",)),
+    Part("spot", jobs.spot, ("deploy again",)),
+    Part("launch index", probes.launch_index, ("deploy",)),
+    Part("metrics", probes.metrics, ("jobs",)),
+)
+DESTROY, PROOF = "destroy", "proof"
+
+
+@dataclass
+class EndedRun:
+    """How a run ended: its steps, what is left, and why it stopped before the last step."""
+
+    steps: list[SmokeStep]
+    left: Sequence[LeftThing]
+    why: str
+
+
+@contextmanager
+def deadline(seconds: float) -> Iterator[Callable[[], bool]]:
+    """Interrupts the body as Ctrl-C does when its time is over; the value tells whether that was so."""
+    passed = threading.Event()
+
+    def interrupt() -> None:
+        passed.set()
+        os.kill(os.getpid(), signal.SIGINT)
+
+    timer = threading.Timer(seconds, interrupt)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield passed.is_set
+    finally:
+        timer.cancel()
+
+
+def run(bench: Bench, seconds: float, parts: Sequence[Part] = PARTS) -> EndedRun:
+    """All steps, then the destruction and the proof, also after Ctrl-C and when the time is over. A second
+    Ctrl-C while it destroys leaves the rest to `invoke smoke --remove`."""
+    steps: list[SmokeStep] = []
+    why = ""
+    with deadline(seconds) as passed:
+        try:
+            for part in parts:
+                steps.append(_step(bench, part, {one.name for one in steps if one.state == DONE}))
+        except KeyboardInterrupt:
+            why = f"the deadline of {seconds / 60:g} minutes" if passed() else "interrupted"
+            bench.say(f"{why}: all that was made is taken away now")
+    left = take_away(bench, steps)
+    return EndedRun(steps, left, why)
+
+
+def take_away(bench: Bench, steps: list[SmokeStep]) -> list[LeftThing]:
+    """Destroy, and prove it; two more steps."""
+    try:
+        if bench.utils:
+            bench.spent_usd = _spent(bench)
+        steps.append(_step(bench, Part(DESTROY, _destroy), set()))
+    except KeyboardInterrupt:
+        steps.append(SmokeStep(DESTROY, FAILED, 0.0, "interrupted"))
+    left: list[LeftThing] = []
+
+    def prove(bench: Bench) -> str:
+        left.extend(proof.left(bench))
+        if left:
+            raise SmokeError(f"{len(left)} things are left")
+        return "nothing is left, by tags and by names"
+
+    try:
+        steps.append(_step(bench, Part(PROOF, prove), set()))
+    except KeyboardInterrupt:
+        steps.append(SmokeStep(PROOF, FAILED, 0.0, "interrupted"))
+    return left
+
+
+def _destroy(bench: Bench) -> str:
+    failed = clean.away(bench)
+    if failed:
+        raise SmokeError("; ".join(failed))
+    return "the run's stacks, data, images and records"
+
+
+def _spent(bench: Bench) -> float | None:
+    try:
+        return jobs.spent_usd(bench)
+    except Exception:  # noqa: BLE001  (a table that does not answer has been told by the steps)
+        return None
+
+
+def _step(bench: Bench, part: Part, done: set[str]) -> SmokeStep:
+    missing = [name for name in part.needs if name not in done]
+    if missing:
+        return SmokeStep(part.name, LEFT_OUT, 0.0, f"needs {', '.join(missing)}")
+    bench.say(f"== {part.name}")
+    begun = time.monotonic()
+    try:
+        state, said = DONE, part.do(bench)
+    except Exception as error:  # noqa: BLE001  (a step that fails is what the report is for)
+        state, said = FAILED, _why(error)
+        if found := diagnosis.told(bench):
+            said = f"{said}. {found}"
+    seconds = round(time.monotonic() - begun, 1)
+    bench.say(f"   {state} in {seconds} s: {said}")
+    return SmokeStep(part.name, state, seconds, said)
+
+
+def _why(error: Exception) -> str:
+    """The error in one line. A call that AWS refused is named."""
+    if isinstance(error, (SmokeError, BakeError)):
+        return " ".join(str(error).split())
+    return f"{type(error).__name__}: {' '.join((message(error) or str(error)).split())}"
