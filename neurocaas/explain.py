@@ -141,6 +141,10 @@ def _unanswered(found: Evidence) -> Explanation:
     )
 
 
+_STARTED = re.compile(r"(\d+) of (\d+) environments started; AWS starts machines one after another")
+"""The manager's line of a launch that goes on."""
+
+
 def _being_launched(found: Evidence) -> Explanation:
     waiting = re.findall(
         r"Waiting for (\d+) of (\d+) environments; attempt (\d+) of (\d+)", found.certificate
@@ -157,6 +161,14 @@ def _being_launched(found: Evidence) -> Explanation:
             (f"certificate.txt: {problem}",) if problem else ("certificate.txt",),
             "wait: it is tried again by itself; or cancel and submit with another instance_type",
         )
+    started = _STARTED.search(found.certificate)
+    if started:
+        return Explanation(
+            f"Job {job} has {started[1]} of its {started[2]} machines so far: AWS starts machines one after "
+            "another, and the rest follows.",
+            ("certificate.txt",),
+            "wait: the launch goes on by itself, for up to eight hours; or submit fewer datasets at a time",
+        )
     return Explanation(
         f"Job {job} is being checked by the manager.",
         ("certificate.txt has begun",),
@@ -170,8 +182,8 @@ def _running(found: Evidence) -> Explanation:
     going = [one for one in state.datasets if not one.final and one not in waiting]
     capacity = (
         re.search(r"Waiting for \d+ of \d+ environments", found.certificate)
-        and "All jobs submitted" not in found.certificate
-    )
+        or _STARTED.search(found.certificate)
+    ) and "All jobs submitted" not in found.certificate
     if capacity:
         return _being_launched(found)
     if all(one.final for one in state.datasets):

@@ -11,6 +11,9 @@ from typing import Any
 
 import pytest
 
+from neurocaas.evidence import Evidence
+from neurocaas.explain import explain
+from neurocaas.states import DatasetState, JobState
 from runtime.manager.launch import Option, request
 from runtime.manager.port import LaunchError, LaunchRequest
 from runtime.monitor.machine import place
@@ -234,6 +237,14 @@ def test_a_wait_says_why_and_how_far_the_launch_has_come() -> None:
     world.deliver()
     text = "200 of 300 environments started; AWS starts machines one after another, and the rest follows."
     assert text in world.certificate()
+    for phase, datasets in (("SUBMITTED", ()), ("RUNNING", (DatasetState("a", "a", "INITIALIZING"),))):
+        found = Evidence(JobState("t1", phase, datasets, ""), certificate=world.certificate())
+        said = explain(found).sentence
+        assert said.startswith("Job t1 has 200 of its 300 machines so far"), said
+    world.aws.tokens = 1000.0
+    world.deliver()
+    found = Evidence(JobState("t1", "RUNNING", datasets, ""), certificate=world.certificate())
+    assert "so far" not in explain(found).sentence
 
 
 def test_a_launch_that_takes_longer_than_a_manager_has_goes_on_in_the_next(
