@@ -248,7 +248,7 @@ def test_machines_are_ended_by_hundreds(cloud: AwsMonitorCloud, code: str) -> No
 
 # Reports
 # ------------------------------------------------------------------------------------------------------------
-@pytest.mark.parametrize(("minutes", "cost"), [(-5, 0.0), (0, 0.0), (30, 0.048), (25 * 60, 2.4)])
+@pytest.mark.parametrize(("minutes", "cost"), [(-5, 0.0016), (0, 0.0016), (30, 0.048), (25 * 60, 2.4)])
 def test_what_a_machine_that_lives_has_cost_so_far_and_one_that_has_ended_costs_for_ever(
     minutes: float, cost: float
 ) -> None:
