@@ -253,7 +253,7 @@ def _groups(layers: Layers, world: World) -> Iterator[BlueprintFinding]:
 
 def _outside_buckets(layers: Layers, world: World) -> Iterator[BlueprintFinding]:
     for index, entry in enumerate(layers.data["outside_buckets"]):
-        if entry["bucket"] == layers.data["bucket"]:
+        if entry["bucket"] == layers.data.get("bucket"):
             allowed, do = (
                 "other buckets than the analysis's own",
                 "Remove it: every group has its folders in this bucket",

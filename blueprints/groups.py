@@ -150,15 +150,13 @@ def using(analysis: str, root: Path) -> tuple[str, ...]:
     return tuple(sorted({*load(root).using(analysis), *listed}))
 
 
-def buckets(directory: Directory, root: Path) -> dict[str, tuple[str, ...]]:
-    """The buckets that each group may use: those of its analyses in every stage. Raises InvalidInput for a
-    blueprint with mistakes.
+def said_buckets(directory: Directory, root: Path) -> dict[str, frozenset[str]]:
+    """The buckets that the blueprints of the analyses that groups may use say themselves, in any stage; ""
+    for the stages whose bucket they do not say. Raises InvalidInput for a blueprint with mistakes.
     """
     used = sorted({analysis for group in directory.groups.values() for analysis in group.analyses})
-    of = {analysis: {loader.load(analysis, stage, root).bucket for stage in Stage} for analysis in used}
     return {
-        name: tuple(sorted(set().union(*(of[analysis] for analysis in group.analyses))))
-        for name, group in directory.groups.items()
+        analysis: frozenset(loader.load(analysis, stage, root).bucket for stage in Stage) for analysis in used
     }
 
 

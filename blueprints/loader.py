@@ -143,7 +143,6 @@ def _resolve(
     if stage in usable.data.get("stages", {}):
         layers.add(usable, ("stages", stage.value))
     layers.add(_without(stack, wrong))
-    layers.data.setdefault("bucket", name)
     problems += needs.settle(layers)
     instance = layers.data["instance"]
     instance.setdefault("volume_gib", base.default_volume(layers.data["image"]["parent"], root))
@@ -188,7 +187,7 @@ def _blueprint(data: Mapping[str, Any], stage: Stage, root: Path, *, family: boo
         stage=stage,
         title=data["title"],
         description=data["description"],
-        bucket=data["bucket"],
+        bucket=data.get("bucket", ""),
         script=data["script"],
         instance=replace(read(InstanceSettings, data["instance"], "instance"), family=family),
         image=ImageSettings(**data["image"]),

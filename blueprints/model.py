@@ -86,6 +86,7 @@ class Imaged(Protocol):
 class Blueprint(BlueprintValues):
     """An analysis, resolved for one stage; every field is documented in `schema.json`.
 
+    `bucket` is "" where the blueprint does not say it: then the deploy does (`blueprints.bucket_names`).
     `root` is the project's folder, `folder` the blueprint's; `digest` is the SHA-256 of the resolved settings
     and does not depend on where the files lie.
     """

@@ -45,7 +45,7 @@ Made from the starter blueprint; nothing in it is final. In the order of the dev
    `debuggers/configs/`, and `submit.json` last, to `debuggers/submissions/my_submit.json`.
 
 `invoke validate {name}` checks it; `invoke ship {name}` does all the rest: it deploys, bakes the image, and runs a job on `tests/`. The
-bucket is called `{name}` unless `bucket:` says otherwise; names of buckets are unique in all of AWS.
+bucket gets a name of its own, which nobody has to know: commands take the analysis's, `{name}`.
 """  # noqa: E501
 
 

@@ -17,7 +17,9 @@ from blueprints.parents import ParentImage
 from blueprints.prices import Prices
 from blueprints.provision import Provision
 from components.alarms import AlarmSet, WatchArgs
+from components.artifacts import SHARED_TAGS
 from components.image import ImagePipeline, ImagePipelineArgs
+from components.index import IndexEntries, IndexEntriesArgs
 from components.machines import GroupMachines, GroupMachinesArgs
 from components.manager import Manager, ManagerArgs
 from components.names import logical
@@ -88,6 +90,7 @@ class AnalysisStack(pulumi.ComponentResource):
             key=args.code.key,
             source=file_asset(args.code.path),
             content_type="application/gzip",
+            tags=SHARED_TAGS,
             # Named by its content: machines that are starting, other stages and later reruns may still ask
             # for the old one.
             opts=child(self, retain_on_delete=True),
@@ -198,6 +201,11 @@ class AnalysisStack(pulumi.ComponentResource):
                 template_ids={group: machines[group].template_id for group in blueprint.groups},
             ),
             opts=child(self, depends_on=[bucket]),
+        )
+        IndexEntries(
+            f"{name}-index",
+            IndexEntriesArgs(place=place, blueprint=blueprint, bucket=bucket.name),
+            opts=self._below,
         )
         self.outputs = {
             "schema_version": SCHEMA_VERSION,

@@ -12,6 +12,10 @@ from components.options import child
 from components.place import Place
 from components.policies.document import Statement
 
+SHARED_TAGS = {"neurocaas:stack": "shared", "stage": "shared"}
+"""Of objects that are named by their content, in the place of the stack's own: stages that put the same
+object there would take its tags from each other at every deploy."""
+
 LOG_DAYS = 90
 """Days that logs in the bucket are kept. `logRetentionDays` of the stack is for CloudWatch's log groups."""
 

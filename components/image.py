@@ -12,6 +12,7 @@ import pulumi
 import pulumi_aws as aws
 
 from blueprints.provision import Provision
+from components.artifacts import SHARED_TAGS
 from components.options import child
 from components.packaging import file_asset, write_atomically
 from image_builder import golden
@@ -80,6 +81,7 @@ class ImagePipeline(pulumi.ComponentResource):
                     key=recording.key,
                     source=file_asset(packed),
                     content_type="application/gzip",
+                    tags=SHARED_TAGS,
                     # Named by its content, hence the same object for every stage of the analysis.
                     opts=child(self, retain_on_delete=True),
                 )

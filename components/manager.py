@@ -14,7 +14,7 @@ from components.place import Place
 from components.policies import manager
 from components.policies.document import rendered
 from components.queue import WorkQueue
-from runtime.protocol import limits
+from runtime.protocol import limits, owner
 from runtime.protocol.outside import OutsideBucket
 
 BATCH = 1
@@ -74,6 +74,7 @@ class Manager(pulumi.ComponentResource):
                     "NEUROCAAS_SETTINGS_BUCKET": args.artifact_bucket,
                     "NEUROCAAS_SETTINGS_KEY": args.settings_key,
                     "NEUROCAAS_SETTINGS_SHA256": args.settings_sha256,
+                    owner.VARIABLE: args.place.account,
                 },
             ),
             opts=child(self),

@@ -18,7 +18,7 @@ from components.policies import monitor, resources
 from components.policies.document import rendered
 from components.queue import WorkQueue, WorkQueueArgs
 from components.role import BoundedRole, BoundedRoleArgs
-from runtime.protocol import limits
+from runtime.protocol import limits, owner
 
 MACHINE_STATES = ("running", "stopped", "shutting-down", "terminated")
 BATCH = 10
@@ -90,6 +90,7 @@ class Monitor(pulumi.ComponentResource):
                     "NEUROCAAS_LEDGER_TABLE": args.ledger.name,
                     "NEUROCAAS_TOPIC_ARN": args.topic_arn,
                     "NEUROCAAS_ARTIFACT_BUCKET": args.artifact_bucket,
+                    owner.VARIABLE: args.place.account,
                 },
             ),
             opts=child(self),

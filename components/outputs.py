@@ -32,7 +32,7 @@ class GroupOutputs:
 @dataclass(frozen=True, kw_only=True)
 class DirectoryGroup:
     """A group of groups.yaml: its IAM groups, the role that members take for a session, and the buckets that
-    they reach.
+    they reach; a `*` in a name stands for the stages of an analysis.
     """
 
     analyst_group: str

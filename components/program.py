@@ -13,7 +13,7 @@ import pulumi
 from blueprints import groups
 from blueprints.base import parent_of
 from blueprints.model import UTILS, Blueprint
-from components import networks, project, start_images
+from components import analysis_buckets, networks, project, start_images
 from runtime.protocol.problems import InvalidInput
 
 if TYPE_CHECKING:
@@ -38,8 +38,10 @@ def _utils(root: Path) -> dict[str, Any]:
     recording = project.recording(base) if base else None
     provider = project.provider(UTILS, {})
     place = project.place(provider)
+    there = analysis_buckets.found(provider)
     try:
-        buckets = groups.buckets(directory, root)
+        said = groups.said_buckets(directory, root)
+        buckets = analysis_buckets.of_groups(directory, said, place, there)
         if problems := people.problems(place, directory, buckets):
             raise InvalidInput(problems)
     except InvalidInput as error:
@@ -65,7 +67,7 @@ def _utils(root: Path) -> dict[str, Any]:
                 developer_cidrs=config.get_object("developerCidrs") or (),
                 catalogue=config.get_bool("publicCatalogue") or False,
                 network=network,
-                audited=project.analysis_buckets(root) if config.get_bool("auditData") else (),
+                audited=project.analysis_buckets(root, place, there) if config.get_bool("auditData") else (),
             ),
             pulumi.ResourceOptions(providers=[provider]),
         )
@@ -94,7 +96,11 @@ async def _analysis(root: Path) -> dict[str, Any]:
             f"Allowed: where stack {UTILS} is, account {utils.account}, region {utils.region}. Change the "
             "credentials or aws:region."
         )
-    blueprint = project.with_family(project.in_region(blueprint, place.region), place.region)
+    there = analysis_buckets.found(provider, blueprint.stack)
+    blueprint = replace(
+        project.with_family(project.in_region(blueprint, place.region), place.region),
+        bucket=analysis_buckets.of_stack(blueprint, place, there),
+    )
     networks.require_zones(blueprint, utils.subnets)
     parent = project.parent(blueprint, place)
     below = start_images.parent_image(blueprint, parent, provider)
@@ -125,7 +131,7 @@ def _known(utils: UtilsOutputs, group: str, blueprint: Blueprint) -> str:
     or not for this bucket; a preview only warns, so that a change to groups.yaml can be previewed as a whole
     before any of it is deployed."""
     found = utils.groups.get(group)
-    if found is not None and blueprint.bucket in found.buckets:
+    if found is not None and analysis_buckets.covers(found.buckets, blueprint.bucket):
         return found.analyst_group
     has = (
         "does not know the group"

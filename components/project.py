@@ -20,6 +20,7 @@ from blueprints.model import UTILS, Blueprint, Imaged
 from blueprints.parents import ParentImage
 from blueprints.prices import Prices, table
 from blueprints.provision import Provision
+from components.analysis_buckets import Found, of_stack
 from components.names import PREFIX, logical
 from components.place import Place
 from runtime.protocol.problems import InvalidInput, Problem
@@ -94,15 +95,15 @@ def directory(root: Path) -> Directory:
         raise refused(groups.FILE, error) from None
 
 
-def analysis_buckets(root: Path) -> list[str]:
-    """The buckets of all blueprints in all stages, sorted. Raises pulumi.RunError for blueprints with
-    mistakes, once.
+def analysis_buckets(root: Path, at: Place, there: Found) -> list[str]:
+    """The buckets of all blueprints in all stages, sorted: those that are there (`there`), and those that a
+    first deploy will make. Raises pulumi.RunError for blueprints with mistakes, once.
     """
     found, problems = set[str](), list[Problem]()
     for name in blueprints.names(root):
         for stage in blueprints.Stage:
             try:
-                found.add(blueprints.load(name, stage, root).bucket)
+                found.add(of_stack(blueprints.load(name, stage, root), at, there))
             except InvalidInput as error:
                 problems += error.problems
     if problems:

@@ -110,17 +110,18 @@ def adopt_what_is_own(engine: Any, stack: str, *, always: bool = False) -> None:
     """Take into the state what is the stack's own and the state does not know, and say so. `always`: look
     even without a hint.
     """
-    import boto3
     from botocore.exceptions import ClientError
 
+    from account.clients import client
     from console import adoption
     from console.cloud import project_root
-    from console.removal import blueprint_bucket
+    from console.first_deploy import place_of, possible_buckets
 
     accepted()
-    make: Any = boto3.client
+    make: Any = client
     try:
-        if not always and not adoption.needed(engine, stack, make, blueprint_bucket(stack, project_root())):
+        names = possible_buckets(stack, project_root(), *place_of(engine, stack, make))
+        if not always and not adoption.needed(engine, stack, make, *names):
             return
     except ClientError as error:
         if not any(word in error.response["Error"]["Code"] for word in _NO_RIGHTS):
@@ -168,8 +169,10 @@ def deploy(
     or changed there by hand; when that is so already, nothing happens. What a killed deploy has made, or a
     lost state knew, is taken into the state first (`invoke adopt`). Exit code: the engine's.
     """
+    from account.clients import client
     from console import deploy_words
     from console.account_checks import gate
+    from console.first_deploy import refuse_taken
 
     engine, name = engine_of(stack)
     if not no_check:
@@ -180,6 +183,7 @@ def deploy(
     else:
         deploy_words.say_what_stays(engine, name)
     adopt_what_is_own(engine, name)
+    refuse_taken(engine, name, client)
     flags = [*refreshing(no_refresh), *(("--yes", "--skip-preview", "--non-interactive") if yes else ())]
     end(engine.show("up", "--stack", name, *flags))
     sys.stderr.write(f"Next: {deploy_words.after_deploy(name, engine.root)}\n")

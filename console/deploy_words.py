@@ -13,9 +13,9 @@ def say_what_stays(engine: Any, stack: str) -> None:
     removed = removed_groups(stack, engine.outputs_if_any(stack), project_root())
     if not removed:
         return
-    import boto3
+    from account.clients import client
 
-    s3 = boto3.client("s3")
+    s3 = client("s3")
     for group, buckets in removed.items():
         for line in farewell(s3, group, buckets, stack):
             sys.stderr.write(f"{line}\n")
@@ -45,4 +45,4 @@ def after_deploy(stack: str, root: Path) -> str:
     if any((blueprint.folder / "provision").glob("*.sh")) and not blueprint.image.amis:
         return f"bake its image: invoke bake-ami --stack {stack}"
     group = next(iter(blueprint.groups), "GROUP")
-    return f"a job: invoke submit --bucket {blueprint.bucket} --group {group} --data FILE --follow"
+    return f"a job: invoke submit --bucket {name.analysis} --group {group} --data FILE --follow"

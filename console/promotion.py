@@ -32,7 +32,7 @@ def check(source: str, target: str, root: Path) -> tuple[blueprints.Blueprint, b
             "turn the two around",
         )
     before, after = (blueprints.load(one.analysis, stage, root) for stage in (one.stage, other.stage))
-    if before.bucket == after.bucket:
+    if before.bucket and before.bucket == after.bucket:
         where = f"blueprints/{one.analysis}/blueprint.yaml, stages.{other.stage}.bucket"
         raise UserError(
             f"bucket '{after.bucket}' at both stages",

@@ -28,8 +28,7 @@ def publish(
     import json as document
     from datetime import UTC, datetime
 
-    import boto3
-
+    from account.clients import client
     from blueprints import load, parse_stack_name
     from console import catalogue
     from console.cloud import project_root
@@ -39,7 +38,7 @@ def publish(
     engine, name = engine_of_deployed(stack)
     if name == "utils":
         raise UserError("utils", "a stack <analysis>-<stage>", "name an analysis's stack")
-    s3 = boto3.client("s3")
+    s3 = client("s3")
     if withdraw:
         bucket, url = _catalogue(engine)
         if not catalogue.withdraw(s3, bucket, name):

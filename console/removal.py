@@ -3,6 +3,7 @@ unasked.
 """
 
 from collections.abc import Iterable, Mapping
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
@@ -119,20 +120,6 @@ def removed_groups(stack: str, outputs: Mapping[str, Any], root: Path) -> dict[s
     return {group: [str(outputs["bucket"])] for group in before if group not in now}
 
 
-def blueprint_bucket(stack: str, root: Path) -> str:
-    """The bucket's name that the blueprint of a stack chooses; "" for `utils`, and for files with mistakes:
-    the program tells them.
-    """
-    from blueprints import load, parse_stack_name
-    from runtime.protocol.problems import InvalidInput
-
-    try:
-        name = parse_stack_name(stack)
-        return load(name.analysis, name.stage, root).bucket
-    except (InvalidInput, ValueError):
-        return ""
-
-
 def farewell(s3: Any, group: str, buckets: Iterable[str], stack: str) -> list[str]:
     """What stays of a group that is removed, a line a bucket, and how to delete it."""
     from botocore.exceptions import ClientError
@@ -140,7 +127,7 @@ def farewell(s3: Any, group: str, buckets: Iterable[str], stack: str) -> list[st
     from runtime.protocol.published_settings import about_key
 
     lines, prefixes = [], (f"{group}/", f"jobs/{group}/", f"logs/{group}/")
-    for bucket in buckets:
+    for bucket in _there(s3, buckets):
         held = Contents()
         for prefix in prefixes:
             try:
@@ -157,3 +144,12 @@ def farewell(s3: Any, group: str, buckets: Iterable[str], stack: str) -> list[st
                     f"{prefixes[1]}, {prefixes[2]})"
                 )
     return lines
+
+
+def _there(s3: Any, names: Iterable[str]) -> list[str]:
+    """The buckets of these names; a `*` stands for the stages of an analysis, of those that are there."""
+    names, found = list(names), list[str]()
+    if any("*" in name for name in names):
+        own = [one["Name"] for one in s3.list_buckets()["Buckets"]]
+        found = [one for one in own if any("*" in name and fnmatchcase(one, name) for name in names)]
+    return sorted({*found, *(name for name in names if "*" not in name)})

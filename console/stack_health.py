@@ -27,8 +27,7 @@ Judge = Callable[[Account, Resource], Iterator[Difference]]
 
 def of_stacks(names: Sequence[str], around: Surroundings) -> list[Check]:
     """The checks of stacks in the cloud that the shell names; UserError for names that can be none."""
-    import boto3
-
+    from account.clients import client
     from console import stacks
     from console.cloud import add_pulumi, choose, lay_over, running_local
     from console.engine import Engine
@@ -38,7 +37,7 @@ def of_stacks(names: Sequence[str], around: Surroundings) -> list[Check]:
     lay_over(os.environ, choice.variables)
     add_pulumi(os.environ)
     sys.stderr.write(f"cloud: {choice.name}\n")
-    make: Any = boto3.client
+    make: Any = client
     engine = Engine(around.root)
     return [check for name in chosen for check in checks(engine, name, make)]
 

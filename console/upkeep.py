@@ -173,8 +173,7 @@ def empty_bucket(
 
     Says how much it is, and asks.
     """
-    import boto3
-
+    from account.clients import client
     from blueprints import Stage
     from console import buckets
     from console.errors import UserError
@@ -196,7 +195,7 @@ def empty_bucket(
             "--yes together with the bucket's name",
             f"if you mean it: --yes --bucket {own}",
         )
-    s3 = boto3.client("s3")
+    s3 = client("s3")
     where = f"s3://{own}/{prefix}"
     found = buckets.contents(s3, own, prefix)
     say(f"{where} holds {found.text()}")
@@ -235,8 +234,7 @@ def destroy(
     --delete-data. Of `utils`: refuses while another stack needs it. Machine images outlive their stack: it
     says which there are and what they cost, and retires them when told so.
     """
-    import boto3
-
+    from account.clients import client
     from console import buckets, removal
     from console.images_left import ImagesLeft
     from console.open_jobs import OpenJobs
@@ -247,7 +245,7 @@ def destroy(
     if name == "utils":
         removal.refuse_destroy_of_utils(engine.stacks())
         removal.refuse_protected(name, resources)
-    make: Any = boto3.client
+    make: Any = client
     s3 = make("s3")
     own = outputs.get("bucket") or (removal.data_bucket(resources) if name != "utils" else "")
     data = removal.users_data(s3, own, resources)
@@ -328,13 +326,12 @@ def recover(c: Context, stack: str, prefix: str, dry_run: bool = False, json: bo
     """
     import json as document
 
-    import boto3
-
+    from account.clients import client
     from console import buckets
 
     engine, name = engine_of_deployed(stack)
     own = _own_bucket(engine.outputs(name), name)
-    s3 = boto3.client("s3")
+    s3 = client("s3")
     keys, refused = (
         (sorted(buckets.deleted(s3, own, prefix)), []) if dry_run else buckets.recover(s3, own, prefix)
     )

@@ -11,6 +11,7 @@ from typing import Any
 
 import boto3
 
+from account.clients import client
 from console.cloud import lay_over, running_local
 from console.engine import Engine
 from console.errors import UserError, message
@@ -158,7 +159,7 @@ class Tour:
         if state.phase != "DONE":
             return AnalysisResult(sample.stack, job.bucket, GROUP, job.timestamp, "", state.phase, [], files)
         ended = machines.await_end(
-            boto3.client("ec2"), boto3.client("s3"), job.bucket, GROUP, [d.instance for d in state.datasets]
+            boto3.client("ec2"), client("s3"), job.bucket, GROUP, [d.instance for d in state.datasets]
         )
         record = job.job()
         image = ended.images.get(state.datasets[0].instance, record.image.id)

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Mapping
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -194,7 +195,9 @@ def clients_of(region: str) -> ClientMaker:
     """A maker of boto3 clients for a region."""
     import boto3
 
-    return cast("ClientMaker", boto3.Session(region_name=region).client)
+    from account.clients import client
+
+    return cast("ClientMaker", partial(client, session=boto3.Session(region_name=region)))
 
 
 def dumps(value: Any) -> str:

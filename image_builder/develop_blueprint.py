@@ -23,6 +23,7 @@ from image_builder.dev.console import NOTHING, Console, minutes, positive, text
 from image_builder.dev.errors import DevelopmentError
 from runtime.protocol import tags
 from runtime.protocol.development import IDLE_MINUTES, TAG
+from runtime.protocol.owner import expect_owner
 
 BETTER = (
     "A snapshot records no steps: nobody can see what is in it, or make it again. To be preferred is a "
@@ -294,7 +295,8 @@ class NeuroCaaSAMI(Console):
         if not self.check_running():
             raise self._no_instance()
         outputs = self._read_outputs(f"{self.analysis}-{self.stage}")
-        s3 = self._client("s3")
+        own = {str(outputs["bucket"]), str(outputs["settings_bucket"])}
+        s3 = expect_owner(self._client("s3"), str(outputs["account"]), ours=own.__contains__)
         job = testing.submit(
             Path(str(submitpath)),
             str(self.instance),

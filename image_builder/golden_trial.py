@@ -169,7 +169,7 @@ def _run(root: CleanRoot, folder: Path, number: int) -> Numbers:
 def _settings(blueprint: Blueprint, sha256: str) -> str:
     """What a stack would tell about the analysis, as far as one run asks for it."""
     return blueprint.settings(
-        bucket=blueprint.bucket,
+        bucket=blueprint.bucket or blueprint.name,
         region="us-east-1",
         account="0" * 12,
         groups={},

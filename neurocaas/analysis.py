@@ -7,7 +7,7 @@ import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import UTC, datetime
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ from neurocaas.evidence import Evidence, gather
 from neurocaas.forecast import LATEST, Forecast, budget_left, estimate, history, volume_gib
 from neurocaas.job import JobHandle
 from neurocaas.listing import ListedJob, listing, resolve
+from neurocaas.lookup import BucketOfAnalysis, find
 from neurocaas.notes import note
 from neurocaas.states import DatasetState
 from neurocaas.uploads import UploadContent, Uploads, name_of
@@ -30,27 +31,50 @@ from runtime.protocol.limits import CONFIG_MAX_BYTES
 from runtime.protocol.names import GROUP_NAME, TIMESTAMP
 from runtime.protocol.normal import normal_text
 from runtime.protocol.outside import place_of
+from runtime.protocol.owner import expect_owner
 from runtime.protocol.problems import InvalidInput
 from runtime.protocol.published_settings import About, about_key
 
 
 class Analysis:
-    """An analysis (its bucket) for the members of one group.
+    """An analysis for the members of one group.
 
-    `session` is a boto3 session; without it, the credentials and the endpoint of the environment are used.
+    `name`: the analysis's, for the most released stage that the group has; or `<analysis>-<stage>`; or the
+    name of its bucket. It is looked up when it is first needed. `session` is a boto3 session; without it, the
+    credentials and the endpoint of the environment are used.
     """
 
-    def __init__(self, bucket: str, group: str, *, session: Any = None) -> None:
+    def __init__(self, name: str, group: str, *, session: Any = None) -> None:
         if not GROUP_NAME.fullmatch(group):
             raise AnalysisError(
                 f"{group!r} as the name of a group",
                 GROUP_NAME.pattern,
                 "use the group's name as the administrator gave it",
             )
-        self.bucket, self.group = bucket, group
+        self.name, self.group = name, group
         self.session = session or boto3.DEFAULT_SESSION or own_session()
-        self.s3 = s3_client(self.session)
-        self.objects = Bucket(self.s3, bucket)
+        self.s3 = self.client()
+
+    @cached_property
+    def _found(self) -> BucketOfAnalysis:
+        return find(self.session, self.group, self.name, partial(s3_client, self.session))
+
+    @property
+    def bucket(self) -> str:
+        """The bucket's name. Raises AnalysisError for an analysis that the group has not."""
+        return self._found.bucket
+
+    @cached_property
+    def objects(self) -> Bucket:
+        """What is in the bucket."""
+        return Bucket(self.s3, self.bucket)
+
+    def client(self) -> Any:
+        """A client of S3 that expects the analysis's bucket to be the account's, and says nothing of others:
+        a registered outside bucket may be anybody's."""
+        return expect_owner(
+            s3_client(self.session), lambda: self._found.account, ours=lambda one: one == self.bucket
+        )
 
     def upload(
         self, paths: Iterable[str | os.PathLike[str]], *, say: Callable[[str], None] = note
@@ -65,7 +89,7 @@ class Analysis:
         """
         files = [Path(path) for path in paths]
         raise_all(checks.files([str(path) for path in files]))
-        uploads = Uploads(self.objects, self.session, self.group, say)
+        uploads = Uploads(self.objects, self.client, self.group, say)
         ignore = self.about().ignore if any(path.is_dir() for path in files) else ()
 
         def put(path: Path) -> str:
@@ -103,7 +127,7 @@ class Analysis:
                     f"no such config file: {path}", "a JSON or YAML file, or a mapping", "check the path"
                 )
             body, name = path.read_bytes(), name or path.name
-        return Uploads(self.objects, self.session, self.group, say).put(UploadContent(body), CONFIGS, name)
+        return Uploads(self.objects, self.client, self.group, say).put(UploadContent(body), CONFIGS, name)
 
     def submit(
         self,

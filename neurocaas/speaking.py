@@ -16,7 +16,7 @@ from runtime.protocol.printable import printable, printable_json
 
 BUCKET, GROUP = "NEUROCAAS_BUCKET", "NEUROCAAS_GROUP"
 WHERE = {
-    "bucket": f"The analysis's bucket (its name). Default: ${BUCKET}.",
+    "bucket": f"The analysis's name; NAME-STAGE for one of its stages, or its bucket. Default: ${BUCKET}.",
     "group": f"Your group. Default: ${GROUP}.",
 }
 JOB = {
@@ -37,7 +37,8 @@ def _plain(value: Any) -> Any:
 
 
 def analysis_of(bucket: str, group: str) -> Any:
-    """The analysis of a command's --bucket and --group."""
+    """The analysis of a command's --bucket and --group. Looked up now: a wrong name is told before anything
+    else."""
     from neurocaas.analysis import Analysis
 
     bucket, group = bucket or os.environ.get(BUCKET, ""), group or os.environ.get(GROUP, "")
@@ -45,7 +46,7 @@ def analysis_of(bucket: str, group: str) -> Any:
     if missing:
         raise AnalysisError(
             f"no {' and no '.join(missing)}",
-            "an analysis's bucket and your group in it",
+            "an analysis and your group in it",
             f"say which: --bucket NAME --group NAME, or set {BUCKET} and {GROUP}",
         )
     return Analysis(bucket, group)

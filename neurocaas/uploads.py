@@ -28,7 +28,7 @@ from typing import Any, BinaryIO
 import boto3.exceptions
 import botocore.exceptions
 
-from neurocaas.bucket import TAKEN, UNCONDITIONAL, Bucket, s3_client
+from neurocaas.bucket import TAKEN, UNCONDITIONAL, Bucket
 from neurocaas.errors import AnalysisError, code_of, every, s3_errors
 from runtime.protocol.ignored import is_ignored
 from runtime.protocol.names import key_fault
@@ -110,8 +110,10 @@ class Uploads:
     sent.
     """
 
-    def __init__(self, objects: Bucket, session: Any, group: str, say: Callable[[str], None]) -> None:
-        self._objects, self._session, self._group, self._say = objects, session, group, say
+    def __init__(
+        self, objects: Bucket, client: Callable[[], Any], group: str, say: Callable[[str], None]
+    ) -> None:
+        self._objects, self._client, self._group, self._say = objects, client, group, say
 
     def put(self, content: UploadContent, folder: str, name: str) -> str:
         """Put content into a `folder` of the group, under `name` or by content, and return its key."""
@@ -202,7 +204,7 @@ class Uploads:
     @cached_property
     def _conditional(self) -> Any:
         """A client whose writes never replace an object (boto3's transfers have no argument for it)."""
-        s3 = s3_client(self._session)
+        s3 = self._client()
         for operation in ("PutObject", "CompleteMultipartUpload"):
             s3.meta.events.register(f"before-parameter-build.s3.{operation}", _if_none_match)
         return s3

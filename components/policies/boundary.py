@@ -97,7 +97,7 @@ def boundary(place: Place) -> Policy:
         *sealed_volumes(place),
         allow(
             "Parameters",
-            ["ssm:GetParameter", "ssm:GetParameters"],
+            ["ssm:GetParameter", "ssm:GetParameters", "ssm:GetParametersByPath"],
             [place.arn("ssm", f"parameter/{PREFIX}/*"), place.public_arn("ssm", "parameter/aws/service/*")],
         ),
         allow(

@@ -14,6 +14,7 @@ from blueprints.groups import Federation
 from components.place import Place
 from components.policies.document import Policy, Statement, allow, allow_own, document
 from components.policies.manager import BUDGET_PARAMETERS, LIMIT
+from runtime.protocol.analyses import folder
 from runtime.protocol.keys import JOBS
 
 FOLDERS = ("inputs", "configs", "submissions", "results")
@@ -70,6 +71,8 @@ def analysts(place: Place, *, buckets: Sequence[str], group: str, session_role: 
             },
         ),
     ]
+    index = place.arn("ssm", f"parameter{folder(group)}")
+    statements.append(allow("FindAnalyses", ["ssm:GetParametersByPath"], [index, f"{index}/*"]))
     if session_role is not None:
         statements.append(take(session_role))
     return document(*statements)

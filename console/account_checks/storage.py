@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from account.buckets import BucketState, bucket_state
+from blueprints.bucket_names import default_name
 from console.account_checks.asking import code
 from console.account_checks.at import At
 from console.account_checks.model import AccountAnswer, fail, ok, warn
@@ -86,7 +87,8 @@ def bucket_names(at: At, wanted: Wanted) -> Iterator[AccountAnswer]:
     """Names are one set for all of AWS: another account may have one."""
     stacks: dict[str, list[str]] = defaultdict(list)
     for one in wanted.blueprints:
-        stacks[one.bucket].append(one.stack)
+        default = default_name(one.name, one.stage, at.account, at.region)
+        stacks[one.bucket or default].append(one.stack)
     s3, free, ours = at.client("s3"), 0, 0
     for bucket, mine in sorted(stacks.items()):
         do = f"set another `bucket:` for {mine[0]} in its blueprint, one that nobody would take"

@@ -109,7 +109,7 @@ def submit(path: Path, instance_id: str, settings: AnalysisSettings, s3: Any, ss
         initial = DatasetStatus(input=dataset.inputpath, instance=instance_id).to_json()
         s3.put_object(Bucket=job.bucket, Key=dataset.status_key, Body=initial.encode())
     count = len(job.datasets)
-    script = debug_script(UserDataPayload(job.bucket, document, job.code), count)
+    script = debug_script(UserDataPayload(job.bucket, document, job.code, account=settings.account), count)
     seconds = min(_LONGEST_SECONDS, (job.duration_minutes + 5) * 60 * count)
     try:
         sent = ssm.send_command(

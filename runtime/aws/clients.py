@@ -1,13 +1,17 @@
-"""The AWS clients of a function."""
+"""The AWS clients of a function. That of S3 expects its buckets to be of the account that the function's
+environment names (`runtime.protocol.owner`)."""
 
 from __future__ import annotations
 
+import os
 from functools import cached_property
 from typing import Any
 
 import botocore
 import botocore.session
 from botocore.config import Config
+
+from runtime.protocol.owner import VARIABLE, expect_owner
 
 
 class OutdatedError(Exception):
@@ -17,9 +21,11 @@ class OutdatedError(Exception):
 
 class Clients:
     """One client a service, made at first use, once per container. `attempts`: how often a call is made that
-    fails for a while; `ec2_attempts` of EC2's, where that is another number."""
+    fails for a while; `ec2_attempts` of EC2's, where that is another number. `elsewhere`: registered outside
+    buckets, which may be anybody's; more may be put in."""
 
     def __init__(self, attempts: int, ec2_attempts: int | None = None) -> None:
+        self.elsewhere: set[str] = set()
         self.session = botocore.session.get_session()
         self.config = Config(
             retries={"mode": "standard", "max_attempts": attempts}, connect_timeout=5, read_timeout=30
@@ -40,7 +46,7 @@ class Clients:
                 "Allowed: 1.35.2 or newer. Update the runtime (Lambda's runtime management: Auto), or "
                 "deploy with a newer one"
             )
-        return made
+        return expect_owner(made, os.environ.get(VARIABLE, ""), ours=lambda one: one not in self.elsewhere)
 
     @cached_property
     def ec2(self) -> Any:

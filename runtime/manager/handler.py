@@ -1,8 +1,9 @@
 """Entry point of the manager Lambda: SQS batches of S3 notifications.
 
 Environment: NEUROCAAS_SETTINGS_BUCKET, NEUROCAAS_SETTINGS_KEY, NEUROCAAS_SETTINGS_SHA256 (the analysis's
-settings). Answers with partial batch failures (`ReportBatchItemFailures` must be set on the event source): a
-message that is named there is delivered again after the queue's visibility timeout.
+settings), NEUROCAAS_ACCOUNT (whose the buckets are). Answers with partial batch failures
+(`ReportBatchItemFailures` must be set on the event source): a message that is named there is delivered again
+after the queue's visibility timeout.
 """
 
 from __future__ import annotations
@@ -53,7 +54,9 @@ def _settings(bucket: str, key: str, sha256: str) -> AnalysisSettings:
             f"s3://{bucket}/{key} is "
             f"{'missing' if raw is None else 'not the deployed document'}: deploy the stack again"
         )
-    return AnalysisSettings.from_json(raw)
+    settings = AnalysisSettings.from_json(raw)
+    _clients().elsewhere.update(one.bucket for one in settings.outside_buckets)
+    return settings
 
 
 def handler(event: Mapping[str, Any], context: Any) -> dict[str, Any]:

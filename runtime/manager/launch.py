@@ -154,7 +154,9 @@ def request(
         template_version=job.launch_template.launch_template_version,
         instance_type=option.instance_type,
         count=count,
-        user_data=user_data(UserDataPayload(job.bucket, job.keys.job, job.code, offset, attempt)),
+        user_data=user_data(
+            UserDataPayload(job.bucket, job.keys.job, job.code, offset, attempt, account_of(owner_arn))
+        ),
         client_token="",
         tags=job_tags(job, owner_arn, offset, attempt),
         volume_gib=job.volume_gib if job.dataset_size_gib else None,
@@ -166,6 +168,12 @@ def request(
     # the tags name the run of the job, the dataset and the attempt
     identity = json.dumps(asdict(call), sort_keys=True)
     return replace(call, client_token=hashlib.sha256(identity.encode()).hexdigest()[:64])
+
+
+def account_of(arn: str) -> str:
+    """The account in an ARN; "" for another text."""
+    parts = arn.split(":")
+    return parts[4] if len(parts) > 5 and parts[0] == "arn" else ""
 
 
 def room_for(cloud: ManagerCloud, settings: AnalysisSettings) -> int | None:

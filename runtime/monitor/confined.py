@@ -24,6 +24,8 @@ from botocore.config import Config
 
 from runtime.protocol.keys import ACTIVE_PREFIX, JOBS, RESULTS
 from runtime.protocol.names import GROUP_NAME, RESERVED_GROUPS
+from runtime.protocol.owner import VARIABLE as ACCOUNT
+from runtime.protocol.owner import expect_owner
 
 VARIABLE = "NEUROCAAS_WRITER_ROLE_ARN"
 
@@ -67,7 +69,7 @@ class Writers:
         of them.
         """
         further = tuple(sorted(set(outside)))
-        key = (bucket, group, str(moving), *further) if self._role else ()
+        key = (bucket, group, str(moving), *further) if self._role else further
         with self._lock:
             client, until = self._clients.get(key, (None, None))
             if client is None or (until is not None and self._now() >= until - _EARLY):
@@ -81,8 +83,10 @@ class Writers:
     def _made(
         self, bucket: str, group: str, outside: tuple[str, ...], moving: bool
     ) -> tuple[Any, datetime | None]:
+        account = os.environ.get(ACCOUNT, "")
         if not self._role:
-            return self._session.create_client("s3", config=self._config), None
+            client = self._session.create_client("s3", config=self._config)
+            return expect_owner(client, account, ours=lambda one: one not in outside), None
         if self._sts is None:
             self._sts = self._session.create_client("sts", config=self._config)
         taken = self._sts.assume_role(
@@ -98,7 +102,7 @@ class Writers:
             aws_secret_access_key=taken["SecretAccessKey"],
             aws_session_token=taken["SessionToken"],
         )
-        return client, taken["Expiration"]
+        return expect_owner(client, account, ours=lambda one: one not in outside), taken["Expiration"]
 
 
 def session_name(bucket: str, group: str) -> str:

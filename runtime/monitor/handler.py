@@ -4,7 +4,7 @@
 partial batch failures) and, sent directly, EventBridge's schedule; `sweep` takes the schedule alone.
 Environment: NEUROCAAS_LEDGER_TABLE (required), NEUROCAAS_TOPIC_ARN (empty: no notices),
 NEUROCAAS_ARTIFACT_BUCKET (empty: nothing is searched for lost submissions), NEUROCAAS_WRITER_ROLE_ARN (empty:
-writes with its own rights).
+writes with its own rights), NEUROCAAS_ACCOUNT (whose the buckets are).
 """
 
 from __future__ import annotations

@@ -63,6 +63,7 @@ class Machine:
     """
 
     skew = 0.0
+    account = ""  # whose the buckets are that it asks for; "": any account's
 
     def __init__(self) -> None:
         ttl = {"X-aws-ec2-metadata-token-ttl-seconds": "21600"}
@@ -126,6 +127,7 @@ class Machine:
             "host": base.split("//", 1)[1],
             "x-amz-content-sha256": digest,
             "x-amz-date": now,
+            **({"x-amz-expected-bucket-owner": self.account} if self.account else {}),
             "x-amz-security-token": keys["Token"],
         }
         signed = ";".join(headers)
@@ -218,6 +220,7 @@ def run(machine: Machine, payload: "dict[str, Any]", job: "dict[str, Any]", data
         "NEUROCAAS_PYTHON": sys.executable,
         "NEUROCAAS_DATASET_INDEX": str(payload["offset"] + machine.index),
         "NEUROCAAS_DATASET": dataset["name"],
+        "NEUROCAAS_ACCOUNT": machine.account,
         "NEUROCAAS_GROUP": job["group"],
         "NEUROCAAS_STOP": records + "/stop.json",
         "NEUROCAAS_EVIDENCE": evidence(machine, job),
@@ -264,6 +267,7 @@ def settle(
 def main(text: str) -> int:
     payload = json.loads(text)
     machine = Machine()
+    machine.account = payload.get("account", "")
     job = json.loads(machine.s3("GET", payload["bucket"], payload["job_key"]))
     number = payload["offset"] + machine.index
     if number >= len(job["datasets"]):

@@ -12,7 +12,7 @@ from runtime.protocol.limits import KEY_MAX_BYTES, NAME_MAX_BYTES
 from runtime.protocol.problems import Problem, shown
 
 ANALYSIS_NAME = re.compile(r"[a-z0-9][a-z0-9-]{1,61}[a-z0-9]")
-"""An analysis is also a bucket by default, so the rule is the S3 bucket rule without dots."""
+"""The name of its bucket begins with it, so the rule is the S3 bucket rule without dots."""
 
 GROUP_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
 TIMESTAMP = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,63}")

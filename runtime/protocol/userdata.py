@@ -71,13 +71,15 @@ class CodeLocation(Protocol):
 @dataclass(frozen=True)
 class UserDataPayload:
     """What a machine is told. `job_key` is the key of job.json in `bucket`; `offset` the index of the first
-    dataset of this launch (>= 0); `attempt` counts launches of the same dataset, from 1."""
+    dataset of this launch (>= 0); `attempt` counts launches of the same dataset, from 1. `account`: whose the
+    buckets are, "" where it is not said."""
 
     bucket: str
     job_key: str
     code: CodeLocation
     offset: int = 0
     attempt: int = 1
+    account: str = ""
 
     def to_json(self) -> str:
         """One line of ASCII."""
@@ -88,6 +90,7 @@ class UserDataPayload:
             "code": code,
             "offset": self.offset,
             "attempt": self.attempt,
+            "account": self.account,
         }
         return json.dumps(document, separators=(",", ":"))
 

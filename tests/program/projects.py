@@ -19,6 +19,7 @@ instance:
 image:
   parent: ubuntu24
 groups: [lab1, lab10]
+bucket: spikes
 stages:
   prod:
     bucket: spikes-prod

@@ -31,6 +31,7 @@ SUBNET = "aws:ec2/getSubnet:getSubnet"
 IMAGE = "aws:ec2/getAmi:getAmi"
 PARAMETER = "aws:ssm/getParameter:getParameter"
 ZONES = "aws:index/getAvailabilityZones:getAvailabilityZones"
+TAGGED = "aws:resourcegroupstaggingapi/getResources:getResources"
 
 ENGINES = frozenset({"pulumi:providers:aws", "pulumi:pulumi:StackReference"})
 """Resource types of the engine itself."""
@@ -102,7 +103,7 @@ class Recorder(mocks.Mocks):
     name. `users`: IAM users that are there. `at`: the place that the credentials are of. `subnets`: VPC and
     zone of those that are there. `images`: root device, GiB and architecture of images by id, where they are
     not as Ubuntu's for x86_64; None for one that is not there; `denied`: the credentials may not ask for
-    images."""
+    images. `buckets`: those of other stacks and of earlier deploys, by stack."""
 
     def __init__(
         self,
@@ -112,10 +113,12 @@ class Recorder(mocks.Mocks):
         subnets: Mapping[str, tuple[str, str]] | None = None,
         images: Mapping[str, tuple[Any, ...] | None] | None = None,
         denied: bool = False,
+        buckets: Mapping[str, Collection[str]] | None = None,
     ) -> None:
         self.recorded, self._references, self._users = Recorded(), references, users
         self.at, self._subnets = at, subnets or {}
         self._images, self._denied = images or {}, denied
+        self._buckets = buckets or {}
         self._seen: set[tuple[str, str]] = set()
 
     def new_resource(self, args: mocks.MockResourceArgs) -> tuple[str | None, dict[Any, Any]]:
@@ -155,6 +158,17 @@ class Recorder(mocks.Mocks):
                 return {}, [("id", "no matching EC2 Subnet found")]
             vpc, zone = self._subnets[args.args["id"]]
             return {"id": args.args["id"], "vpcId": vpc, "availabilityZone": zone}, []
+        if args.token == TAGGED:
+            assert args.args["resourceTypeFilters"] == ["s3"]
+            wanted = {one["key"]: one["values"] for one in args.args["tagFilters"]}
+            return {
+                "resourceTagMappingLists": [
+                    {"resourceArn": self.at.bucket(name), "tags": {"neurocaas:stack": stack}}
+                    for stack, names in self._buckets.items()
+                    for name in names
+                    if stack in wanted.get("neurocaas:stack", [stack])
+                ]
+            }, []
         assert args.token == IDENTITY, f"the program calls the unknown function {args.token}"
         return {
             "accountId": ACCOUNT,

@@ -98,7 +98,16 @@ def test_a_session_of_a_lead_is_an_analysts_and_a_leads_rights(shared: Recorded)
         return {statement["Sid"] for statement in policy["Statement"]}
 
     mine, group = rights("RolePolicy"), rights("GroupPolicy")
-    assert mine == {"Upload", "Fetch", "List", "ReadReports", "ListReports", "ReadBudgets", "SetLimits"}
+    assert mine == {
+        "Upload",
+        "Fetch",
+        "List",
+        "FindAnalyses",
+        "ReadReports",
+        "ListReports",
+        "ReadBudgets",
+        "SetLimits",
+    }
     assert group == {"ReadReports", "ListReports", "ReadBudgets", "SetLimits", "TakeSession"}
 
 
@@ -176,7 +185,7 @@ def test_rights_that_do_not_fit_into_a_group_are_refused_before_anything_is_made
         folder = project / "blueprints" / name
         (folder / "provision").mkdir(parents=True)
         (folder / "blueprint.yaml").write_text(
-            source.replace("name: spikes", f"name: {name}").partition("stages:")[0]
+            source.replace("name: spikes", f"name: {name}").partition("bucket:")[0]
         )
         (folder / "run_spikes.sh").write_text("#!/bin/bash\n")
         (folder / "provision" / "1.sh").write_text("#!/bin/bash\ntrue\n")

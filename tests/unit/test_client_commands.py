@@ -396,9 +396,9 @@ def test_what_s3_refuses_is_one_message_for_reading_and_for_uploading(
 
 def test_a_cloud_that_is_down_is_one_message(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
     session = boto3.Session(aws_access_key_id="k", aws_secret_access_key="s", region_name="us-east-1")
     analysis = Analysis(BUCKET, GROUP, session=session)
-    analysis.objects.s3 = session.client("s3", endpoint_url="http://127.0.0.1:9")
     with pytest.raises(AnalysisError, match=r"^no answer from http://127\.0\.0\.1:9\n"):
         analysis.jobs()
 

@@ -202,7 +202,7 @@ class Refusing:
 
     def client(self, service: str) -> Any:
         made = boto3.client(service)  # type: ignore[call-overload]
-        code = {"s3": "AccessDenied", "ec2": "InvalidAMIID.NotFound"}[service]
+        code = {"s3": "AccessDenied", "ec2": "InvalidAMIID.NotFound"}.get(service, "")
 
         def refuse(**_: Any) -> None:
             raise ClientError({"Error": {"Code": code}}, "Call")

@@ -76,9 +76,9 @@ def test_groups_users_budgets_and_buckets(project: Path) -> None:
     assert directory.using("spikes") == ("lab1",)
     assert directory.memberships("ann") == [("lab1", False), ("lab10", False)]
     assert directory.memberships("bob") == [("lab1", True)]
-    assert groups.buckets(directory, project) == {
-        "lab1": ("spikes", "spikes-prod", "waves", "waves-prod"),
-        "lab10": ("waves", "waves-prod"),
+    assert groups.said_buckets(directory, project) == {
+        "spikes": {"", "spikes-prod"},
+        "waves": {"", "waves-prod"},
     }
 
 

@@ -1,5 +1,5 @@
 """The provider functions (invokes) that the program uses: who calls, and what is there: users, zones,
-subnets, images, parameters.
+subnets, images, parameters, tagged buckets.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from typing import Any
 
 from localcloud.pulumi.provider.aws import Session
 from localcloud.pulumi.provider.errors import OperationFailed, ProviderError, UnknownFunction
+from localcloud.pulumi.provider.resources.s3_bucket import bucket_tags
 
 Function = Callable[[Session, Mapping[str, Any]], dict[str, Any]]
 
@@ -103,6 +104,22 @@ def _parameter(session: Session, arguments: Mapping[str, Any]) -> dict[str, Any]
     }
 
 
+def _tagged(session: Session, arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """Of the Resource Groups Tagging API: buckets of the region. Raises ProviderError for other resources."""
+    if arguments.get("resourceTypeFilters") != ["s3"]:
+        raise ProviderError(
+            f"got resourceTypeFilters {arguments.get('resourceTypeFilters')!r}; [s3] is all that is here; "
+            "ask for that"
+        )
+    s3, found = session.client("s3"), []
+    wanted = {one["key"]: one.get("values") or [] for one in arguments.get("tagFilters") or ()}
+    for bucket in s3.list_buckets()["Buckets"]:
+        tags = bucket_tags(s3, bucket["Name"])
+        if all(key in tags and (not values or tags[key] in values) for key, values in wanted.items()):
+            found.append({"resourceArn": f"arn:aws:s3:::{bucket['Name']}", "tags": tags})
+    return {"id": session.region, "resourceTagMappingLists": found, "complianceDetails": []}
+
+
 FUNCTIONS: Mapping[str, Function] = {
     "aws:index/getCallerIdentity:getCallerIdentity": _caller_identity,
     "aws:iam/getUser:getUser": _user,
@@ -110,6 +127,7 @@ FUNCTIONS: Mapping[str, Function] = {
     "aws:ec2/getSubnet:getSubnet": _subnet,
     "aws:ec2/getAmi:getAmi": _image,
     "aws:ssm/getParameter:getParameter": _parameter,
+    "aws:resourcegroupstaggingapi/getResources:getResources": _tagged,
 }
 
 

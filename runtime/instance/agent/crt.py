@@ -14,6 +14,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+from runtime.protocol.owner import HEADER
+
 from .reading import FileReading
 from .storage import Location, Seen, StorageError
 
@@ -24,6 +26,9 @@ _PASSED_BY = ("HTTPS_PROXY", "HTTP_PROXY", "ALL_PROXY", "AWS_CA_BUNDLE", "REQUES
 
 Credentials = Callable[[], tuple[str, str, "str | None"]]
 """The keys that are valid now: access key, secret key, session token."""
+
+Owner = Callable[[str], str]
+"""The account that a bucket is expected to be of; "" for any."""
 
 Address = Callable[[Location], "tuple[str, str]"]
 """Host and path of an object."""
@@ -45,7 +50,11 @@ def safe(endpoint: str, region: str, environment: Mapping[str, str]) -> bool:
 
 
 def opened(
-    endpoint: str, region: str, credentials: Credentials, environment: Mapping[str, str]
+    endpoint: str,
+    region: str,
+    credentials: Credentials,
+    environment: Mapping[str, str],
+    owner: Owner = lambda _: "",
 ) -> Runtime | None:
     """The runtime, or None where it is not safe or not installed."""
     if not safe(endpoint, region, environment):
@@ -55,6 +64,7 @@ def opened(
             region,
             credentials,
             lambda place: (f"{place.bucket}.s3.{region}.{domain(region)}", f"/{quote(place.key, safe='/~')}"),
+            owner=owner,
         )
     except (ImportError, AttributeError, TypeError):  # not there, or too old
         return None
@@ -64,13 +74,19 @@ class Runtime:
     """Moves single objects; may be shared by threads. `encrypted` is False only for tests without TLS."""
 
     def __init__(
-        self, region: str, credentials: Credentials, address: Address, *, encrypted: bool = True
+        self,
+        region: str,
+        credentials: Credentials,
+        address: Address,
+        *,
+        owner: Owner = lambda _: "",
+        encrypted: bool = True,
     ) -> None:
         auth, io, self._http, self._s3 = (
             import_module(f"awscrt.{name}") for name in ("auth", "io", "http", "s3")
         )
         provider = auth.AwsCredentialsProvider.new_delegate(lambda: auth.AwsCredentials(*credentials()))
-        self._address = address
+        self._address, self._owner = address, owner
         mode = self._s3.S3RequestTlsMode
         self._client = self._s3.S3Client(
             bootstrap=io.ClientBootstrap.get_or_create_static_default(),
@@ -141,8 +157,10 @@ class Runtime:
         self, place: Location, method: str, headers: tuple[tuple[str, str], ...], query: str = ""
     ) -> Any:
         host, path = self._address(place)
+        owner = self._owner(place.bucket)
+        said = [(HEADER, owner)] if owner else []
         return self._http.HttpRequest(
-            method, path + query, self._http.HttpHeaders([("Host", host), *headers])
+            method, path + query, self._http.HttpHeaders([("Host", host), *headers, *said])
         )
 
     def _done(self, place: Location, request: Any, **options: Any) -> None:

@@ -21,6 +21,8 @@ import botocore.session
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
+from runtime.protocol.owner import VARIABLE, expect_owner
+
 from . import crt, skew
 from .multipart import encoded, settled, upload
 from .reading import BufferRoom, FileReading, readings
@@ -67,6 +69,12 @@ def _error(place: Location, error: Exception) -> StorageError:
     return StorageError(f"{place}: {error}", permanent=hopeless or lasting(error))
 
 
+def ours(bucket: str) -> bool:
+    """Whether it is the bucket of the job's analysis: others that a job names are outside ones, which may be
+    anybody's."""
+    return bucket == os.environ.get("bucketname")  # noqa: SIM112  (as scripts know it)
+
+
 class S3Storage:
     """S3 with the default credentials. The client is made at first use, once, and may be shared by
     threads.
@@ -94,7 +102,7 @@ class S3Storage:
         region = self._session.get_config_variable("region") or "us-east-1"
         client = self._session.create_client("s3", config=config, region_name=region)
         skew.follow(client)
-        return client
+        return expect_owner(client, os.environ.get(VARIABLE, ""), ours)
 
     @cached_property
     def _runtime(self) -> crt.Runtime | None:
@@ -103,7 +111,10 @@ class S3Storage:
             return frozen.access_key, frozen.secret_key, frozen.token
 
         meta = self.client.meta
-        return crt.opened(meta.endpoint_url, meta.region_name, keys, os.environ)
+        account = os.environ.get(VARIABLE, "")
+        return crt.opened(
+            meta.endpoint_url, meta.region_name, keys, os.environ, lambda one: account if ours(one) else ""
+        )
 
     @contextmanager
     def _by_runtime(self, place: Location) -> Iterator[crt.Runtime | None]:
