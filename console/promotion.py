@@ -59,7 +59,7 @@ def _flat(data: Mapping[str, Any], above: str = "") -> dict[str, Any]:
         if isinstance(value, Mapping) and key != "parameters":
             found |= _flat(value, f"{path}.")
         elif path not in ("stage", "digest", "root"):
-            found[path] = value
+            found[path] = value or "a name of its own" if path == "bucket" else value
     return found
 
 

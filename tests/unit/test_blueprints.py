@@ -142,7 +142,7 @@ def test_a_blueprint_is_resolved_with_defaults(tmp_path: Path) -> None:
     assert (loaded.name, loaded.stage, loaded.bucket, loaded.stack) == (
         "spikes",
         Stage.WEBDEV,
-        "spikes",
+        "",
         "spikes-webdev",
     )
     assert loaded.instance.types == ("m5.large", "m5.xlarge")

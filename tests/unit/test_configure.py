@@ -65,7 +65,7 @@ def test_the_result_is_right_in_every_stage_and_has_only_the_new_name(project: P
     assert (loaded.name, loaded.title, loaded.bucket, loaded.script) == (
         "spikes",
         "spikes",
-        "spikes",
+        "",
         "run_spikes.sh",
     )
     submit = json.loads((loaded.folder / "tests" / "submit.json").read_text())

@@ -127,7 +127,7 @@ def test_the_meaning_stays(tmp_path: Path) -> None:
     )
     assert blueprints.load_problems("epi-web", tmp_path, TYPES) == ()
     loaded = blueprints.load("epi-web", "webdev", tmp_path)
-    assert (loaded.bucket, loaded.instance.type, loaded.budget_usd, loaded.groups) == (
+    assert (loaded.name, loaded.instance.type, loaded.budget_usd, loaded.groups) == (
         "epi-web",
         "m5.large",
         250.0,

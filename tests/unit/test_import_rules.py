@@ -18,7 +18,7 @@ RULES = {
     "localcloud": {"awstoe"},
     "runtime.protocol": set(),
     "account": PROTOCOL,
-    "runtime.aws": set(),
+    "runtime.aws": PROTOCOL,
     "runtime.manager": {"runtime.aws", *PROTOCOL},
     "runtime.monitor": {"runtime.aws", *PROTOCOL},
     "runtime.instance": PROTOCOL,
@@ -31,7 +31,7 @@ RULES = {
     "console": {"account", "blueprints", "localcloud", "runtime.local", *PROTOCOL},
     "ci": {"blueprints", "checks", "console", "image_builder", *PROTOCOL},
     # What goes through all rooms.
-    "demo": {"blueprints", "neurocaas", "console", "image_builder", "localcloud", *PROTOCOL},
+    "demo": {"account", "blueprints", "neurocaas", "console", "image_builder", "localcloud", *PROTOCOL},
     "road": {"blueprints", "neurocaas", "console", "image_builder", "localcloud", *PROTOCOL},
     "smoke": {"blueprints", "neurocaas", "console", "image_builder", "demo", *PROTOCOL},
 }

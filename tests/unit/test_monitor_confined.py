@@ -7,10 +7,12 @@ import threading
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from fnmatch import fnmatchcase
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from botocore.config import Config
+from botocore.hooks import HierarchicalEmitter
 
 from runtime.monitor.confined import SESSION_SECONDS, VARIABLE, Writers, session_name, session_policy
 from tests.unit.fake_aws import Clock
@@ -31,7 +33,7 @@ class FakeSession:
             return self
         with self.lock:
             self.clients.append(arguments)
-        return object()
+        return SimpleNamespace(meta=SimpleNamespace(events=HierarchicalEmitter()))
 
     def assume_role(self, **arguments: Any) -> dict[str, Any]:
         with self.lock:

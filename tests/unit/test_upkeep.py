@@ -23,7 +23,7 @@ from moto import mock_aws
 import blueprints
 import console.cloud
 from blueprints import starter
-from console import adoption, buckets, commands, open_jobs, promotion, upkeep
+from console import adoption, buckets, commands, first_deploy, open_jobs, promotion, upkeep
 from console.errors import UserError
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -95,6 +95,8 @@ def pulumi(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Engine:
     # what is found in an account: tests/local/test_recovery.py
     monkeypatch.setattr(adoption, "needed", lambda *_: False)
     monkeypatch.setattr(commands, "accepted", lambda: None)
+    monkeypatch.setattr(first_deploy, "place_of", lambda *_: ("111122223333", "us-east-1"))
+    monkeypatch.setattr(first_deploy, "refuse_taken", lambda *_: None)
     engine = Engine(tmp_path)
     engine.set()
     return engine
@@ -108,7 +110,7 @@ def test_a_promotion_deploys_what_has_been_tried(pulumi: Engine, capsys: pytest.
     said = capsys.readouterr().out
     assert "the same image ami-1" in said
     assert "budget_usd: 300.0 -> 900.0" in said
-    assert "bucket: spikes -> spikes-prod" in said
+    assert "bucket: a name of its own -> spikes-prod" in said
     assert "digest" not in said
 
 
@@ -125,19 +127,24 @@ def test_a_result_that_is_not_the_same_is_told(pulumi: Engine) -> None:
         upkeep.promote(Context(), "spikes-webdev", "spikes-prod", yes=True)
 
 
+def test_stages_that_say_the_same_bucket_are_told(pulumi: Engine) -> None:
+    promotion.check("spikes-webdev", "spikes-staging", pulumi.home)
+    file = pulumi.home / "blueprints/spikes/blueprint.yaml"
+    file.write_text(file.read_text() + "bucket: spikes\n")
+    with pytest.raises(UserError, match=r"stages\.staging\.bucket"):
+        promotion.check("spikes-webdev", "spikes-staging", pulumi.home)
+
+
 @pytest.mark.parametrize(
     ("source", "target", "said"),
     [
-        ("spikes-webdev", "spikes-staging", "stages.staging.bucket"),
         ("spikes-webdev", "analysis-prod", "two analyses"),
         ("spikes-prod", "spikes-webdev", "turn the two around"),
         ("spikes-webdev", "spikes-webdev", "turn the two around"),
         ("utils", "spikes-prod", "invoke promote dti-webdev dti-prod"),
     ],
 )
-def test_only_a_later_stage_with_a_bucket_of_its_own(
-    pulumi: Engine, source: str, target: str, said: str
-) -> None:
+def test_only_a_later_stage_of_the_same_analysis(pulumi: Engine, source: str, target: str, said: str) -> None:
     with pytest.raises(UserError, match=said):
         promotion.check(source, target, pulumi.home)
 
