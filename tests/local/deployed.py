@@ -79,6 +79,11 @@ class Deployed:
         self.utils.update(outputs(self.ground, "utils"))
         self.analysis.update(outputs(self.ground, "analysis-webdev"))
 
+    @property
+    def bucket(self) -> str:
+        """Of the analysis: a name that nobody else has."""
+        return str(self.analysis["bucket"])
+
     def client(self, service: str, keys: Keys | None = None) -> Any:
         """A boto3 client, as root unless `keys` say otherwise. It never retries."""
         return client(self.ground, service, keys)

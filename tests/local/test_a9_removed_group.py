@@ -16,7 +16,7 @@ WITHOUT_LAB1 = GROUPS.replace(GROUPS[GROUPS.index("  lab1:") : GROUPS.index("  l
 
 
 def keys(service: Deployed, prefix: str) -> list[str]:
-    found = service.client("s3").list_objects_v2(Bucket=service.analysis["bucket"], Prefix=prefix)
+    found = service.client("s3").list_objects_v2(Bucket=service.bucket, Prefix=prefix)
     return [one["Key"] for one in found.get("Contents", ())]
 
 
@@ -30,7 +30,7 @@ def lab1_removed(service: Deployed) -> tuple[Any, Any]:
             f"{group}/inputs/data.zip",
             f"logs/{group}/i-9.json",
         ):
-            s3.put_object(Bucket="analysis", Key=key, Body=b"12345")
+            s3.put_object(Bucket=service.bucket, Key=key, Body=b"12345")
     ground = service.ground
     (ground.root / "groups.yaml").write_text(WITHOUT_LAB1)
     analysis = ground.invoke("deploy", STACK, "--yes", "--local")
@@ -43,7 +43,7 @@ def test_a9_a_group_that_is_removed_keeps_its_data_and_its_neighbour(
     ann, bob = service.user("ann"), service.user("bob")
     for done in lab1_removed:
         assert (
-            "group lab1 is removed; its data stays: s3://analysis/lab1/, jobs/lab1/ and logs/lab1/ hold "
+            f"group lab1 is removed; its data stays: s3://{service.bucket}/lab1/, jobs/lab1/ and logs/lab1/ hold "
             in done.stderr
         )
         assert "group lab10" not in done.stderr
@@ -52,11 +52,11 @@ def test_a9_a_group_that_is_removed_keeps_its_data_and_its_neighbour(
         assert f"{group}/results/job_9/process_results/out.csv" in keys(service, f"{group}/")
         assert keys(service, f"logs/{group}/i-9.json")
     mine = service.client("s3", bob).get_object(
-        Bucket="analysis", Key="lab10/results/job_9/process_results/out.csv"
+        Bucket=service.bucket, Key="lab10/results/job_9/process_results/out.csv"
     )
     assert mine["Body"].read() == b"12345"
     assert denied(
-        lambda: service.client("s3", ann).list_objects_v2(Bucket="analysis", Prefix="lab1/results/")
+        lambda: service.client("s3", ann).list_objects_v2(Bucket=service.bucket, Prefix="lab1/results/")
     )
 
     asked = service.ground.invoke("empty-bucket", STACK, "--prefix", "lab1/", "--local", check=False)

@@ -191,7 +191,8 @@ def test_the_guides_script_in_the_local_cloud(cloud: Cloud, tmp_path: Path) -> N
     assert status.last_command == 'aws s3 sync ./ "s3://$bucketname/$groupdir/$processdir"'
     lines = list(status.stdout.values())
     assert lines[:2] == ["execpath", "environment epi"]
-    assert lines[2].startswith("s3://analysis/debuggers/inputs/data.txt -> epi/scripts/localdata/data.txt: ")
+    fetched = f"s3://{job.bucket}/debuggers/inputs/data.txt -> epi/scripts/localdata/data.txt: "
+    assert lines[2].startswith(fetched)
 
 
 def machines(ground: Playground) -> dict[str, int]:

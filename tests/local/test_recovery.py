@@ -260,11 +260,12 @@ def test_a_destroy_that_is_refused_has_taken_nothing_away(service: Service) -> N
     )["Attributes"]
     alarms = {one["AlarmName"] for one in service.aws("cloudwatch").describe_alarms()["MetricAlarms"]}
     assert alarms >= {identity for name, identity in found.items() if name.startswith("MetricAlarm")}
-    notifications = service.aws("s3").get_bucket_notification_configuration(Bucket="analysis")[
+    bucket = found[f"Bucket neurocaas-{ANALYSIS}-data"]
+    notifications = service.aws("s3").get_bucket_notification_configuration(Bucket=bucket)[
         "QueueConfigurations"
     ]
     assert len(notifications) > 1
-    assert service.aws("s3").get_bucket_versioning(Bucket="analysis")["Status"] == "Enabled"
+    assert service.aws("s3").get_bucket_versioning(Bucket=bucket)["Status"] == "Enabled"
     service.deploy(ANALYSIS)
     service.invoke("doctor", ANALYSIS)
     service.has_its_data()
@@ -286,7 +287,8 @@ def _role_policy(hurt: Service, found: dict[str, str]) -> None:
 
 
 def _notification(hurt: Service, found: dict[str, str]) -> None:
-    hurt.aws("s3").put_bucket_notification_configuration(Bucket="analysis", NotificationConfiguration={})
+    bucket = found[f"Bucket neurocaas-{ANALYSIS}-data"]
+    hurt.aws("s3").put_bucket_notification_configuration(Bucket=bucket, NotificationConfiguration={})
 
 
 def _settings(hurt: Service, found: dict[str, str]) -> None:
