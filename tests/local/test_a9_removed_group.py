@@ -43,8 +43,8 @@ def test_a9_a_group_that_is_removed_keeps_its_data_and_its_neighbour(
     ann, bob = service.user("ann"), service.user("bob")
     for done in lab1_removed:
         assert (
-            f"group lab1 is removed; its data stays: s3://{service.bucket}/lab1/, jobs/lab1/ and logs/lab1/ hold "
-            in done.stderr
+            "group lab1 is removed; its data stays: "
+            f"s3://{service.bucket}/lab1/, jobs/lab1/ and logs/lab1/ hold " in done.stderr
         )
         assert "group lab10" not in done.stderr
     assert "invoke empty-bucket analysis-webdev --prefix lab1/" in lab1_removed[1].stderr
