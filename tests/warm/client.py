@@ -86,8 +86,6 @@ def main() -> None:
     server, python, *words = sys.argv[1:]
     status = start(server, words) if is_warm(words) else None
     if status is None:
-        for number in PASSED_ON:
-            signal(number, SIG_DFL)
         os.execv(python, [python, *words])
     end(status)
 

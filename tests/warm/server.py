@@ -95,6 +95,7 @@ class Request:
 
     def run(self) -> None:
         """Do what `python WORDS` does."""
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGINT])
         main = sys.modules["__main__"] = types.ModuleType("__main__")
         option, what, *rest = self.words
         sys.argv = [option, *rest]
@@ -230,6 +231,8 @@ def _finish(request: Request) -> int:
 
 
 def main() -> None:
+    # A Ctrl-C is for the tests, which end this in their own way. A new process hears its own when it runs.
+    signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
     listener = socket.socket(fileno=int(sys.argv[1]))
     _load(Path(sys.argv[2]) if len(sys.argv) > 2 else None)
     library = ctypes.CDLL(None)
