@@ -25,7 +25,8 @@ def choice(config: pulumi.Config, place: Place, provider: aws.Provider) -> Netwo
     """What the settings `network`, `vpcId` and `subnetIds` of the stack `utils` ask for. Raises
     pulumi.RunError, once, for settings that contradict each other and for subnets that are not there.
     """
-    network, vpc_id = config.get("network") or DEFAULT, config.get("vpcId")
+    # Pulumi.yaml's default of a text is "", and an empty id would be another one than none.
+    network, vpc_id = config.get("network") or DEFAULT, config.get("vpcId") or None
     subnet_ids = config.get_object("subnetIds") or []
     problems = list(_mistakes(network, vpc_id, subnet_ids))
     subnets: list[Subnet] = []

@@ -80,6 +80,16 @@ def test_without_settings_nothing_names_a_network(utils: Recorded, analysis: Rec
     assert not utils.of_type("Vpc")
 
 
+def test_defaults_of_the_project_name_no_network_either(project: Path, utils: Recorded) -> None:
+    """As the engine gives them: an empty text would be a change of every security group."""
+    defaults = {"neurocaas:network": "default", "neurocaas:vpcId": "", "neurocaas:subnetIds": "[]"}
+    found = utils_of(project, defaults)
+    assert [group.inputs for group in found.of_type("SecurityGroup")] == [
+        group.inputs for group in utils.of_type("SecurityGroup")
+    ]
+    assert found.outputs["vpc_id"] is None
+
+
 def test_outputs_of_the_version_before_mean_the_default_network(project: Path, utils: Recorded) -> None:
     before = {key: value for key, value in utils.outputs.items() if key not in ("vpc_id", "subnets")}
     references = {REFERENCE: before}
