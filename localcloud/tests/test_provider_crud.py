@@ -244,7 +244,7 @@ def test_a_role_s_unique_id_is_what_its_sessions_are_called_by(engine: Engine, c
 def test_the_functions(engine: Engine, emulator: Cloud) -> None:
     assert engine.invoke("aws:index/getCallerIdentity:getCallerIdentity")["accountId"] == emulator.account
     with pytest.raises(grpc.RpcError) as refused:
-        engine.invoke("aws:ec2/getAmi:getAmi")
+        engine.invoke("aws:ec2/getKeyPair:getKeyPair")
     assert refused.value.code() is grpc.StatusCode.UNIMPLEMENTED
 
 

@@ -242,7 +242,7 @@ _SSM = [
 
 _TEMPLATE = (
     "blockDeviceMappings description iamInstanceProfile imageId instanceInitiatedShutdownBehavior "
-    "instanceType keyName metadataOptions tagSpecifications vpcSecurityGroupIds"
+    "instanceType keyName tagSpecifications vpcSecurityGroupIds"
 )
 
 _EC2 = [
@@ -259,9 +259,12 @@ _EC2 = [
         "ec2",
         launch_template.LaunchTemplate,
         "lt-*",
-        f"name! updateDefaultVersion- {_TEMPLATE} (defaultVersion?)",
+        f"name! updateDefaultVersion- metadataOptions? {_TEMPLATE} (defaultVersion?)",
         autoname=NAME,
-        recomputed={"latestVersion": _TEMPLATE, "defaultVersion": f"updateDefaultVersion {_TEMPLATE}"},
+        recomputed={
+            "latestVersion": f"metadataOptions {_TEMPLATE}",
+            "defaultVersion": f"updateDefaultVersion metadataOptions {_TEMPLATE}",
+        },
     ),
     _type("ec2", vpc.Vpc, "vpc-*", 'cidrBlock!? (enableDnsSupport=true) (instanceTenancy="default")'),
     _type("ec2", vpc.InternetGateway, "igw-*", "vpcId?"),
@@ -270,7 +273,7 @@ _EC2 = [
         "ec2",
         vpc.Subnet,
         "subnet-*",
-        "availabilityZone!? cidrBlock! mapPublicIpOnLaunch=false vpcId! (availabilityZoneId?)",
+        "availabilityZone!? cidrBlock!? mapPublicIpOnLaunch=false vpcId! (availabilityZoneId?)",
     ),
     _type(
         "ec2",
