@@ -8,6 +8,7 @@ import pytest
 
 from localcloud.tests.denials import denied
 from tests.local.deployed import GROUPS, Deployed
+from tests.local.states import up
 
 pytestmark = [pytest.mark.local, pytest.mark.slow]
 
@@ -72,6 +73,6 @@ def test_a9_a_group_that_is_removed_keeps_its_data_and_its_neighbour(
 
     (service.ground.root / "groups.yaml").write_text(GROUPS)  # and it comes back
     for stack in ("utils", STACK):
-        service.ground.invoke("deploy", stack, "--yes", "--local")
+        up(service.ground, stack)
     service.read_outputs()
     assert set(service.analysis["groups"]) >= {"lab1", "lab10"}
