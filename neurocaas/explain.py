@@ -141,14 +141,13 @@ def _unanswered(found: Evidence) -> Explanation:
     )
 
 
+_WAITING = re.compile(r"Waiting for (\d+) of (\d+) environments; attempt (\d+) of (\d+)")
 _STARTED = re.compile(r"(\d+) of (\d+) environments started; AWS starts machines one after another")
-"""The manager's line of a launch that goes on."""
+"""The manager's lines of a launch that is not over."""
 
 
 def _being_launched(found: Evidence) -> Explanation:
-    waiting = re.findall(
-        r"Waiting for (\d+) of (\d+) environments; attempt (\d+) of (\d+)", found.certificate
-    )
+    waiting = _WAITING.findall(found.certificate)
     job, problem = found.state.timestamp, _last_error(found.certificate)
     if waiting:
         missing, total, attempt, of = waiting[-1]
@@ -180,11 +179,8 @@ def _running(found: Evidence) -> Explanation:
     state, job = found.state, found.state.timestamp
     waiting = [one for one in state.datasets if one.state == INITIALIZING]
     going = [one for one in state.datasets if not one.final and one not in waiting]
-    capacity = (
-        re.search(r"Waiting for \d+ of \d+ environments", found.certificate)
-        or _STARTED.search(found.certificate)
-    ) and "All jobs submitted" not in found.certificate
-    if capacity:
+    going_on = any(one.search(found.certificate) for one in (_WAITING, _STARTED))
+    if going_on and "All jobs submitted" not in found.certificate:
         return _being_launched(found)
     if all(one.final for one in state.datasets):
         return Explanation(

@@ -41,6 +41,16 @@ SERVICE_FAILED = Problem(
 )
 
 
+def no_image(stack: str) -> Problem:
+    """What the manager sees is what was deployed: an image that was baked since is in the blueprint only."""
+    do = (
+        f"invoke bake-ami --stack {stack}, then invoke deploy {stack}; when it is baked already, only the "
+        "deploy is missing"
+    )
+    got = "no machine image yet in what is deployed"
+    return Problem("machine image", got, "an image that was baked and deployed", do)
+
+
 class RefusedAt(NamedTuple):
     """Where a submission was refused, as the log names it: one of the four steps, the part of the work, and
     the kind of error.

@@ -17,6 +17,7 @@ from runtime.manager.answer import (
     READ_FAILED,
     SERVICE_FAILED,
     JobAnswer,
+    no_image,
     rejection,
     version_of,
 )
@@ -139,7 +140,7 @@ class _Run:
         """Answer a submission with wrong fields; what its right fields name is looked up as well."""
         problems = list[Problem]()
         if not self.settings.image.ready:
-            problems.append(self._no_image())
+            problems.append(no_image(self.settings.stack))
         if not self.delivery.last:  # else looking up may be what has failed so far
             problems += look_up(
                 self.cloud, self.settings, self.keys, faulty.datanames, faulty.configname
@@ -201,7 +202,7 @@ class _Run:
                 problems += error.problems
         if not settings.image.ready:
             self.log.problems("check_existence", problems, self.clock())
-            return self.answer.refuse([self._no_image()], IMAGE, "image", told=problems)
+            return self.answer.refuse([no_image(self.settings.stack)], IMAGE, "image", told=problems)
         if problems or found.config is None:
             missing = all(problem.field == "dataname" for problem in problems)
             return self.answer.refuse(problems, LOOKED_UP, "data" if missing else "user")
@@ -287,20 +288,4 @@ class _Run:
             and job.created == iso(self.log.started)
             and job.submission_sha256 == self.sha256
             else None
-        )
-
-    def _no_image(self) -> Problem:
-        """What the manager sees is what was deployed: an image that was baked since is in the blueprint
-        only.
-        """
-        stack = self.settings.stack
-        do = (
-            f"invoke bake-ami --stack {stack}, then invoke deploy {stack}; when it is baked already, only "
-            "the deploy is missing"
-        )
-        return Problem(
-            "machine image",
-            "no machine image yet in what is deployed",
-            "an image that was baked and deployed",
-            do,
         )
