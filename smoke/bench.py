@@ -8,6 +8,7 @@ from typing import Any
 
 import boto3
 
+from account.clients import client
 from console.engine import Engine
 from smoke.place import RunPlace
 from smoke.questions import Answers
@@ -34,8 +35,7 @@ class Bench:
 
     def make(self, service: str) -> Any:
         """A boto3 client of the run's region."""
-        maker: Any = self.session.client
-        return maker(service)
+        return client(service, session=self.session)
 
     @property
     def bucket(self) -> str:

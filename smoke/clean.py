@@ -106,7 +106,8 @@ def _own_buckets(s3: Any) -> set[str]:
 
 
 def _stack(bench: Bench, stack: str) -> None:
-    """Destroy a stack and forget it. The lock of a deploy that was killed is the run's own: it is removed."""
+    """Destroy a stack and, if the run has made it, forget it. The lock of a deploy that was killed is the
+    run's own: it is removed."""
     if stack not in bench.engine.stack_names():
         return
     if bench.engine.resources(stack):
@@ -119,6 +120,8 @@ def _stack(bench: Bench, stack: str) -> None:
                 raise
             bench.engine.capture("cancel", "--yes", "--stack", stack, "--non-interactive")
             bench.engine.destroy(stack, log)
+    if stack not in bench.place.record.began:
+        return
     done = bench.engine.capture("stack", "rm", stack, "--yes", "--non-interactive")
     if done.returncode != 0:
         raise RuntimeError(done.stderr.strip())

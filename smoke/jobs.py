@@ -118,7 +118,7 @@ def _submit(bench: Bench, names: Sequence[str], config: Mapping[str, Any]) -> Jo
         path = folder / name
         path.write_text("fail\n" if name == "bad.txt" else "".join(f"{one}\n" for one in NUMBERS[name]))
         paths.append(path)
-    analysis = Analysis(bench.bucket, GROUP, session=bench.session)
+    analysis = Analysis(bench.place.stack, GROUP, session=bench.session)
     return analysis.submit(analysis.upload(paths), dict(config))
 
 

@@ -8,7 +8,7 @@ import json
 import secrets
 import shutil
 import sys
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from demo.playground import copied
@@ -23,12 +23,14 @@ _FIRST = {"market": "on-demand", "seal": "first"}
 
 @dataclass
 class RunRecord:
-    """What a later `--remove` must know. `made_utils`: whether the stack utils is this run's own."""
+    """What a later `--remove` must know. `made_utils`: whether the resources of utils are this run's own;
+    `began`: the stacks that it has made in the backend, which are taken out again."""
 
     run: str
     budget_usd: float
     made_utils: bool = False
     region: str = ""
+    began: list[str] = field(default_factory=list)
 
 
 class RunPlace:

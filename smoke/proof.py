@@ -58,5 +58,5 @@ def _found(bench: Bench) -> Iterator[LeftThing]:
         buckets = (bench.bucket,) if bench.outputs else ()
         for thing in strays(at, Owner(name), nothing, *buckets):
             yield LeftThing(thing.type.rpartition(":")[2], thing.id, again)
-        if name in bench.engine.stack_names():
+        if name in bench.place.record.began and name in bench.engine.stack_names():
             yield LeftThing("stack", name, again)

@@ -6,8 +6,7 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from console.errors import message
@@ -52,36 +51,41 @@ class EndedRun:
     why: str
 
 
-@contextmanager
-def deadline(seconds: float) -> Iterator[Callable[[], bool]]:
-    """Interrupts the body as Ctrl-C does when its time is over; the value tells whether that was so."""
-    passed = threading.Event()
+class Deadline:
+    """Interrupts its body as Ctrl-C does when its time is over, and never what comes after."""
 
-    def interrupt() -> None:
-        passed.set()
-        os.kill(os.getpid(), signal.SIGINT)
+    def __init__(self, seconds: float) -> None:
+        self.passed, self._over, self._lock = False, False, threading.Lock()
+        self._timer = threading.Timer(seconds, self._interrupt)
+        self._timer.daemon = True
 
-    timer = threading.Timer(seconds, interrupt)
-    timer.daemon = True
-    timer.start()
-    try:
-        yield passed.is_set
-    finally:
-        timer.cancel()
+    def __enter__(self) -> None:
+        self._timer.start()
+
+    def __exit__(self, *_: object) -> None:
+        self._timer.cancel()
+        with self._lock:  # an interrupt that was on its way has come when this is left
+            self._over = True
+
+    def _interrupt(self) -> None:
+        with self._lock:
+            if not self._over:
+                self.passed = True
+                os.kill(os.getpid(), signal.SIGINT)
 
 
 def run(bench: Bench, seconds: float, parts: Sequence[Part] = PARTS) -> EndedRun:
     """All steps, then the destruction and the proof, also after Ctrl-C and when the time is over. A second
     Ctrl-C while it destroys leaves the rest to `invoke smoke --remove`."""
     steps: list[SmokeStep] = []
-    why = ""
-    with deadline(seconds) as passed:
-        try:
+    why, deadline = "", Deadline(seconds)
+    try:
+        with deadline:
             for part in parts:
                 steps.append(_step(bench, part, {one.name for one in steps if one.state == DONE}))
-        except KeyboardInterrupt:
-            why = f"the deadline of {seconds / 60:g} minutes" if passed() else "interrupted"
-            bench.say(f"{why}: all that was made is taken away now")
+    except KeyboardInterrupt:
+        why = f"the deadline of {seconds / 60:g} minutes" if deadline.passed else "interrupted"
+        bench.say(f"{why}: all that was made is taken away now")
     left = take_away(bench, steps)
     return EndedRun(steps, left, why)
 

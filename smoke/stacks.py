@@ -7,6 +7,7 @@ from console.account_checks import list as questions
 from console.account_checks import wanted
 from console.account_checks.model import CheckVerdict
 from console.errors import UserError
+from runtime.protocol import yaml12
 from smoke.bench import Bench, SmokeError
 
 
@@ -76,11 +77,24 @@ def again(bench: Bench) -> str:
 
 
 def _begin(bench: Bench, stack: str) -> None:
+    """An empty stack, unless there is one. Its secrets are sealed as those of `utils` are."""
     if stack not in bench.engine.stack_names():
-        made = bench.engine.capture("stack", "init", stack, "--no-select", "--non-interactive")
+        sealed = _sealed_with(bench)
+        flags = ("--secrets-provider", sealed) if sealed else ()
+        bench.place.record.began.append(stack)
+        bench.place.save()
+        made = bench.engine.capture("stack", "init", stack, *flags, "--no-select", "--non-interactive")
         if made.returncode != 0:
             raise SmokeError(f"pulumi stack init: {made.stderr.strip()}")
     _set(bench, stack, "aws:region", bench.place.record.region)
+
+
+def _sealed_with(bench: Bench) -> str:
+    settings = bench.engine.settings_file(UTILS)
+    if not settings.is_file():
+        return ""
+    found = yaml12.load(settings.read_text(encoding="utf-8"), settings.name) or {}
+    return str(found.get("secretsprovider") or "")
 
 
 def _set(bench: Bench, stack: str, name: str, value: str) -> None:

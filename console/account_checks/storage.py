@@ -91,7 +91,7 @@ def bucket_names(at: At, wanted: Wanted) -> Iterator[AccountAnswer]:
         stacks[one.bucket or default].append(one.stack)
     s3, free, ours = at.client("s3"), 0, 0
     for bucket, mine in sorted(stacks.items()):
-        do = f"set another `bucket:` for {mine[0]} in its blueprint, one that nobody would take"
+        do = f"leave `bucket:` out for {mine[0]}: the service chooses a free name; or set one nobody has"
         if len(mine) > 1:
             yield fail(f"{bucket}, of {' and '.join(mine)}", "a bucket for each stack", do)
         state = bucket_state(s3, bucket, at.account)

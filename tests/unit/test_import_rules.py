@@ -33,7 +33,7 @@ RULES = {
     # What goes through all rooms.
     "demo": {"account", "blueprints", "neurocaas", "console", "image_builder", "localcloud", *PROTOCOL},
     "road": {"blueprints", "neurocaas", "console", "image_builder", "localcloud", *PROTOCOL},
-    "smoke": {"blueprints", "neurocaas", "console", "image_builder", "demo", *PROTOCOL},
+    "smoke": {"account", "blueprints", "neurocaas", "console", "image_builder", "demo", *PROTOCOL},
 }
 FOLDERS = {room.partition(".")[0] for room in RULES}
 EVERYTHING = FOLDERS | {"tasks", "bootstrap", "benchmarks"}
