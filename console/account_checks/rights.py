@@ -24,8 +24,8 @@ ACTIONS: Mapping[str, tuple[str, ...]] = {
     "events": ("PutRule", "PutTargets"),
     "iam": (
         "AddRoleToInstanceProfile", "AddUserToGroup", "AttachRolePolicy", "CreateGroup",
-        "CreateInstanceProfile", "CreatePolicy", "CreateRole", "CreateUser", "PassRole", "PutGroupPolicy",
-        "PutRolePolicy", "TagRole",
+        "CreateInstanceProfile", "CreatePolicy", "CreateRole", "CreateServiceLinkedRole", "CreateUser",
+        "PassRole", "PutGroupPolicy", "PutRolePolicy", "TagRole",
     ),
     "imagebuilder": (
         "CreateComponent", "CreateDistributionConfiguration", "CreateImagePipeline", "CreateImageRecipe",
@@ -44,7 +44,10 @@ ACTIONS: Mapping[str, tuple[str, ...]] = {
 }  # fmt: skip
 """What a deploy does first with each of its services. Who may do these may do the rest."""
 _SAMPLE_NAMES: Mapping[str, tuple[str, ...]] = {
-    "iam": ("role/{name}", "policy/{name}", "instance-profile/{name}", "group/{name}", "user/{name}"),
+    "iam": (
+        "role/{name}", "policy/{name}", "instance-profile/{name}", "group/{name}", "user/{name}",
+        "role/aws-service-role/imagebuilder.amazonaws.com/AWSServiceRoleForImageBuilder",
+    ),
     "imagebuilder": (
         "component/{name}/1.0.0/1", "image-recipe/{name}/1.0.0", "image-pipeline/{name}",
         "infrastructure-configuration/{name}", "distribution-configuration/{name}", "lifecycle-policy/{name}",
