@@ -15,7 +15,12 @@ from tests.program.recording import ACCOUNT, Recorded, deploy
 
 SIZES = (1, 25, 99)
 """Numbers of groups. With the group of debuggers, the last is a hundred: as many as S3 notifies of."""
-SETTINGS = {"neurocaas:auditData": "true", "neurocaas:publicCatalogue": "true"}
+SETTINGS = {
+    "neurocaas:auditData": "true",
+    "neurocaas:developerCidrs": '["192.0.2.0/24", "2001:db8::/32"]',
+    "neurocaas:network": "own",
+    "neurocaas:publicCatalogue": "true",
+}
 """What is not there by default."""
 POLICIES = {
     "Policy": "policy",

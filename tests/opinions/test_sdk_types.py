@@ -13,6 +13,7 @@ import pytest
 from pulumi.runtime import rpc
 
 from localcloud.pulumi.provider import sdk
+from localcloud.pulumi.provider.table import TABLE
 from tests.opinions.rendered import stacks
 from tests.program.recording import ENGINES
 
@@ -86,6 +87,12 @@ def test_no_resource_is_given_what_its_type_has_not(schema: sdk.Schema) -> None:
         ]
     assert found == []
     assert nested > 50  # there is something to look into
+
+
+def test_every_type_is_looked_at() -> None:
+    """What a setting adds is not there by default: the opinions render it as well (`SETTINGS`)."""
+    rendered = {one.type for stack in stacks(1) for one in stack.resources}
+    assert TABLE.keys() - rendered == set()
 
 
 TEMPLATE = "aws:ec2/launchTemplate:LaunchTemplate"
