@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from runtime.protocol.cost import charge
 from tests.local.deployed import Deployed, outputs
 from tests.local.job_helpers import Lab, certificate_facts, ended, until
 from tests.local.states import UTILS, States, up
@@ -101,7 +102,9 @@ def test_a_checkpoint_outlives_its_machine(lab: Lab) -> None:
         assert one["spot_price"] == one["price"] == pytest.approx(0.3 * 0.096), (
             "what spot costs in the local cloud"
         )
-        assert one["cost"] == pytest.approx(one["price"] * one["seconds"] / 3600)
+        assert one["besides_price"] > 0, "the volume and the address"
+        paid = charge(one["price"] + one["besides_price"], one["seconds"])
+        assert round(one["cost"] * 1e6) == paid
     text = job.certificate()
     assert (
         text.count("ATTEMPT 1: ")
