@@ -99,10 +99,19 @@ def _elsewhere(
 
 
 def _zones(provider: aws.Provider) -> list[str]:
-    """The region's own zones that the account may use, sorted; no local ones, which few types are in."""
-    found = aws.get_availability_zones(
-        state="available",
-        filters=[{"name": "opt-in-status", "values": ["opt-in-not-required"]}],
-        opts=pulumi.InvokeOptions(provider=provider),
-    )
+    """The region's own zones that the account may use, sorted; no local ones, which few types are in. Raises
+    pulumi.RunError for credentials that may not ask.
+    """
+    try:
+        found = aws.get_availability_zones(
+            state="available",
+            filters=[{"name": "opt-in-status", "values": ["opt-in-not-required"]}],
+            opts=pulumi.InvokeOptions(provider=provider),
+        )
+    except Exception as error:  # noqa: BLE001  (pulumi raises a plain Exception with what the provider said)
+        got = f"zones that cannot be asked for ({str(error).strip().splitlines()[0]})"
+        allowed, do = "credentials with ec2:DescribeAvailabilityZones", "Give them the right, or use others"
+        raise refused(
+            f"the network of stack {UTILS}", InvalidInput([Problem("network", got, allowed, do)])
+        ) from None
     return sorted(found.names)

@@ -151,6 +151,8 @@ class Recorder(mocks.Mocks):
             return {**args.args, "value": f"ami-{zlib.crc32(args.args['name'].encode()):08x}"}, []
         if args.token == IMAGE:
             return self._image(args.args["filters"][0]["values"][0])
+        if args.token == ZONES and self._denied:
+            return {}, [("state", "UnauthorizedOperation: You are not authorized to perform this operation")]
         if args.token == ZONES:
             return {"id": self.at.region, "names": [f"{self.at.region}{letter}" for letter in "abc"]}, []
         if args.token == SUBNET:

@@ -166,6 +166,11 @@ def test_settings_that_cannot_be_are_refused_all_at_once_before_anything_is_made
     assert [one.type for one in recorder.recorded.resources] == ["pulumi:providers:aws"]
 
 
+def test_credentials_that_may_not_ask_for_zones_are_told_what_they_need(project: Path) -> None:
+    with pytest.raises(pulumi.RunError, match=r"UnauthorizedOperation(?s:.)*ec2:DescribeAvailabilityZones"):
+        deploy(lambda: program.outputs(project), "utils", OWN, recorder=Recorder({}, denied=True))
+
+
 def test_a_zone_of_a_blueprint_without_a_subnet_is_refused(
     tmp_path: Path, given: tuple[Recorded, Recorded]
 ) -> None:
