@@ -9,11 +9,13 @@ from typing import Any
 
 import pulumi
 import pytest
+import yaml
 
 from components import program
 from components.vpc import CIDR, subnet_cidr
+from image_builder import preflight
 from runtime.protocol.settings import AnalysisSettings, Subnet
-from tests.program.projects import BLUEPRINT, REFERENCE, make_project
+from tests.program.projects import BLUEPRINT, REFERENCE, ROOT, make_project
 from tests.program.recording import ACCOUNT, Recorded, Recorder, deploy
 
 VPC, ONE, TWO = "vpc-0123456789abcdef0", "subnet-0123456789abcdef0", "subnet-0123456789abcdef1"
@@ -164,6 +166,15 @@ def test_settings_that_cannot_be_are_refused_all_at_once_before_anything_is_made
     told = str(refused.value).lower()
     assert any(do in told for do in ("pulumi config set", "aws ec2", "remove"))
     assert [one.type for one in recorder.recorded.resources] == ["pulumi:providers:aws"]
+
+
+def test_a_bake_advises_settings_that_there_are() -> None:
+    known = yaml.safe_load((ROOT / "Pulumi.yaml").read_text())["config"]
+    advised = {"network", "vpcId", "subnetIds"}
+    assert advised <= known.keys()
+    assert all(name in preflight.SETTINGS for name in advised)
+    page = preflight.SETTINGS.rpartition(" ")[2]
+    assert all(f"{name} " in (ROOT / page).read_text() for name in advised)
 
 
 def test_credentials_that_may_not_ask_for_zones_are_told_what_they_need(project: Path) -> None:
