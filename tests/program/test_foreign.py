@@ -23,6 +23,9 @@ from blueprints.prices import table
 from components import program
 from components.outputs import AnalysisOutputs, json_schema
 from localcloud.tests.properties import examples
+from runtime.protocol.need import Need
+from runtime.protocol.published_settings import About
+from runtime.protocol.settings import AnalysisSettings
 from tests.program.projects import REFERENCE, ROOT, make_project
 from tests.program.recording import ACCOUNT, Recorded, deploy
 from tests.unit import old_files
@@ -78,6 +81,11 @@ EVERYTHING: dict[str, Any] = {
         },
     },
 }  # fmt: skip
+BY_NEED: dict[str, Any] = {
+    **EVERYTHING,
+    "instance": {"architecture": "x86_64", "cpu": 4, "memory_gib": 15.5, "gpu": 1, "zones": ["us-east-1a"]},
+}
+"""The same, with what a machine needs in place of its type."""
 OPTIONAL = sorted(set(EVERYTHING) - set(schema.schema()["required"]))
 
 
@@ -123,8 +131,19 @@ def given_fields(data: Any, rules: Mapping[str, Any], above: str = "") -> Iterat
 
 
 def test_the_example_has_every_field_there_is() -> None:
-    missing = set(fields(schema.schema())) - set(given_fields(EVERYTHING, schema.schema()))
-    assert missing == set()
+    every = schema.schema()
+    given = {*given_fields(EVERYTHING, every), *given_fields(BY_NEED, every)}
+    assert set(fields(every)) - given == set()
+
+
+def test_a_machine_that_is_said_by_its_need_is_deployed(utils: Recorded, tmp_path: Path) -> None:
+    root = project_of(tmp_path, BY_NEED)
+    made = deploy(lambda: program.outputs(root), "spikes-webdev", references={REFERENCE: utils.outputs})
+    assert {one.inputs["instanceType"] for one in made.of_type("LaunchTemplate")} == {"g4dn.xlarge"}
+    settings = AnalysisSettings.from_json(made.one("BucketObjectv2", "settings").inputs["content"])
+    assert settings.instance.need == Need(4, 15.5, 1)
+    about = next(one for one in made.of_type("BucketObjectv2") if one.inputs["key"].endswith("analysis.json"))
+    assert About.from_json(about.inputs["content"]).need == Need(4, 15.5, 1)
 
 
 @pytest.mark.parametrize("stage", ["webdev", "develop", "staging", "prod"])
