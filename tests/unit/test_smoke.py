@@ -115,14 +115,14 @@ def report(steps: Any, said: str = "", left: Any = ()) -> SmokeReport:
 
 
 def test_the_report_names_nobody_and_has_its_schema() -> None:
-    words = " and ".join([*SECRETS, "/home/ann/neurocaas/results"])
+    words = " and ".join([*SECRETS, "/people/ann/neurocaas/results"])
     left = [LeftThing("volume", "vol-1 of 123456789012", "x")]
-    made = report([SmokeStep("jobs", FAILED, 1.0, words)], words, left).document({"/home/ann": "<home>"})
+    made = report([SmokeStep("jobs", FAILED, 1.0, words)], words, left).document({"/people/ann": "<home>"})
     schema = json.loads((ROOT / "docs" / "schema" / "smoke.json").read_text())
     jsonschema.Draft202012Validator.check_schema(schema)
     jsonschema.validate(made, schema)
     for shown in (json.dumps(made), text(made)):
-        assert [secret for secret in (*SECRETS, "/home/ann", "vol-1") if secret in shown] == []
+        assert [secret for secret in (*SECRETS, "/people/ann", "vol-1") if secret in shown] == []
     assert made["left"] == [{"kind": "volume", "count": 1}]
     assert [one["answer"] for one in made["answers"]] == ["no", *["unknown"] * (len(QUESTIONS) - 1)]
 
