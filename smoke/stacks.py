@@ -6,7 +6,9 @@ from blueprints.model import UTILS
 from console.account_checks import list as questions
 from console.account_checks import wanted
 from console.account_checks.model import CheckVerdict
+from console.adoption import StackState, strays
 from console.errors import UserError
+from console.own.model import Account, Owner
 from runtime.protocol import yaml12
 from smoke.bench import Bench, SmokeError
 
@@ -45,12 +47,9 @@ def utils(bench: Bench) -> str:
 
 def _refuse_another(bench: Bench) -> None:
     """A second service in a region would end the first one's machines. Raises UserError."""
-    pages = (
-        bench.make("resourcegroupstaggingapi")
-        .get_paginator("get_resources")
-        .paginate(TagFilters=[{"Key": "neurocaas:stack", "Values": [UTILS]}])
-    )
-    if any(page["ResourceTagMappingList"] for page in pages):
+    # the tagging API would list for weeks what waits for its deletion, such as the key of an earlier run
+    at = Account(lambda service, **_: bench.make(service), bench.place.record.region)
+    if strays(at, Owner(UTILS), StackState({"deployment": {"resources": []}})):
         bench.place.record.made_utils = False
         bench.place.save()
         raise UserError(
