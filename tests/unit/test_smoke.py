@@ -15,7 +15,7 @@ import pytest
 
 from console.errors import UserError
 from console.shareable import shareable
-from smoke import clean, diagnosis, place, proof, run
+from smoke import clean, diagnosis, place, proof, run, stacks
 from smoke.bench import Bench, SmokeError
 from smoke.proof import LeftThing
 from smoke.questions import QUESTIONS, Answers
@@ -125,6 +125,17 @@ def test_the_report_names_nobody_and_has_its_schema() -> None:
         assert [secret for secret in (*SECRETS, "/people/ann", "vol-1") if secret in shown] == []
     assert made["left"] == [{"kind": "volume", "count": 1}]
     assert [one["answer"] for one in made["answers"]] == ["no", *["unknown"] * (len(QUESTIONS) - 1)]
+
+
+def test_a_second_service_in_a_region_is_refused(bench: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    bench.place.record.made_utils = True
+    monkeypatch.setattr(stacks, "strays", lambda *_: [])
+    stacks._refuse_another(bench)
+    assert bench.place.record.made_utils
+    monkeypatch.setattr(stacks, "strays", lambda *_: ["a role of somebody's utils"])
+    with pytest.raises(UserError, match="this backend does not know"):
+        stacks._refuse_another(bench)
+    assert not bench.place.record.made_utils, "what is not its own is not taken away"
 
 
 @pytest.mark.parametrize(
