@@ -30,7 +30,7 @@ def write(sts: Callable[[], Any], request: LaunchRequest, error: LaunchError) ->
         "manager",
         "RunInstances was refused",
         level="INFO" if usual else "ERROR",
-        job=JobId(tags[BUCKET], tags[GROUP], tags[JOB]),
+        job=JobId(*(tags.get(name, "") for name in (BUCKET, GROUP, JOB))),
         detail=_ENCODED.sub("", error.text).strip(),
         code=error.code,
         instance_type=request.instance_type,
