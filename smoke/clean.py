@@ -14,15 +14,17 @@ from console import buckets
 from console.engine import LOCKED
 from console.errors import UserError
 from console.images_left import ImagesLeft
+from console.own.model import PREFIX, STACK_TAG
 from console.removal import data_bucket
 from runtime.protocol.ledger import BUDGETS, CLAIMS, HEARD, OPEN_JOBS, SEARCHES
 from runtime.protocol.tags import ANALYSIS
 from smoke.bench import Bench
 from smoke.jobs import limit_parameter
-from smoke.probes import PROBE_TAG
 
 _LIVE = ("pending", "running", "stopping", "stopped")
 _PATIENCE_S = 300.0
+_FINAL = ("AVAILABLE", "FAILED", "CANCELLED", "DELETED", "DEPRECATED", "DISABLED")
+_PIPELINE = "aws:imagebuilder/imagePipeline:ImagePipeline"
 _OBJECT = "aws:s3/bucketObjectv2:BucketObjectv2"
 
 
@@ -31,6 +33,8 @@ def away(bench: Bench) -> list[str]:
     resources = bench.engine.resources(bench.place.stack)
     bucket = data_bucket(resources) or str(bench.outputs.get("bucket") or "")
     shared = _shared_objects(resources, bucket)
+    if logs := bench.utils.get("log_bucket"):
+        shared.append((str(logs), f"image-builder/{PREFIX}-{bench.place.stack}"))
     parts: list[tuple[str, Callable[[], None]]] = [
         ("builds of images", lambda: _builds(bench, resources)),
         ("machines", lambda: _machines(bench)),
@@ -42,7 +46,7 @@ def away(bench: Bench) -> list[str]:
     if bench.place.record.made_utils:
         parts.append(("stack utils", lambda: _stack(bench, UTILS)))
     else:
-        parts.append(("code in the shared bucket", lambda: _objects(bench, shared)))
+        parts.append(("objects in shared buckets", lambda: _objects(bench, shared)))
         parts.append(("records in the shared table", lambda: _records(bench, bucket)))
     return list(_tried(parts))
 
@@ -56,20 +60,30 @@ def _tried(parts: list[tuple[str, Callable[[], None]]]) -> Iterator[str]:
 
 
 def _builds(bench: Bench, resources: list[dict[str, Any]]) -> None:
-    """A build that goes on would leave an image: it is cancelled."""
-    client = bench.make("imagebuilder")
-    kind = "aws:imagebuilder/imagePipeline:ImagePipeline"
-    for pipeline in (str(one["id"]) for one in resources if one["type"] == kind and one.get("id")):
-        for page in client.get_paginator("list_image_pipeline_images").paginate(imagePipelineArn=pipeline):
-            for image in page["imageSummaryList"]:
-                if image["state"]["status"] not in ("AVAILABLE", "FAILED", "CANCELLED", "DELETED"):
+    """A build that goes on would leave an image: it is cancelled. Records of builds without one go, too."""
+    client, deadline = bench.make("imagebuilder"), time.monotonic() + _PATIENCE_S
+    for pipeline in (str(one["id"]) for one in resources if one["type"] == _PIPELINE and one.get("id")):
+        while going := [one for one in _images(client, pipeline) if one["state"]["status"] not in _FINAL]:
+            for image in going:
+                if image["state"]["status"] != "CANCELLING":
                     client.cancel_image_creation(imageBuildVersionArn=image["arn"])
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"a build goes on after {_PATIENCE_S:.0f} s")
+            time.sleep(2)
+        for image in _images(client, pipeline):
+            if image["state"]["status"] in ("FAILED", "CANCELLED"):
+                client.delete_image(imageBuildVersionArn=image["arn"])
+
+
+def _images(client: Any, pipeline: str) -> list[Any]:
+    pages = client.get_paginator("list_image_pipeline_images").paginate(imagePipelineArn=pipeline)
+    return [image for page in pages for image in page["imageSummaryList"]]
 
 
 def machines_of(bench: Bench) -> list[str]:
-    """The run's machines that live: of its jobs, and of its probes."""
+    """The run's machines that live: of its jobs, of its builds, and of its probes."""
     ec2, found = bench.make("ec2"), list[str]()
-    for tag, value in ((ANALYSIS, bench.place.analysis), (PROBE_TAG, bench.place.record.run)):
+    for tag, value in ((ANALYSIS, bench.place.analysis), (STACK_TAG, bench.place.stack)):
         filters = [
             {"Name": f"tag:{tag}", "Values": [value]},
             {"Name": "instance-state-name", "Values": list(_LIVE)},
@@ -135,8 +149,8 @@ def _shared_objects(resources: list[dict[str, Any]], own: str) -> list[tuple[str
 
 
 def _objects(bench: Bench, objects: list[tuple[str, str]]) -> None:
-    for bucket, key in objects:
-        buckets.empty(bench.make("s3"), bucket, key)
+    for bucket, prefix in objects:
+        buckets.empty(bench.make("s3"), bucket, prefix)
 
 
 def _records(bench: Bench, bucket: str) -> None:

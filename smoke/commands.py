@@ -25,7 +25,7 @@ _MOST_USD = 20.0
         "json": "The report as one JSON object on standard output.",
     }
 )
-def smoke(c: Context, budget: str = "1", minutes: str = "60", remove: str = "", json: bool = False) -> None:
+def smoke(c: Context, budget: str = "1", minutes: str = "90", remove: str = "", json: bool = False) -> None:
     """Try the whole service in this cloud with stacks of its own, take them away, and prove it.
 
     Deploys without asking: on a real account it costs up to a dollar (docs/aws.md). What goes on is told on

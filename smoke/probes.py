@@ -5,10 +5,9 @@ from __future__ import annotations
 import time
 from typing import Any
 
+from console.own.model import STACK_TAG
 from smoke.bench import Bench, SmokeError
 from smoke.place import GROUP
-
-PROBE_TAG = "neurocaas-smoke"
 
 
 def launch_index(bench: Bench) -> str:
@@ -60,8 +59,7 @@ def _described(ec2: Any, ids: list[str]) -> list[Any]:
 def _tags(bench: Bench) -> list[dict[str, str]]:
     """The sweep stops a machine with these after its minutes, should the run be killed here."""
     values = {
-        PROBE_TAG: bench.place.record.run,
-        "neurocaas:stack": bench.place.stack,
+        STACK_TAG: bench.place.stack,
         "PriceTracking": "On",
         "Timeout": "15",
     }

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from blueprints.model import UTILS
 from console.adoption import StackState, strays
-from console.own.model import Account, Owner
+from console.own.model import STACK_TAG, Account, Owner
 from smoke.bench import Bench
 from smoke.clean import machines_of
 
@@ -42,7 +42,7 @@ def _found(bench: Bench) -> Iterator[LeftThing]:
     ec2, stack = bench.make("ec2"), bench.place.stack
     for machine in machines_of(bench):
         yield LeftThing("machine", machine, f"aws ec2 terminate-instances --instance-ids {machine}")
-    tagged = [{"Name": "tag:neurocaas:stack", "Values": [stack]}]
+    tagged = [{"Name": f"tag:{STACK_TAG}", "Values": [stack]}]
     for volume in ec2.describe_volumes(Filters=tagged)["Volumes"]:
         name = volume["VolumeId"]
         yield LeftThing("volume", name, f"aws ec2 delete-volume --volume-id {name}")
