@@ -482,6 +482,18 @@ def test_several_parameters_are_checked_one_by_one(world: World, client: Client)
     assert code(ssm.get_parameters, Names=names) == "AccessDeniedException"
 
 
+def test_parameters_are_listed_by_who_may_read_below_their_path(world: World, client: Client) -> None:
+    for name in ("lab1/dti/prod", "lab10/dti/prod"):
+        client("ssm").put_parameter(Name=f"/{world.id}/{name}", Value="1", Type="String")
+    base = f"arn:aws:ssm:us-east-1:000000000000:parameter/{world.id}/lab1"
+    world.allow({"Effect": "Allow", "Action": "ssm:GetParametersByPath", "Resource": [base, f"{base}/*"]})
+    ssm = world.as_user("ssm")
+    found = ssm.get_parameters_by_path(Path=f"/{world.id}/lab1", Recursive=True)["Parameters"]
+    assert [one["Name"] for one in found] == [f"/{world.id}/lab1/dti/prod"]
+    for path in (f"/{world.id}/lab10", f"/{world.id}", "/"):
+        assert code(ssm.get_parameters_by_path, Path=path, Recursive=True) == "AccessDeniedException"
+
+
 def test_infrastructure_passes_the_profile_s_role(world: World) -> None:
     world.allow({"Effect": "Allow", "Action": "imagebuilder:*", "Resource": "*"})
     user = world.as_user("imagebuilder")

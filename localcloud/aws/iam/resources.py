@@ -150,13 +150,13 @@ def on_events(request: tracking.Request, first: Check) -> list[Check]:
 
 
 def on_ssm(request: tracking.Request, first: Check) -> list[Check]:
-    """GetParameters and DeleteParameters touch every parameter that they name."""
-    names = (
-        document(request).get("Names")
-        if first.action in ("ssm:GetParameters", "ssm:DeleteParameters")
-        else None
-    )
-    if not isinstance(names, list) or not names:
+    """GetParameters and DeleteParameters touch all that they name, GetParametersByPath the path."""
+    asked = document(request)
+    if first.action in ("ssm:GetParameters", "ssm:DeleteParameters"):
+        names = asked.get("Names")
+    else:
+        names = [asked.get("Path")] if first.action == "ssm:GetParametersByPath" else None
+    if not isinstance(names, list) or not all(names):
         return [first]
     base = f"arn:aws:ssm:{hooks.region()}:{hooks.account()}:parameter/"
     # A name may end in a version or a label (name:3); an ARN is what it says.
@@ -164,7 +164,7 @@ def on_ssm(request: tracking.Request, first: Check) -> list[Check]:
         name if name.startswith("arn:") else base + name.lstrip("/").partition(":")[0]
         for name in map(str, names)
     ]
-    return [Check(first.action, arn, first.context) for arn in arns]
+    return [Check(first.action, arn, first.context) for arn in arns] or [first]
 
 
 def document(request: tracking.Request) -> dict[str, Any]:
