@@ -5,6 +5,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
 
 import pytest
 
@@ -151,14 +153,47 @@ def test_only_spot_machines_that_run_are_taken_back(lab: Lab) -> None:
     assert "There is no instance i-0123456789abcdef0" in done.stderr
 
 
-def test_each_dataset_is_computed_once_where_all_spot_machines_have_the_launch_index_0(lab: Lab) -> None:
-    lab.admin("account", spot_launch_index="zero")
+@contextmanager
+def account(lab: Lab, **properties: Any) -> Iterator[None]:
+    """An account with these properties, and an easy one again after the body."""
+    lab.admin("account", **properties)
     try:
-        names = [f"index-{number}.txt" for number in range(3)]
-        job = lab.submit(*names)
-        assert ended(job).end.startswith("SUCCESS 3/3"), job.certificate()
+        yield
     finally:
         lab.admin("account")
+
+
+def test_each_dataset_is_computed_once_where_all_spot_machines_have_the_launch_index_0(lab: Lab) -> None:
+    names = [f"index-{number}.txt" for number in range(3)]
+    with account(lab, spot_launch_index="zero"):
+        job = lab.submit(*names)
+        assert ended(job).end.startswith("SUCCESS 3/3"), job.certificate()
     assert sorted(report["dataset"] for report in lab.reports(job)) == [0, 1, 2]
     assert {machine["AmiLaunchIndex"] for machine in lab.machines(job)} == {0}
     assert [lab.text(f"{job.keys.process_prefix}{name}") for name in names] == [f"{name}\n" for name in names]
+
+
+def test_an_account_that_has_never_had_a_spot_machine_is_told_so(lab: Lab) -> None:
+    with account(lab, spot_role=False):
+        job = lab.submit("index-0.txt")
+        assert "AWSServiceRoleForEC2Spot" in ended(job).end
+    assert lab.machines(job) == []
+    where = ("--lambda", "manager", "--stack", "analysis-webdev")
+    said = lab.deployed.ground.invoke("logs", job.timestamp, *where).stdout
+    assert "RunInstances was refused" in said
+    assert "code=AuthFailure.ServiceLinkedRoleCreationNotPermitted" in said
+
+
+def test_a_machine_that_ec2_ends_before_it_runs_costs_nothing_and_is_followed_by_another(lab: Lab) -> None:
+    volumes = lab.ec2.describe_volumes()["Volumes"]
+    with account(lab, quotas={"ebs_gib": sum(volume["Size"] for volume in volumes) + 1}):
+        job = lab.submit("index-0.txt")
+        key = job.keys.status("index-0.txt")
+        told = "EC2 has ended the machine before it ran; attempt 2 of 3 is being started"
+        until(
+            "the next attempt", lambda: key in lab.keys_below(job.keys.logs_prefix) and told in lab.text(key)
+        )
+    (report,) = lab.reports(job)
+    assert (report["exit_class"], report["cost"]) == ("capacity", 0)
+    assert "Client.VolumeLimitExceeded" in report["reason"]
+    job.cancel()
