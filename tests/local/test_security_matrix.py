@@ -216,7 +216,8 @@ def test_everything_else(world: World, who: str) -> None:
 REVIEW = {
     "Version": "2012-10-17",
     "Statement": [
-        {"Effect": "Allow", "Action": ["iam:GetUser"], "Resource": ["arn:aws:iam::000000000000:user/*"]}
+        {"Effect": "Allow", "Action": ["iam:GetUser"], "Resource": ["arn:aws:iam::000000000000:user/*"]},
+        {"Effect": "Allow", "Action": ["tag:GetResources"], "Resource": ["*"]},
     ],
 }
 """What docs/security.md says that a preview needs."""

@@ -9,7 +9,7 @@ from typing import Any
 
 from localcloud.pulumi.provider.aws import Session
 from localcloud.pulumi.provider.errors import OperationFailed, ProviderError, UnknownFunction
-from localcloud.pulumi.provider.resources.s3_bucket import bucket_tags
+from localcloud.pulumi.provider.tags import from_pairs
 
 Function = Callable[[Session, Mapping[str, Any]], dict[str, Any]]
 
@@ -105,19 +105,20 @@ def _parameter(session: Session, arguments: Mapping[str, Any]) -> dict[str, Any]
 
 
 def _tagged(session: Session, arguments: Mapping[str, Any]) -> dict[str, Any]:
-    """Of the Resource Groups Tagging API: buckets of the region. Raises ProviderError for other resources."""
-    if arguments.get("resourceTypeFilters") != ["s3"]:
-        raise ProviderError(
-            f"got resourceTypeFilters {arguments.get('resourceTypeFilters')!r}; [s3] is all that is here; "
-            "ask for that"
-        )
-    s3, found = session.client("s3"), []
-    wanted = {one["key"]: one.get("values") or [] for one in arguments.get("tagFilters") or ()}
-    for bucket in s3.list_buckets()["Buckets"]:
-        tags = bucket_tags(s3, bucket["Name"])
-        if all(key in tags and (not values or tags[key] in values) for key, values in wanted.items()):
-            found.append({"resourceArn": f"arn:aws:s3:::{bucket['Name']}", "tags": tags})
-    return {"id": session.region, "resourceTagMappingLists": found, "complianceDetails": []}
+    filters = [
+        {"Key": one["key"], "Values": list(one.get("values") or ())} for one in arguments["tagFilters"]
+    ]
+    pages = (
+        session.client("resourcegroupstaggingapi")
+        .get_paginator("get_resources")
+        .paginate(ResourceTypeFilters=list(arguments["resourceTypeFilters"]), TagFilters=filters)
+    )
+    found = [
+        {"resourceArn": one["ResourceARN"], "tags": from_pairs(one["Tags"]), "complianceDetails": []}
+        for page in pages
+        for one in page["ResourceTagMappingList"]
+    ]
+    return {"id": session.region, "resourceTagMappingLists": found}
 
 
 FUNCTIONS: Mapping[str, Function] = {

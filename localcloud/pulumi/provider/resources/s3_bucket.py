@@ -54,7 +54,7 @@ class Bucket(Handler):
             "bucketRegion": call.region,
             "hostedZoneId": HOSTED_ZONES.get(call.region),
             "objectLockEnabled": False,
-            "tagsAll": bucket_tags(client, resource_id),
+            "tagsAll": _tags(client, resource_id),
         }
 
     def update(self, call: Call, resource_id: str, olds: Properties, news: Properties) -> None:
@@ -100,8 +100,7 @@ def _exists(client: Any, name: str) -> bool:
     return True
 
 
-def bucket_tags(client: Any, name: str) -> dict[str, str]:
-    """The tags of a bucket; none for one that has none, or is gone."""
+def _tags(client: Any, name: str) -> dict[str, str]:
     try:
         return from_pairs(client.get_bucket_tagging(Bucket=name)["TagSet"])
     except Exception as error:
