@@ -11,7 +11,7 @@ from localcloud.cloud import Cloud
 from localcloud.pulumi.provider.aws import Session
 from localcloud.pulumi.provider.errors import OperationFailed
 from localcloud.pulumi.provider.functions import invoke
-from localcloud.tests.cloud_fixtures import Client
+from localcloud.tests.homes import Client
 
 pytestmark = pytest.mark.local
 
