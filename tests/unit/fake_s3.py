@@ -4,10 +4,8 @@ hundreds of examples.
 
 from __future__ import annotations
 
-import base64
 import hashlib
 import io
-import zlib
 from itertools import count
 from typing import Any
 
@@ -91,7 +89,6 @@ class FakeS3:
         named = asked["MultipartUpload"]["Parts"]
         assert all(etag(parts[one["PartNumber"]]) == one["ETag"] for one in named)
         whole = b"".join(parts[one["PartNumber"]] for one in named)
-        assert asked["ChecksumCRC32"] == base64.b64encode(zlib.crc32(whole).to_bytes(4, "big")).decode()
         return self.put(asked["Bucket"], asked["Key"], whole)
 
     def get_paginator(self, name: str) -> Any:

@@ -3,8 +3,8 @@
 A part is read, hashed and sent from memory. What has been sent is kept in a small file beside the file
 (`.NAME.neurocaas-upload`): the upload's id, and of each part that S3 has confirmed the SHA-256 of the file up
 to its end. A part is not sent again where the file up to there is the same as then. S3 checks each part
-against the CRC-32 that goes with it, and the object against that of the whole, which it keeps (S3 user guide,
-"Checking object integrity").
+against the CRC-32 that goes with it, and gives the object the checksum of the whole (S3 user guide, "Checking
+object integrity").
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from .storage import UPLOAD_STATE, Location
 PARTS_MAX = 10_000
 """Most parts of one object (S3 user guide, "Amazon S3 multipart upload limits")."""
 
-_GONE = frozenset({"NoSuchUpload", "404", "InvalidPart", "InvalidPartOrder", "BadDigest"})
+_GONE = frozenset({"NoSuchUpload", "404", "InvalidPart", "InvalidPartOrder"})
 
 
 def encoded(crc: int) -> str:
@@ -128,7 +128,6 @@ def upload(
         whole = {
             "MultipartUpload": {"Parts": parts},
             "ChecksumType": "FULL_OBJECT",
-            "ChecksumCRC32": encoded(reading.crc),
             "UploadId": state.upload_id,
         }
         completed: dict[str, Any] = client.complete_multipart_upload(
@@ -136,8 +135,7 @@ def upload(
         )
     except ClientError as error:
         if error.response.get("Error", {}).get("Code") in _GONE:
-            # it was ended meanwhile, by a lifecycle rule for instance, or is not the file: a next try begins
-            # anew
+            # it was ended meanwhile, by a lifecycle rule for instance: the next try begins anew
             state.forget()
         raise
     state.forget()

@@ -14,7 +14,6 @@ import os
 import stat
 import threading
 import time
-import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -29,8 +28,7 @@ second leaves no mark, so a file is left alone until its last write is older."""
 
 
 class FileReading:
-    """A file, opened and looked at. `size` is where the read ends; `bytes` and `crc` (CRC-32) are of all that
-    was read so far. `last`: it is sent even if it changes.
+    """A file, opened and looked at. `size` is where the read ends. `last`: it is sent even if it changes.
     Raises OSError where there is no file that can be read."""
 
     def __init__(self, path: Path, *, last: bool = True) -> None:
@@ -45,7 +43,7 @@ class FileReading:
             time.sleep(_TICK)
             self._before = os.fstat(self._file.fileno())
         self.size = self._before.st_size
-        self.bytes = self.crc = 0
+        self.bytes = 0
         self._digest = hashlib.sha256()
 
     def __enter__(self) -> FileReading:
@@ -66,7 +64,6 @@ class FileReading:
                 pieces.append(piece)
             block = b"".join(pieces)
         self._digest.update(block)
-        self.crc = zlib.crc32(block, self.crc)
         self.bytes += len(block)
         return block
 
