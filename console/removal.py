@@ -60,12 +60,17 @@ def refuse_protected(stack: str, resources: Iterable[Mapping[str, Any]]) -> None
         )
 
 
+def means(stack: str, own: str, name: str) -> bool:
+    """Whether `name` is a name of the stack's bucket `own`: its own, or the stack's or the analysis's."""
+    return name in (own, stack, stack.rpartition("-")[0])
+
+
 def refuse_destroy(
     stack: str, outputs: Mapping[str, Any], data: Mapping[str, Contents], *, delete_data: bool, bucket: str
 ) -> None:
     """Raises UserError when a destroy of the stack would take along what nobody said it may."""
     own, prod = outputs.get("bucket", ""), outputs.get("stage") == "prod"
-    if bucket and bucket != own:
+    if bucket and not means(stack, own, bucket):
         raise UserError(
             f"--bucket {bucket}", f"the bucket of {stack}: {own or 'none'}", "correct one of the two"
         )

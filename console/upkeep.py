@@ -162,7 +162,7 @@ def _pending(engine: Any, stack: str) -> str:
         "stack": "<analysis>-<stage>.",
         "prefix": "Only what is below it, for instance lab1/. Everything when left out.",
         "yes": "Do not ask. Of a prod stack, --bucket must be given as well.",
-        "bucket": "The bucket's name once more: it must be the stack's.",
+        "bucket": "The bucket's name, or the stack's, once more.",
         "count": "Only count.",
     }
 )
@@ -175,13 +175,13 @@ def empty_bucket(
     """
     from account.clients import client
     from blueprints import Stage
-    from console import buckets
+    from console import buckets, removal
     from console.errors import UserError
 
     engine, name = engine_of_deployed(stack)
     outputs = engine.outputs(name)
     own = _own_bucket(outputs, name)
-    if bucket and bucket != own:
+    if bucket and not removal.means(name, own, bucket):
         raise UserError(f"--bucket {bucket}", f"the bucket of {name}: {own}", "correct one of the two")
     if prefix and not prefix.endswith("/"):
         raise UserError(
@@ -213,7 +213,7 @@ def empty_bucket(
             "Delete the users' data in the stack's bucket as well; running jobs are ended first. There is "
             "no way back."
         ),
-        "bucket": "The bucket's name: asked for a stack in production, whose protection it takes away.",
+        "bucket": "The bucket's name, or the stack's: asked for in production, and takes protection away.",
         "retire-images": (
             "Retire the machine images that were baked for it, and their snapshots, which cost money while "
             "they are kept."
