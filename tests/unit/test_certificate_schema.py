@@ -57,7 +57,8 @@ def test_a_job_tells_what_was_read_and_written() -> None:
     ]
     assert [file["sha256"] for file in one["results"]] == ["a" * 64]
     assert (other["inputs"], other["results"], other["exit_class"]) == ([], [], "analysis")
-    assert facts["image"] == {"id": "ami-1", "ready": True, "recipe_sha256": "f" * 64}
+    image = {"id": "ami-1", "ready": True, "recipe_sha256": "f" * 64, "root_device": "/dev/sda1"}
+    assert facts["image"] == image
     assert (facts["blueprint_commit"], facts["code_sha256"]) == ("abc123", "a" * 64)
 
 
