@@ -16,6 +16,27 @@ class TestA10:
 
     STACK, BUCKET = "analysis-develop", "analysis-develop"
 
+    def test_a10_a_bucket_that_nobody_would_call_so_today_is_kept(self, service: Deployed) -> None:
+        """As an earlier version has called it: the blueprint does not say it, the stack has it."""
+        ground = service.ground
+        ground.invoke("deploy", self.STACK, "--yes", "--local")
+        file = ground.root / "blueprints/analysis/blueprint.yaml"
+        text = file.read_text()
+        assert f"develop: {{bucket: {self.BUCKET}}}" in text
+        try:
+            file.write_text(text.replace(f"bucket: {self.BUCKET}", "budget_usd: 299"))
+            steps = json.loads(ground.pulumi("preview", "--json", "--stack", self.STACK).stdout)["steps"]
+        finally:
+            file.write_text(text)
+        ops = {one["urn"].rpartition("::")[2]: one["op"] for one in steps if "s3/bucket:Bucket" in one["urn"]}
+        assert set(ops.values()) == {"same"}
+        assert not {one["op"] for one in steps} & {
+            "create-replacement",
+            "replace",
+            "delete",
+            "delete-replaced",
+        }
+
     def test_a10_a_stack_with_a_result_is_not_destroyed_unless_it_is_forced(self, service: Deployed) -> None:
         s3, ground = service.client("s3"), service.ground
         ground.invoke("deploy", self.STACK, "--yes", "--local")

@@ -169,7 +169,10 @@ MAKERS = {
 }
 """Where clients of S3 are made, and what they expect. What takes one from `make("s3")` gets that of
 account.clients."""
-ROOMS = ("account", "ci", "components", "console", "demo", "image_builder", "neurocaas", "road", "runtime")
+ROOMS = (
+    "account", "ci", "components", "console", "demo", "image_builder", "neurocaas", "road", "runtime",
+    "smoke",
+)  # fmt: skip
 
 
 def makes_a_client(node: ast.AST) -> bool:
