@@ -78,13 +78,17 @@ def run(bench: Bench, seconds: float, parts: Sequence[Part] = PARTS) -> EndedRun
     """All steps, then the destruction and the proof, also after Ctrl-C and when the time is over. A second
     Ctrl-C while it destroys leaves the rest to `invoke smoke --remove`."""
     steps: list[SmokeStep] = []
-    why, deadline = "", Deadline(seconds)
+    why, deadline, begun = "", Deadline(seconds), time.monotonic()
     try:
         with deadline:
             for part in parts:
+                begun = time.monotonic()
                 steps.append(_step(bench, part, {one.name for one in steps if one.state == DONE}))
     except KeyboardInterrupt:
         why = f"the deadline of {seconds / 60:g} minutes" if deadline.passed else "interrupted"
+        under_way = parts[len(steps)].name if len(steps) < len(parts) else ""
+        if under_way:
+            steps.append(SmokeStep(under_way, FAILED, round(time.monotonic() - begun, 1), why))
         bench.say(f"{why}: all that was made is taken away now")
     left = take_away(bench, steps)
     return EndedRun(steps, left, why)

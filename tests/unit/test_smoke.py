@@ -84,7 +84,11 @@ def test_all_is_taken_away_when_it_is_interrupted(bench: Any, how: str) -> None:
     assert time.monotonic() - begun < 10
     assert ended.why == ("interrupted" if how == "Ctrl-C" else "the deadline of 0.00333333 minutes")
     assert "taken away" in bench.said
-    assert [one.name for one in ended.steps] == ["destroy", "proof"]
+    assert [(one.name, one.state) for one in ended.steps] == [
+        ("long", FAILED),
+        ("destroy", DONE),
+        ("proof", DONE),
+    ]
 
 
 def test_what_is_left_fails_the_run_and_has_its_command(bench: Any, monkeypatch: pytest.MonkeyPatch) -> None:
