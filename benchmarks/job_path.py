@@ -59,7 +59,7 @@ def main() -> None:
             if number == 0:  # the first wakes the Lambda and fills the machine's cache of the code
                 analysis.upload_config({"wait": 0})
                 continue
-            to_line.append(first_line(s3, job.keys.status(state.datasets[0].name)) - begun)
+            to_line.append(first_line(s3, job.bucket, job.keys.status(state.datasets[0].name)) - begun)
             to_end.append(time.time() - begun)
             say(f"job {number}: {to_line[-1]:.2f} s")
     figures = [
@@ -75,11 +75,11 @@ def main() -> None:
     show("job_path", figures, as_json=wants_json())
 
 
-def first_line(s3: Any, key: str) -> float:
+def first_line(s3: Any, bucket: str, key: str) -> float:
     """When the script began, by its own clock (the machine's, which is this one)."""
     from runtime.protocol.status import DatasetStatus
 
-    status = DatasetStatus.from_json(s3.get_object(Bucket="analysis", Key=key)["Body"].read())
+    status = DatasetStatus.from_json(s3.get_object(Bucket=bucket, Key=key)["Body"].read())
     return float(status.stdout["0"].removeprefix(STAMP))
 
 

@@ -236,7 +236,7 @@ class Analysis:
                 f"there is no {key} in bucket {self.bucket}",
                 "an analysis that was deployed for this group",
                 "check the group; the administrator can deploy the stack again (`invoke outputs` lists the "
-                f"groups of {self.bucket})",
+                f"groups of {self.name})",
             )
         try:
             return About.from_json(raw)
