@@ -78,7 +78,9 @@ class UtilityStack(pulumi.ComponentResource):
         place, below = args.place, child(self)
         key = EncryptionKey(f"{name}-key", EncryptionKeyArgs(place=place), opts=below)
         boundary = RoleBoundary(f"{name}-boundary", RoleBoundaryArgs(place=place), opts=below)
-        developers = DeveloperKey(f"{name}-developers", DeveloperKeyArgs(kms_key_id=key.arn), opts=below)
+        developers = DeveloperKey(
+            f"{name}-developers", DeveloperKeyArgs(place=place, kms_key_id=key.arn), opts=below
+        )
         at = MachinePlace.of(name, args.network, place, below)
         network = MachineNetwork(f"{name}-machines", MachineNetworkArgs(vpc_id=at.vpc_id), opts=below)
         lets_in = functools.partial(

@@ -234,6 +234,7 @@ def destroy(
     --delete-data. Of `utils`: refuses while another stack needs it. Machine images outlive their stack: it
     says which there are and what they cost, and retires them when told so.
     """
+    from account import developer_key
     from account.clients import client
     from console import buckets, removal
     from console.images_left import ImagesLeft
@@ -281,6 +282,8 @@ def destroy(
             "destroy", "--stack", name, *(("--yes", "--skip-preview", "--non-interactive") if yes else ())
         )
     )
+    if name == "utils" and (gone := developer_key.forget(make("ssm"))):
+        say(f"deleted with it: {', '.join(gone)}")
     if retire_images:
         images.retire(say)
     elif images.retirable:

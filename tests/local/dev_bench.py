@@ -13,7 +13,7 @@ from typing import Any
 
 import boto3
 
-from components.keys import _private_key, public_half
+from account.developer_key import new_private, public_half
 from components.packaging import code_archive
 from components.place import Place
 from components.policies.developer import bucket_access, developer
@@ -42,7 +42,7 @@ class Bench:
             self.git(*command)
         self.git("config", "user.name", "Developer")
         self.git("config", "user.email", "developer@example.org")
-        self.key = _private_key()
+        self.key = new_private()
         self._utils = self._shared()
         self._analysis = self._stack()
 

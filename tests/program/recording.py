@@ -14,6 +14,7 @@ from typing import Any
 import pulumi
 from pulumi.runtime import mocks, settings, stack
 
+from account.developer_key import PUBLIC
 from checks import resource as checks
 from checks.tags import PROVIDER
 from components.place import Place
@@ -62,6 +63,9 @@ class Recorded:
     outputs: dict[str, Any] = field(default_factory=dict)
     after: dict[str, frozenset[str]] = field(default_factory=dict)
     """What each resource waits for: URNs by URN."""
+
+    ignored: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    """Inputs of which no change counts, by URN."""
 
     def waits(self, resource: str, other: str) -> bool:
         """Whether the resource whose URN ends so is made after the other one."""
@@ -116,6 +120,7 @@ class Recorder(mocks.Mocks):
         buckets: Mapping[str, Collection[str]] | None = None,
     ) -> None:
         self.recorded, self._references, self._users = Recorded(), references, users
+        self.public_key: str | None = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIB neurocaas"
         self.at, self._subnets = at, subnets or {}
         self._images, self._denied = images or {}, denied
         self._buckets = buckets or {}
@@ -147,6 +152,10 @@ class Recorder(mocks.Mocks):
                 if name in self._users
                 else ({}, [("userName", f"no user {name}")])
             )
+        if args.token == PARAMETER and args.args["name"] == PUBLIC:
+            if self.public_key is None:
+                return {}, [("name", "ParameterNotFound")]
+            return {**args.args, "value": self.public_key}, []
         if args.token == PARAMETER:
             return {**args.args, "value": f"ami-{zlib.crc32(args.args['name'].encode()):08x}"}, []
         if args.token == IMAGE:
@@ -235,11 +244,12 @@ class _Monitor(mocks.MockMonitor):
 
     def __init__(self, recorder: Recorder) -> None:
         super().__init__(recorder)
-        self._after = recorder.recorded.after
+        self._recorded = recorder.recorded
 
     def RegisterResource(self, request: Any) -> Any:
         answer: Any = super().RegisterResource(request)  # type: ignore[no-untyped-call]  # the SDK's has none
-        self._after[answer.urn] = frozenset(request.dependencies)
+        self._recorded.after[answer.urn] = frozenset(request.dependencies)
+        self._recorded.ignored[answer.urn] = tuple(request.ignoreChanges)
         return answer
 
 

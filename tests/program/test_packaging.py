@@ -11,7 +11,6 @@ import pulumi
 import pytest
 
 from components import packaging, vendor
-from components.keys import _private_key, public_half
 from tests.program.projects import make_project
 
 
@@ -117,25 +116,3 @@ def test_a_function_answers_out_of_its_archive_alone(project: Path, tmp_path: Pa
         [sys.executable, "-S", "-c", code], capture_output=True, text=True, check=False, env={}
     )
     assert result.returncode == 0, result.stderr
-
-
-def test_the_public_half_is_that_of_the_private_key() -> None:
-    from cryptography.hazmat.primitives import serialization
-
-    private = _private_key()
-    key = serialization.load_ssh_private_key(private.encode(), None)
-    expected = (
-        key.public_key()
-        .public_bytes(serialization.Encoding.OpenSSH, serialization.PublicFormat.OpenSSH)
-        .decode()
-    )
-    assert public_half(private) == f"{expected} neurocaas"
-    assert public_half(private) != public_half(_private_key())
-
-
-@pytest.mark.parametrize(
-    "text", ["", "x", "-----BEGIN RSA PRIVATE KEY-----\nAAAA\n-----END RSA PRIVATE KEY-----\n"]
-)
-def test_other_text_is_no_key(text: str) -> None:
-    with pytest.raises(ValueError, match="not an OpenSSH private key"):
-        public_half(text)

@@ -95,16 +95,6 @@ def test_nothing_comes_in_and_only_web_ports_go_out(utils: Recorded) -> None:
     assert {rule.inputs["fromPort"] for rule in utils.of_type("SecurityGroupEgressRule")} == {443, 80}
 
 
-def test_the_private_key_is_encrypted_with_the_stacks_key_and_secret(utils: Recorded) -> None:
-    parameter = utils.one("Parameter")
-    assert parameter.inputs["type"] == "SecureString"
-    assert (
-        parameter.inputs["keyId"] == f"arn:aws:kms:us-east-1:{PLACE.account}:key/neurocaas-utils-key-1a2b3c4"
-    )
-    assert utils.one("KeyPair").inputs["publicKey"].startswith("ssh-ed25519 ")
-    assert "PRIVATE KEY" not in json.dumps(utils.outputs)
-
-
 def test_no_destroy_takes_users_data_along(analysis: Recorded, prod: Recorded) -> None:
     assert analysis.one("Bucket").inputs["forceDestroy"] is False
     assert prod.one("Bucket").inputs["forceDestroy"] is False

@@ -27,7 +27,7 @@ RULES = {
     "blueprints": PROTOCOL,
     "image_builder.bash": set(),
     "image_builder": {"account", "awstoe", "blueprints", *PROTOCOL},
-    "components": {"blueprints", "checks", "image_builder", *PROTOCOL},
+    "components": {"account", "blueprints", "checks", "image_builder", *PROTOCOL},
     "console": {"account", "blueprints", "localcloud", "runtime.local", *PROTOCOL},
     "ci": {"blueprints", "checks", "console", "image_builder", *PROTOCOL},
     # What goes through all rooms.

@@ -232,7 +232,7 @@ _SSM = [
         "ssm",
         ssm.Parameter,
         "{name}",
-        "name! description insecureValue? keyId?- type value? (arn?) (dataType?) (tier?)",
+        "name! description insecureValue? type (keyId?-) (value?) (arn?) (dataType?) (tier?)",
         autoname=NAME,
         conflicts=(("value", "insecureValue"),),
         one_of=(("value", "insecureValue"),),
