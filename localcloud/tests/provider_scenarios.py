@@ -469,8 +469,10 @@ SCENARIOS: dict[str, Scenario] = {
         _with(name="alias/another"), "name",
     ),
     "aws:ssm/parameter:Parameter": Scenario(
-        lambda world: {"type": "SecureString", "value": "one", "description": "first", "tags": {"own": "1"}},
-        _tags(value="two"), _with(name="/another"), "name",
+        lambda world: {
+            "type": "String", "insecureValue": "one", "description": "first", "tags": {"own": "1"},
+        },
+        _tags(insecureValue="two"), _with(name="/another"), "name",
     ),
     "aws:ec2/keyPair:KeyPair": Scenario(
         lambda world: {"publicKey": PUBLIC_KEY, "tags": {"own": "1"}}, _tags(), _with(publicKey=OTHER_KEY),

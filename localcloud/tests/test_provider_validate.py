@@ -123,7 +123,7 @@ TRUST = json.dumps({
         ),
         ("aws:cloudwatch/logGroup:LogGroup", {"retentionInDays": 31}, "retentionInDays"),
         ("aws:kms/key:Key", {"deletionWindowInDays": 3}, "deletionWindowInDays"),
-        ("aws:ssm/parameter:Parameter", {"type": "Text", "value": "x"}, "type"),
+        ("aws:ssm/parameter:Parameter", {"type": "Text", "insecureValue": "x"}, "type"),
         ("aws:ec2/keyPair:KeyPair", {"publicKey": "-----BEGIN"}, "publicKey"),
         # what botocore's models know, at every depth
         (ROLE, {"assumeRolePolicy": TRUST, "description": "a" * 1001}, "description"),

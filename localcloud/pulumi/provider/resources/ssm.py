@@ -38,7 +38,8 @@ class Parameter(Named):
         filters = [{"Key": "Name", "Option": "Equals", "Values": [found["Name"]]}]
         described = call.client("ssm").describe_parameters(ParameterFilters=filters)["Parameters"]
         details: dict[str, Any] = next(iter(described), {})
-        insecure = state.get("insecureValue") is not None
+        # Programs give no other; a state of theirs of before may have a sealed one.
+        insecure = found["Type"] != "SecureString" and state.get("value") is None
         return {
             **super().properties(call, found, state),
             "value": None if insecure else found["Value"],
