@@ -11,6 +11,7 @@ import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
+from account import developer_key
 from console.adoption import StackState, strays
 from console.health import Check, Surroundings, bad, good, note
 from console.own import images, machines, messages, people, storage, watching
@@ -264,7 +265,11 @@ def template(at: Account, one: Resource) -> Iterator[Difference]:
 
 def key_pair(at: Account, one: Resource) -> Iterator[Difference]:
     at.client("ec2").describe_key_pairs(KeyNames=[one["id"]])
-    yield from ()
+    names = [developer_key.PRIVATE, developer_key.PUBLIC]
+    missing = at.client("ssm").get_parameters(Names=names)["InvalidParameters"]
+    if missing:
+        do = "the deploy makes both where neither is there"
+        yield f"of the key of {one['id']} there is no {' and no '.join(missing)}", f"both halves; {do}"
 
 
 def security_group(at: Account, one: Resource) -> Iterator[Difference]:
