@@ -58,4 +58,4 @@ class DeveloperKey(pulumi.ComponentResource):
             found = aws.ssm.get_parameter(name=PUBLIC, opts=pulumi.InvokeOptions(parent=self))
         except Exception:  # noqa: BLE001  (pulumi raises a plain Exception with what the provider said)
             return None
-        return str(found.value)
+        return str(found.insecure_value)

@@ -89,7 +89,7 @@ def _look(image: ParentImage, provider: aws.Provider) -> StartImage | None:
         ami = image.ami
         if ami is None:
             assert image.parameter is not None
-            ami = aws.ssm.get_parameter(name=image.parameter, opts=opts).value
+            ami = aws.ssm.get_parameter(name=image.parameter, opts=opts).insecure_value
         wanted = [aws.ec2.GetAmiFilterArgs(name="image-id", values=[ami])]
         found = aws.ec2.get_ami(filters=wanted, include_deprecated=True, opts=opts)
     except Exception as error:  # noqa: BLE001  (pulumi raises a plain Exception with what the provider said)

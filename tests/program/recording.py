@@ -145,6 +145,7 @@ class Recorder(mocks.Mocks):
         return resource.id, answer
 
     def call(self, args: mocks.MockCallArgs) -> tuple[dict[Any, Any], list[tuple[str, str]] | None]:
+        assert args.provider, f"{args.token} goes through no provider of the program"
         if args.token == USER:
             name = args.args["userName"]
             return (
@@ -155,9 +156,9 @@ class Recorder(mocks.Mocks):
         if args.token == PARAMETER and args.args["name"] == PUBLIC:
             if self.public_key is None:
                 return {}, [("name", "ParameterNotFound")]
-            return {**args.args, "value": self.public_key}, []
+            return {**args.args, "insecureValue": self.public_key}, []
         if args.token == PARAMETER:
-            return {**args.args, "value": f"ami-{zlib.crc32(args.args['name'].encode()):08x}"}, []
+            return {**args.args, "insecureValue": f"ami-{zlib.crc32(args.args['name'].encode()):08x}"}, []
         if args.token == IMAGE:
             return self._image(args.args["filters"][0]["values"][0])
         if args.token == ZONES and self._denied:
