@@ -22,6 +22,7 @@ from moto import mock_aws
 
 import blueprints
 import console.cloud
+from account import developer_key
 from blueprints import starter
 from console import adoption, buckets, commands, first_deploy, open_jobs, promotion, upkeep
 from console.errors import UserError
@@ -401,6 +402,19 @@ def test_utils_stays_while_others_need_it(pulumi: Engine, s3: Any) -> None:
     pulumi.set(stacks=["utils"])
     upkeep.destroy(Context(), "utils", yes=True)
     assert len(pulumi.asked("destroy")) == 1
+
+
+def test_the_developers_key_goes_with_utils(
+    pulumi: Engine, s3: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It is no resource, and the key that seals it goes with the stack."""
+    ssm = make_client("ssm")
+    developer_key.ensure(ssm, "alias/aws/ssm")
+    pulumi.set(stacks=["utils"])
+    upkeep.destroy(Context(), "utils", yes=True)
+    assert developer_key.PRIVATE in capsys.readouterr().out
+    with pytest.raises(ssm.exceptions.ParameterNotFound):
+        ssm.get_parameter(Name=developer_key.PRIVATE)
 
 
 class Clock:
