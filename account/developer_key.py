@@ -10,6 +10,8 @@ from __future__ import annotations
 import base64
 from typing import Any
 
+from account.clients import client
+
 PRIVATE = "/neurocaas/keys/developers-ssh"
 """Parameter with the private half, in OpenSSH's format."""
 
@@ -27,10 +29,7 @@ def ensure_in(region: str, kms_key: str) -> str:
     """`ensure`, with the credentials of this process: those of the shell, which the engine's provider uses
     as well.
     """
-    import boto3
-
-    make: Any = boto3.client
-    return ensure(make("ssm", region_name=region), kms_key)
+    return ensure(client("ssm", region_name=region), kms_key)
 
 
 def ensure(ssm: Any, kms_key: str) -> str:
