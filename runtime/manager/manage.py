@@ -30,7 +30,7 @@ from runtime.manager.inputs import look_up
 from runtime.manager.launch import Launcher, next_dataset, own_machines, room_for
 from runtime.manager.port import JobMachine, ManagerCloud
 from runtime.manager.reading import read_submission
-from runtime.manager.shortfall import Then, shortfall
+from runtime.manager.shortfall import NextStep, shortfall
 from runtime.manager.wording import log_config, log_request
 from runtime.protocol.certificate import SetupLog, claim_id
 from runtime.protocol.documents import DocumentError, iso, moment
@@ -233,10 +233,10 @@ class _Run:
         if done >= total:
             return self.answer.launched(job)
         short = shortfall(result, job)
-        if short.then is Then.GO_ON and (now - self.log.started).total_seconds() < LAUNCH_SECONDS:
+        if short.then is NextStep.GO_ON and (now - self.log.started).total_seconds() < LAUNCH_SECONDS:
             return self._go_on(job, done, 0 if result.late else LAUNCH_PAUSE)
         self.log.problems("acquire_instances", [short.problem], now, kind="RESOURCE")
-        if short.then is not Then.WAIT or self.delivery.receives >= CAPACITY_ATTEMPTS:
+        if short.then is not NextStep.WAIT or self.delivery.receives >= CAPACITY_ATTEMPTS:
             return self.answer.short(job, done, short)
         attempts = f"attempt {self.delivery.receives} of {CAPACITY_ATTEMPTS}"
         self.log.manager(f"Waiting for {total - done} of {total} environments; {attempts}.", now)

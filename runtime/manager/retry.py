@@ -13,7 +13,7 @@ from runtime.manager.cancel import read_order
 from runtime.manager.delivery import Delivery, Outcome
 from runtime.manager.launch import Launcher, LaunchResult, options, own_machines, room_for
 from runtime.manager.port import ManagerCloud
-from runtime.manager.shortfall import Then, shortfall
+from runtime.manager.shortfall import NextStep, shortfall
 from runtime.protocol.attempt import CAPACITY, MEMORY, AttemptRequest
 from runtime.protocol.job import Job
 from runtime.protocol.keys import JobId, RetryKey
@@ -57,7 +57,7 @@ def retry(
     if result.machines:
         return Outcome(0, f"launched {result.machines[0].instance_id} for {event_name(key)}")
     short = shortfall(result, job, missing=1)
-    if short.then is not Then.END and delivery.receives < CAPACITY_ATTEMPTS:
+    if short.then is not NextStep.END and delivery.receives < CAPACITY_ATTEMPTS:
         return Outcome(0, f"waiting: {short.problem.text()}", again=True)
     why = "AWS has taken the spot machine back, and no other was started"
     if asked.because == CAPACITY:

@@ -40,7 +40,7 @@ _ACCOUNT = {
 """What an account lacks, by EC2's code: what is so, what is needed, what to do."""
 
 
-class Then(Enum):
+class NextStep(Enum):
     """What is to become of the launch: nothing more; it is tried again while the queue is patient; or it goes
     on at the pace at which EC2 starts machines."""
 
@@ -55,7 +55,7 @@ class Shortfall:
 
     exit_class: str
     problem: Problem
-    then: Then
+    then: NextStep
 
 
 def shortfall(result: LaunchResult, job: Job, missing: int | None = None) -> Shortfall:
@@ -70,13 +70,13 @@ def shortfall(result: LaunchResult, job: Job, missing: int | None = None) -> Sho
         )
         do = "Submit again when other jobs have ended, or ask the analysis's developer for larger limits"
         allowed = "the machines that limits.machines and limits.account_machines leave"
-        return Shortfall("capacity", Problem("machines", got, allowed, do), Then.WAIT)
+        return Shortfall("capacity", Problem("machines", got, allowed, do), NextStep.WAIT)
     if result.late or (result.error is not None and refusals.paced(result.error)):
         code = f" ({result.error.code})" if result.error and not result.late else ""
         got = f"AWS starts machines one after another{code}: {missing} of {total} machines missing so far"
         do = "Submit again with fewer datasets, or when no other large job is being started"
         return Shortfall(
-            "capacity", Problem("machines", got, "as many machines as AWS starts in time", do), Then.GO_ON
+            "capacity", Problem("machines", got, "as many machines as AWS starts in time", do), NextStep.GO_ON
         )
     assert result.error is not None
     return _refused(result, result.error, job, missing)
@@ -94,22 +94,22 @@ def _refused(result: LaunchResult, error: LaunchError, job: Job, missing: int) -
             "the account's limits"
         )
         return Shortfall(
-            "capacity", Problem("machines", got, "as many machines as AWS gives now", do), Then.WAIT
+            "capacity", Problem("machines", got, "as many machines as AWS gives now", do), NextStep.WAIT
         )
     if error.code in _ACCOUNT:
         lacks, allowed, do = _ACCOUNT[error.code]
         got = f"an AWS account that {lacks} ({error.code})"
-        return Shortfall("platform", Problem("machines", got, allowed, do), Then.END)
+        return Shortfall("platform", Problem("machines", got, allowed, do), NextStep.END)
     if refusals.young_profile(error):
         got = f"an instance profile that EC2 does not know, or not yet ({error.code})"
         do = "Submit again in some minutes; if it stays so, the administrator deploys the stack again"
-        return Shortfall("platform", Problem("machines", got, _ACCEPTED, do), Then.WAIT)
+        return Shortfall("platform", Problem("machines", got, _ACCEPTED, do), NextStep.WAIT)
     if refusals.transient(error):
         got = f"AWS ERROR. Transient AWS Communication Error ({error.code})"
-        return Shortfall("platform", Problem("machines", got, _ACCEPTED, "Please Try Again"), Then.WAIT)
+        return Shortfall("platform", Problem("machines", got, _ACCEPTED, "Please Try Again"), NextStep.WAIT)
     if error.code in refusals.IMAGE_CODES:
         got = f"machine image {job.image.id} that AWS does not have ({error.code})"
         do = "Ask the analysis's developer to bake its image again (invoke bake-ami) and to deploy"
-        return Shortfall("image", Problem("machine image", got, "an existing image", do), Then.END)
+        return Shortfall("image", Problem("machine image", got, "an existing image", do), NextStep.END)
     got = f"AWS ERROR. RunInstances was refused ({error.code})"
-    return Shortfall("platform", Problem("machines", got, _ACCEPTED, _CONTACT), Then.END)
+    return Shortfall("platform", Problem("machines", got, _ACCEPTED, _CONTACT), NextStep.END)
