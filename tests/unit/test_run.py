@@ -33,7 +33,7 @@ def test_a_room_that_does_not_exist(capsys: pytest.CaptureFixture[str]) -> None:
     assert run.main(["unti"]) == 2
     error = capsys.readouterr().err
     assert "got 'unti'" in error
-    assert "\n  allowed: unit, program, shell, local" in error
+    assert "\n  allowed: unit, program, opinions, shell, local" in error
     assert "\n  do: did you mean unit?\n" in error
 
 
