@@ -13,7 +13,7 @@ from typing import Any
 import yaml
 
 from demo.playground import Playground
-from tests.local.deployed import client
+from tests.local.deployed import client, outputs
 from tests.local.states import UTILS, States
 
 _START = """\
@@ -107,10 +107,10 @@ def run(ground: Playground, analysis: str, text: str) -> dict[str, Any]:
         "submit", *where, "--data", str(data), "--config", str(config), "--no-forecast"
     ).stdout.split()[-1]
     ground.invoke("follow", *where, "--job", job)
-    s3 = client(ground, "s3")
-    found = s3.list_objects_v2(Bucket=analysis, Prefix=f"debuggers/results/job_{job}/process_results/")[
+    s3, bucket = client(ground, "s3"), outputs(ground, f"{analysis}-webdev")["bucket"]
+    found = s3.list_objects_v2(Bucket=bucket, Prefix=f"debuggers/results/job_{job}/process_results/")[
         "Contents"
     ]
     (key,) = [one["Key"] for one in found if one["Key"].endswith("summary.json")]
-    document: dict[str, Any] = json.load(s3.get_object(Bucket=analysis, Key=key)["Body"])
+    document: dict[str, Any] = json.load(s3.get_object(Bucket=bucket, Key=key)["Body"])
     return document

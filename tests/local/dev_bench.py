@@ -150,6 +150,8 @@ class Bench:
             Body=settings.to_json().encode(),
         )
         return {
+            "account": self.cloud.account,
+            "bucket": "dev-bench-data",
             "settings_bucket": "dev-bench-artifacts",
             "settings_key": "analyses/analysis-webdev/settings.json",
         }
