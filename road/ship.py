@@ -224,7 +224,7 @@ class Road:
     def try_it(self) -> tuple[str, str, str]:
         outputs = self.engine.outputs(self.stack)
         tried = sample(self.root / "blueprints" / self.analysis, sorted(outputs["groups"]))
-        where = ("--bucket", str(outputs["bucket"]), "--group", tried.group)
+        where = ("--bucket", self.stack, "--group", tried.group)
         self.job, ended = self._job(outputs, tried)
         if ended:
             return ALREADY, "", f"job {self.job} has ended well on this code, image and sample"
@@ -255,9 +255,8 @@ class Road:
         outputs = self.engine.outputs(self.stack)
         group = sample(self.root / "blueprints" / self.analysis, sorted(outputs["groups"])).group
         folder = f"{self.to}/{self.analysis}/{self.job}"
-        command = self._do(
-            "results", self.job, "--bucket", str(outputs["bucket"]), "--group", group, "--to", folder
-        )
+        where = ("--bucket", self.stack, "--group", group)
+        command = self._do("results", self.job, *where, "--to", folder)
         self.results = sorted(
             str(path) for path in (self.root / folder).rglob("process_results/**/*") if path.is_file()
         )

@@ -103,7 +103,7 @@ def test_the_whole_road_in_its_order(world: World) -> None:
     assert {step.state for step in steps} == {"done", "left out"}
     (submit,) = [step.command for step in steps if step.name == "job"]
     assert "--data blueprints/spikes/tests/data.txt --config blueprints/spikes/tests/config.json" in submit
-    assert "--bucket spikes --group debuggers" in submit
+    assert "--bucket spikes-webdev --group debuggers" in submit
 
 
 def test_what_is_done_is_passed_over_and_what_changed_is_tried_anew(world: World) -> None:
