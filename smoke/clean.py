@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from typing import Any
 
+from account import developer_key
 from blueprints.model import UTILS
 from console import buckets
 from console.engine import LOCKED
@@ -45,6 +46,7 @@ def away(bench: Bench) -> list[str]:
     ]
     if bench.place.record.made_utils:
         parts.append(("stack utils", lambda: _stack(bench, UTILS)))
+        parts.append(("developers' key", lambda: _key(bench)))
     else:
         parts.append(("objects in shared buckets", lambda: _objects(bench, shared)))
         parts.append(("records in the shared table", lambda: _records(bench, bucket)))
@@ -139,6 +141,11 @@ def _stack(bench: Bench, stack: str) -> None:
     done = bench.engine.capture("stack", "rm", stack, "--yes", "--non-interactive")
     if done.returncode != 0:
         raise RuntimeError(done.stderr.strip())
+
+
+def _key(bench: Bench) -> None:
+    """The developers' key, which a deploy of `utils` makes beside the stack."""
+    developer_key.forget(bench.make("ssm"))
 
 
 def _shared_objects(resources: list[dict[str, Any]], own: str) -> list[tuple[str, str]]:

@@ -41,7 +41,11 @@ def others(ground: Playground) -> dict[str, Any]:
         "rows": dynamodb.scan(TableName=outputs["ledger_table"])["Items"],
         "stacks": ground.pulumi("stack", "ls", "--json").stdout.count('"name"'),
         "buckets": [one["Name"] for one in s3.list_buckets()["Buckets"]],
-        "roles": [one["RoleName"] for one in client(ground, "iam").list_roles()["Roles"]],
+        "roles": [
+            one["RoleName"]
+            for one in client(ground, "iam").list_roles()["Roles"]
+            if not one["RoleName"].startswith("AWSServiceRole")  # AWS's own, which stay
+        ],
         "images": client(ground, "ec2").describe_images(Owners=["self"])["Images"],
         "parameters": [one["Name"] for one in client(ground, "ssm").describe_parameters()["Parameters"]],
     }
