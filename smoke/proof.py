@@ -8,11 +8,13 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from account.developer_key import PRIVATE, PUBLIC
 from blueprints.model import UTILS
 from console.adoption import StackState, strays
 from console.own.model import STACK_TAG, Account, Owner
 from smoke.bench import Bench
 from smoke.clean import machines_of
+from smoke.jobs import limit_parameter
 
 _PATIENCE_S = 120.0
 """AWS's lists show for a while what was deleted."""
@@ -52,6 +54,8 @@ def _found(bench: Bench) -> Iterator[LeftThing]:
     for snapshot in ec2.describe_snapshots(OwnerIds=["self"], Filters=tagged)["Snapshots"]:
         name = snapshot["SnapshotId"]
         yield LeftThing("snapshot", name, f"aws ec2 delete-snapshot --snapshot-id {name}")
+    for name in _parameters(bench):
+        yield LeftThing("parameter", name, f"aws ssm delete-parameter --name {name}")
     at = Account(lambda service, **_: bench.make(service), bench.place.record.region)
     for name in (stack, *((UTILS,) if bench.place.record.made_utils else ())):
         nothing = StackState({"deployment": {"resources": []}})
@@ -60,3 +64,11 @@ def _found(bench: Bench) -> Iterator[LeftThing]:
             yield LeftThing(thing.type.rpartition(":")[2], thing.id, again)
         if name in bench.place.record.began and name in bench.engine.stack_names():
             yield LeftThing("stack", name, again)
+
+
+def _parameters(bench: Bench) -> list[str]:
+    """Parameters that no stack has: the group's limit, and the developers' key of the run's own `utils`."""
+    names = [limit_parameter(bench.place.analysis)]
+    if bench.place.record.made_utils:
+        names += [PRIVATE, PUBLIC]
+    return [str(one["Name"]) for one in bench.make("ssm").get_parameters(Names=names)["Parameters"]]

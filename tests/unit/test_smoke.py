@@ -13,6 +13,7 @@ from typing import Any
 import jsonschema
 import pytest
 
+from account.developer_key import PRIVATE, PUBLIC
 from console.errors import UserError
 from console.shareable import shareable
 from smoke import clean, diagnosis, place, proof, run, stacks
@@ -140,6 +141,22 @@ def test_a_second_service_in_a_region_is_refused(bench: Any, monkeypatch: pytest
     with pytest.raises(UserError, match="this backend does not know"):
         stacks._refuse_another(bench)
     assert not bench.place.record.made_utils, "what is not its own is not taken away"
+
+
+@pytest.mark.parametrize("made_utils", [True, False])
+def test_a_key_of_somebody_elses_utils_is_not_left_by_the_run(
+    bench: Any, monkeypatch: pytest.MonkeyPatch, made_utils: bool
+) -> None:
+    there = {"/neurocaas/budgets/smoke/smoke-abc123/limit", PRIVATE, PUBLIC}
+
+    class Parameters:
+        def get_parameters(self, Names: list[str]) -> Any:  # noqa: N803  (boto3's name)
+            return {"Parameters": [{"Name": name} for name in Names if name in there]}
+
+    monkeypatch.setattr(Bench, "make", lambda *_: Parameters())
+    bench.place.record.made_utils = made_utils
+    own = there if made_utils else there - {PRIVATE, PUBLIC}
+    assert set(proof._parameters(bench)) == own
 
 
 @pytest.mark.parametrize(
