@@ -69,7 +69,8 @@ def _without_principal(statement: Mapping[str, Any]) -> dict[str, Any]:
 
 def may_write(teller: str, key: str) -> bool:
     held, user = policies(teller)
-    return bool(allowed(held, "s3:PutObject", f"arn:aws:s3:::{BUCKET}/{key}", None, **{"aws:userid": user}))
+    resource, facts = f"arn:aws:s3:::{BUCKET}/{key}", {"aws:userid": user}
+    return bool(allowed(held, "s3:PutObject", resource, None, PLACE.account, **facts))
 
 
 @dataclass(frozen=True)
