@@ -101,7 +101,7 @@ class Service:
     def put_data(self) -> None:
         utils = outputs(self.ground, UTILS)
         self.bucket, self.table, self.parameter = (
-            "analysis",
+            str(outputs(self.ground, ANALYSIS)["bucket"]),
             utils["ledger_table"],
             utils["private_key_parameter"],
         )
