@@ -29,7 +29,8 @@ class TestA10:
         finally:
             file.write_text(text)
         ops = {one["urn"].rpartition("::")[2]: one["op"] for one in steps if "s3/bucket:Bucket" in one["urn"]}
-        assert set(ops.values()) == {"same"}
+        assert set(ops.values()) <= {"same"}  # the engine leaves out what stays as it is
+        assert any(one["op"] == "update" for one in steps), "the new budget is in the settings"
         assert not {one["op"] for one in steps} & {
             "create-replacement",
             "replace",
