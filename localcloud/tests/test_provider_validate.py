@@ -14,12 +14,13 @@ from localcloud.pulumi.provider.autoname import Mode, Naming
 from localcloud.pulumi.provider.aws import Session
 from localcloud.pulumi.provider.codec import UNKNOWN, Archive, Asset
 from localcloud.pulumi.provider.compare import changed_keys, reconcile, same, same_json
-from localcloud.pulumi.provider.lifecycle import Lifecycle
+from localcloud.pulumi.provider.lifecycle import Difference, Lifecycle
 from localcloud.pulumi.provider.model import AutoName
 from localcloud.pulumi.provider.rules import policy
 from localcloud.pulumi.provider.table import TABLE
 
 BUCKET, QUEUE, ROLE = "aws:s3/bucket:Bucket", "aws:sqs/queue:Queue", "aws:iam/role:Role"
+GROUP = "aws:ec2/securityGroup:SecurityGroup"
 FUNCTION, RULE, RECIPE = (
     "aws:lambda/function:Function",
     "aws:cloudwatch/eventRule:EventRule",
@@ -385,3 +386,11 @@ def test_drift_is_told_apart_from_what_aws_adds() -> None:
     assert reconcile("x", None, extra=False) is None
     assert reconcile(0, None, extra=False) == 0
     assert reconcile("60", 60, extra=False) == "60"
+
+
+def test_what_the_service_has_chosen_is_no_reason_to_replace(life: Lifecycle) -> None:
+    """An import reads the VPC of a security group of a program that names none."""
+    group = {"description": "d", "name": "g"}
+    plan = life.diff(GROUP, {**group, "vpcId": "vpc-1"}, group)
+    assert plan == Difference((), (), False)
+    assert life.diff(GROUP, {**group, "vpcId": "vpc-1"}, {**group, "vpcId": "vpc-2"}).replaces

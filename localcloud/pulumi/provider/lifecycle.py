@@ -101,13 +101,20 @@ class Lifecycle:
     ) -> Difference:
         """What the change from the inputs `olds` to the inputs `news` means."""
         kind = self.kind(token)
-        changed = {key for key in changed_keys(olds, news) if key not in ignore}
+        changed = self._changed(kind, olds, news) - ignore
         replaces = changed & kind.replace
         return Difference(
             tuple(sorted(changed)),
             tuple(sorted(replaces)),
             bool(replaces) and self._delete_first(kind, olds, news),
         )
+
+    @staticmethod
+    def _changed(kind: ResourceType, olds: Properties, news: Properties) -> set[str]:
+        """The inputs that differ. A resource is not replaced because what the service may choose is no longer
+        asked for: it keeps what it has, as after an import."""
+        kept = {key for key in kind.computed & kind.replace if news.get(key) is None}
+        return changed_keys(olds, news) - kept
 
     @staticmethod
     def _delete_first(kind: ResourceType, olds: Properties, news: Properties) -> bool:
@@ -139,7 +146,7 @@ class Lifecycle:
     ) -> Properties:
         """The outputs as far as they are known before an update from the inputs `olds` to `news`."""
         kind = self.kind(token)
-        changed = changed_keys(olds, news)
+        changed = self._changed(kind, olds, news)
         after = {
             key: value
             for key, value in outputs.items()

@@ -234,9 +234,8 @@ _SSM = [
         "{name}",
         "name! description insecureValue? type (keyId?-) (value?) (arn?) (dataType?) (tier?)",
         autoname=NAME,
-        conflicts=(("value", "insecureValue"),),
-        one_of=(("value", "insecureValue"),),
-        recomputed={"version": "value insecureValue type description"},
+        one_of=(("insecureValue",),),
+        recomputed={"version": "insecureValue type description"},
     ),
 ]
 
