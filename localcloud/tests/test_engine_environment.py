@@ -241,7 +241,8 @@ def test_without_a_cli_the_message_says_what_to_run(project: Project) -> None:
         project.prepare("first")
 
 
-def test_wrappers_for_a_cli_without_a_host(project: Project) -> None:
+def test_wrappers_for_a_cli_without_a_host(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv(environment.WARM_VARIABLE, raising=False)
     project.prepare()
     assert (project.paths.pulumi_bin / "pulumi").resolve() == cli.cache_directory() / "pulumi"
     assert (project.paths.pulumi_bin / "pulumi-language-python").read_text() == HOST_SCRIPT

@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 
 import blueprints
 from blueprints import groups, import_old, schema
+from blueprints.bucket_names import default_name, default_pattern
 from blueprints.old_folder import import_folder
 from blueprints.prices import table
 from components import program
@@ -27,7 +28,7 @@ from runtime.protocol.need import Need
 from runtime.protocol.published_settings import About
 from runtime.protocol.settings import AnalysisSettings
 from tests.program.projects import REFERENCE, ROOT, make_project
-from tests.program.recording import ACCOUNT, Recorded, deploy
+from tests.program.recording import ACCOUNT, REGION, Recorded, deploy
 from tests.unit import old_files
 
 TYPES = sorted(table().usd_per_hour)
@@ -272,7 +273,7 @@ def test_a_file_of_the_first_implementation_is_imported_right_and_deploys(
     assert blueprints.load_problems(read.name, root, TYPES) == ()
     made = deployed(root, f"{read.name}-{read.stage}", utils)
     assert (made.bucket, made.stage, set(made.groups)) == (
-        SHAPES[shape]["PipelineName"],
+        default_name(SHAPES[shape]["PipelineName"], "prod", ACCOUNT, REGION),
         "prod",
         {"debuggers", "somelab"},
     )
@@ -301,8 +302,9 @@ def test_a_folder_of_them_deploys_with_its_groups(tmp_path: Path, utils: Recorde
         made = deployed(root, f"{one.imported.name}-{one.imported.stage}", utils)
         assert set(made.groups) == set(one.imported.blueprint["groups"])
     shutil.copy(root / "imported-groups.yaml", root / "groups.yaml")
-    stack, bucket = f"{done[0].imported.name}-{done[0].imported.stage}", str(done[0].imported.name)
-    own = {"lead_group": None, "session_role": "r", "buckets": [bucket]}
+    name = str(done[0].imported.name)
+    stack = f"{name}-{done[0].imported.stage}"
+    own = {"lead_group": None, "session_role": "r", "buckets": [default_pattern(name, ACCOUNT, REGION)]}
     known = {group: {**own, "analyst_group": f"g-{group}"} for group in groups.load(root).groups}
     both = deploy(
         lambda: program.outputs(root), stack, references={REFERENCE: {**utils.outputs, "groups": known}}
