@@ -3,7 +3,9 @@
 This folder is the package itself, so that a checkout needs no installation; nothing is built in it.
 """
 
+import atexit
 import os
+import shutil
 import tempfile
 from pathlib import Path
 
@@ -29,6 +31,7 @@ class Build(build_py):  # type: ignore[misc]  # setuptools carries no types
 
 
 work = tempfile.mkdtemp(prefix="localcloud-build-")
+atexit.register(shutil.rmtree, work, ignore_errors=True)
 setup(
     packages=[
         *(package for name, folder in ROOTS.items() for package in packages(name, folder)),
