@@ -33,17 +33,19 @@ def bucket_state(s3: Any, name: str, account: str) -> BucketState:
             return BucketState.FREE
         if code not in _NOT_FOR_US:
             raise
-        return BucketState.OURS if name in _own(s3) else BucketState.TAKEN
+        return BucketState.OURS if name in _listed(s3) else BucketState.TAKEN
     return BucketState.OURS
 
 
-def _own(s3: Any) -> set[str]:
-    """The account's buckets, in whatever region; none without the right to list them."""
+def own_buckets(s3: Any) -> set[str]:
+    """The account's buckets, in whatever region. Raises what the client raises."""
+    pages = s3.get_paginator("list_buckets").paginate()
+    return {one["Name"] for page in pages for one in page.get("Buckets", ())}
+
+
+def _listed(s3: Any) -> set[str]:
+    """The same; none without the right to list them."""
     try:
-        return {one["Name"] for page in _pages(s3) for one in page.get("Buckets", ())}
+        return own_buckets(s3)
     except s3.exceptions.ClientError:
         return set()
-
-
-def _pages(s3: Any) -> Any:
-    return s3.get_paginator("list_buckets").paginate()

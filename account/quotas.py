@@ -7,46 +7,45 @@ guide, "Amazon EBS quotas"); the instances' are counted in virtual CPUs.
 from __future__ import annotations
 
 import re
+from typing import NamedTuple
 
-_ON_DEMAND = {
-    "inf": "L-1945791B",
-    "trn": "L-2C3B7624",
-    "vt": "L-DB2E81BA",
-    "g": "L-DB2E81BA",
-    "p": "L-417A185B",
-    "x": "L-7295265B",
+
+class _Quota(NamedTuple):
+    """What people call some families of machines, and the codes of their two quotas."""
+
+    name: str
+    on_demand: str
+    spot: str
+
+
+_STANDARD = _Quota("Standard", "L-1216C47A", "L-34B43A08")
+_G_AND_VT = _Quota("G and VT", "L-DB2E81BA", "L-3819A6DF")
+_OTHERS = {
+    "inf": _Quota("Inf", "L-1945791B", "L-B5D1601B"),
+    "trn": _Quota("Trn", "L-2C3B7624", "L-6B0D517C"),
+    "vt": _G_AND_VT,
+    "g": _G_AND_VT,
+    "p": _Quota("P", "L-417A185B", "L-7212CCBC"),
+    "x": _Quota("X", "L-7295265B", "L-E3A00192"),
 }
-STANDARD = "L-1216C47A"
-_SPOT = {
-    "inf": "L-B5D1601B",
-    "trn": "L-6B0D517C",
-    "vt": "L-3819A6DF",
-    "g": "L-3819A6DF",
-    "p": "L-7212CCBC",
-    "x": "L-E3A00192",
-}
-STANDARD_SPOT = "L-34B43A08"
+"""By how the letters of a family begin."""
+
 GP3_TIB = "L-7A658B76"
 """Of the service `ebs`: storage for gp3 volumes, in TiB."""
-_NAMES = {
-    "inf": "Inf", "trn": "Trn", "vt": "G and VT", "g": "G and VT", "p": "P", "x": "X",
-}  # fmt: skip
 
 
 def vcpu_quota(instance_type: str, *, spot: bool = False) -> str:
     """The code of the quota that counts machines of this type."""
-    codes, otherwise = (_SPOT, STANDARD_SPOT) if spot else (_ON_DEMAND, STANDARD)
-    family = _family(instance_type)
-    return next((code for prefix, code in codes.items() if family.startswith(prefix)), otherwise)
+    quota = _quota(instance_type)
+    return quota.spot if spot else quota.on_demand
 
 
 def quota_name(instance_type: str, *, spot: bool = False) -> str:
     """What people call it."""
-    family = _family(instance_type)
-    kind = next((name for prefix, name in _NAMES.items() if family.startswith(prefix)), "Standard")
-    return f"{'Spot' if spot else 'On-Demand'} {kind}"
+    return f"{'Spot' if spot else 'On-Demand'} {_quota(instance_type).name}"
 
 
-def _family(instance_type: str) -> str:
+def _quota(instance_type: str) -> _Quota:
     letters = re.match(r"[a-z]*", instance_type)
-    return letters[0] if letters else ""
+    family = letters[0] if letters else ""
+    return next((quota for begin, quota in _OTHERS.items() if family.startswith(begin)), _STANDARD)

@@ -6,8 +6,8 @@ not known from a state, and said so.
 """
 
 import re
-from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from runtime.protocol.limits import SWEEP_INTERVAL
@@ -144,13 +144,21 @@ FREE = frozenset(
 
 def charges(resources: Sequence[tuple[str, Inputs]]) -> list[Charge]:
     """What the resources of a stack, by type and inputs, cost a month."""
+    found = _summed(
+        Charge(price.what, price.units(inputs), price.unit_usd, price.free)
+        for kind, inputs in resources
+        for price in PRICES.get(_short(kind), ())
+    )
+    return sorted((one for one in found if one.count), key=lambda one: (-one.usd, one.what))
+
+
+def _summed(charges: Iterable[Charge]) -> list[Charge]:
+    """One charge for each thing that is paid for."""
     found: dict[str, Charge] = {}
-    for kind, inputs in resources:
-        for price in PRICES.get(_short(kind), ()):
-            before = found.get(price.what, Charge(price.what, 0.0, price.unit_usd, price.free))
-            count = before.count + price.units(inputs)
-            found[price.what] = Charge(price.what, count, price.unit_usd, price.free)
-    return sorted((one for one in found.values() if one.count), key=lambda one: (-one.usd, one.what))
+    for one in charges:
+        before = found.get(one.what)
+        found[one.what] = replace(one, count=before.count + one.count) if before else one
+    return list(found.values())
 
 
 def unpriced(resources: Sequence[tuple[str, Inputs]]) -> list[str]:
@@ -170,8 +178,5 @@ def _short(kind: str) -> str:
 def free_of_charge(stacks: Collection[Sequence[Charge]]) -> float:
     """USD a month that AWS takes from nobody: the part of all charges of an account that is always free, if
     nothing else in the account uses it."""
-    counts: dict[str, Charge] = {}
-    for one in (charge for some in stacks for charge in some):
-        before = counts.get(one.what, Charge(one.what, 0.0, one.unit_usd, one.free))
-        counts[one.what] = Charge(one.what, before.count + one.count, one.unit_usd, one.free)
-    return sum(min(one.count, one.free) * one.unit_usd for one in counts.values())
+    counted = _summed(charge for some in stacks for charge in some)
+    return sum(min(one.count, one.free) * one.unit_usd for one in counted)

@@ -9,7 +9,9 @@ from typing import Any
 import boto3
 
 from account.clients import client
+from console.adoption import StackState, strays
 from console.engine import Engine
+from console.own.model import Account, Owner, Thing
 from smoke.place import RunPlace
 from smoke.questions import Answers
 
@@ -36,6 +38,11 @@ class Bench:
     def make(self, service: str) -> Any:
         """A boto3 client of the run's region."""
         return client(service, session=self.session)
+
+    def strays(self, stack: str, *buckets: str) -> list[Thing]:
+        """All that the account has of a stack, by tags and names, whatever any state says."""
+        at = Account(lambda service, **_: self.make(service), self.place.record.region)
+        return strays(at, Owner(stack), StackState({"deployment": {"resources": []}}), *buckets)
 
     @property
     def bucket(self) -> str:

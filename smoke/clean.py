@@ -10,6 +10,7 @@ from contextlib import suppress
 from typing import Any
 
 from account import developer_key
+from account.buckets import own_buckets
 from blueprints.model import UTILS
 from console import buckets
 from console.engine import LOCKED
@@ -113,12 +114,8 @@ def _limit(bench: Bench) -> None:
 
 def _emptied(bench: Bench, bucket: str) -> None:
     s3 = bench.make("s3")
-    if bucket and bucket in _own_buckets(s3):
+    if bucket and bucket in own_buckets(s3):
         buckets.empty(s3, bucket, "")
-
-
-def _own_buckets(s3: Any) -> set[str]:
-    return {one["Name"] for one in s3.list_buckets()["Buckets"]}
 
 
 def _stack(bench: Bench, stack: str) -> None:

@@ -10,8 +10,7 @@ from dataclasses import dataclass
 
 from account.developer_key import PRIVATE, PUBLIC
 from blueprints.model import UTILS
-from console.adoption import StackState, strays
-from console.own.model import STACK_TAG, Account, Owner
+from console.own.model import STACK_TAG
 from smoke.bench import Bench
 from smoke.clean import machines_of
 from smoke.jobs import limit_parameter
@@ -56,11 +55,9 @@ def _found(bench: Bench) -> Iterator[LeftThing]:
         yield LeftThing("snapshot", name, f"aws ec2 delete-snapshot --snapshot-id {name}")
     for name in _parameters(bench):
         yield LeftThing("parameter", name, f"aws ssm delete-parameter --name {name}")
-    at = Account(lambda service, **_: bench.make(service), bench.place.record.region)
     for name in (stack, *((UTILS,) if bench.place.record.made_utils else ())):
-        nothing = StackState({"deployment": {"resources": []}})
         buckets = (bench.bucket,) if bench.outputs else ()
-        for thing in strays(at, Owner(name), nothing, *buckets):
+        for thing in bench.strays(name, *buckets):
             yield LeftThing(thing.type.rpartition(":")[2], thing.id, again)
         if name in bench.place.record.began and name in bench.engine.stack_names():
             yield LeftThing("stack", name, again)

@@ -96,12 +96,6 @@ def run(bench: Bench, seconds: float, parts: Sequence[Part] = PARTS) -> EndedRun
 
 def take_away(bench: Bench, steps: list[SmokeStep]) -> list[LeftThing]:
     """Destroy, and prove it; two more steps."""
-    try:
-        if bench.utils:
-            bench.spent_usd = _spent(bench)
-        steps.append(_step(bench, Part(DESTROY, _destroy), set()))
-    except KeyboardInterrupt:
-        steps.append(SmokeStep(DESTROY, FAILED, 0.0, "interrupted"))
     left: list[LeftThing] = []
 
     def prove(bench: Bench) -> str:
@@ -110,14 +104,17 @@ def take_away(bench: Bench, steps: list[SmokeStep]) -> list[LeftThing]:
             raise SmokeError(f"{len(left)} things are left")
         return "nothing is left, by tags and by names"
 
-    try:
-        steps.append(_step(bench, Part(PROOF, prove), set()))
-    except KeyboardInterrupt:
-        steps.append(SmokeStep(PROOF, FAILED, 0.0, "interrupted"))
+    for part in (Part(DESTROY, _destroy), Part(PROOF, prove)):
+        try:
+            steps.append(_step(bench, part, set()))
+        except KeyboardInterrupt:
+            steps.append(SmokeStep(part.name, FAILED, 0.0, "interrupted"))
     return left
 
 
 def _destroy(bench: Bench) -> str:
+    if bench.utils:
+        bench.spent_usd = _spent(bench)
     failed = clean.away(bench)
     if failed:
         raise SmokeError("; ".join(failed))

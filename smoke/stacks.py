@@ -6,9 +6,7 @@ from blueprints.model import UTILS
 from console.account_checks import list as questions
 from console.account_checks import wanted
 from console.account_checks.model import CheckVerdict
-from console.adoption import StackState, strays
 from console.errors import UserError
-from console.own.model import Account, Owner
 from runtime.protocol import yaml12
 from smoke.bench import Bench, SmokeError
 
@@ -48,8 +46,7 @@ def utils(bench: Bench) -> str:
 def _refuse_another(bench: Bench) -> None:
     """A second service in a region would end the first one's machines. Raises UserError."""
     # the tagging API would list for weeks what waits for its deletion, such as the key of an earlier run
-    at = Account(lambda service, **_: bench.make(service), bench.place.record.region)
-    if strays(at, Owner(UTILS), StackState({"deployment": {"resources": []}})):
+    if bench.strays(UTILS):
         bench.place.record.made_utils = False
         bench.place.save()
         raise UserError(

@@ -6,26 +6,6 @@ from __future__ import annotations
 
 from runtime.manager.port import LaunchError
 
-CAPACITY_CODES = frozenset(
-    {
-        "InsufficientInstanceCapacity",
-        "InsufficientHostCapacity",
-        "InsufficientCapacity",
-        "InsufficientReservedInstanceCapacity",
-        "InsufficientFreeAddressesInSubnet",
-        "InsufficientVolumeCapacity",
-        "InstanceLimitExceeded",
-        "VcpuLimitExceeded",
-        "VolumeLimitExceeded",
-        "MaxSpotInstanceCountExceeded",
-        "SpotMaxPriceTooLow",
-        "Unsupported",
-    }
-)
-"""EC2 has none of this type now, or the account may have no more; `Unsupported` is a type that the zone does
-not have.
-"""
-
 LIMIT_CODES = frozenset(
     {
         "InstanceLimitExceeded",
@@ -37,6 +17,19 @@ LIMIT_CODES = frozenset(
 )
 """A limit that the whole call would exceed. AWS does not say that it then starts the part that fits, as it
 does where capacity is short: smaller calls are tried.
+"""
+
+CAPACITY_CODES = LIMIT_CODES | {
+    "InsufficientInstanceCapacity",
+    "InsufficientHostCapacity",
+    "InsufficientCapacity",
+    "InsufficientReservedInstanceCapacity",
+    "InsufficientVolumeCapacity",
+    "SpotMaxPriceTooLow",
+    "Unsupported",
+}
+"""EC2 has none of this type now, or the account may have no more; `Unsupported` is a type that the zone does
+not have.
 """
 
 NO_SPOT_ROLE = "AuthFailure.ServiceLinkedRoleCreationNotPermitted"

@@ -134,10 +134,10 @@ def test_the_report_names_nobody_and_has_its_schema() -> None:
 
 def test_a_second_service_in_a_region_is_refused(bench: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     bench.place.record.made_utils = True
-    monkeypatch.setattr(stacks, "strays", lambda *_: [])
+    monkeypatch.setattr("smoke.bench.strays", lambda *_: [])
     stacks._refuse_another(bench)
     assert bench.place.record.made_utils
-    monkeypatch.setattr(stacks, "strays", lambda *_: ["a role of somebody's utils"])
+    monkeypatch.setattr("smoke.bench.strays", lambda *_: ["a role of somebody's utils"])
     with pytest.raises(UserError, match="this backend does not know"):
         stacks._refuse_another(bench)
     assert not bench.place.record.made_utils, "what is not its own is not taken away"
