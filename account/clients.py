@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from runtime.protocol.owner import every, expect_owner
+from neurocaas.protocol.owner import every, expect_owner
 
 if TYPE_CHECKING:
     from boto3.session import Session

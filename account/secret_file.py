@@ -6,7 +6,7 @@ import os
 import subprocess
 from pathlib import Path
 
-from runtime.protocol.problems import UserFacingError
+from neurocaas.protocol.problems import UserFacingError
 
 
 class SecretFileError(UserFacingError):

@@ -26,6 +26,7 @@ def project(folder: Path, groups: int, analyses: int) -> None:
     """
     names = ["one", *(f"more-{number}" for number in range(1, analyses))]
     (folder / "runtime").symlink_to(ROOT / "runtime")
+    (folder / "neurocaas").symlink_to(ROOT / "neurocaas")
     for name in names:
         own = folder / "blueprints" / name
         (own / "provision").mkdir(parents=True)

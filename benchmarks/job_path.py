@@ -77,7 +77,7 @@ def main() -> None:
 
 def first_line(s3: Any, bucket: str, key: str) -> float:
     """When the script began, by its own clock (the machine's, which is this one)."""
-    from runtime.protocol.status import DatasetStatus
+    from neurocaas.protocol.status import DatasetStatus
 
     status = DatasetStatus.from_json(s3.get_object(Bucket=bucket, Key=key)["Body"].read())
     return float(status.stdout["0"].removeprefix(STAMP))

@@ -88,8 +88,8 @@ def _prepare() -> dict[str, str]:
     """
     import boto3
 
-    from runtime.protocol.report import ComputeReport
-    from runtime.protocol.settings import AnalysisSettings, Code, Group, Image, InstanceSettings, Limits
+    from neurocaas.protocol.report import ComputeReport
+    from neurocaas.protocol.settings import AnalysisSettings, Code, Group, Image, InstanceSettings, Limits
 
     s3, ec2 = boto3.client("s3"), boto3.client("ec2")
     for bucket in (BUCKET, CODE):

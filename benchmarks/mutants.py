@@ -44,15 +44,15 @@ _MONITOR = ("test_monitor_decisions", "test_monitor_verdicts", "test_monitor_job
 _AWS = ("test_ledger_conditions", "test_manager_handler")
 _POLICIES = ("program/test_policies", "program/test_policy_lint", "program/test_outside_buckets")
 TARGETS: dict[str, tuple[str, ...]] = {
-    "runtime/protocol/ledger.py": ("test_ledger_conditions",),
-    "runtime/protocol/report.py": (
+    "neurocaas/protocol/ledger.py": ("test_ledger_conditions",),
+    "neurocaas/protocol/report.py": (
         "test_monitor_verdicts",
         "test_protocol_documents",
         "test_monitor_decisions",
         "test_monitor_job",
     ),
-    "runtime/protocol/keys.py": ("test_protocol_names", "test_protocol_documents", "test_manager_job"),
-    "runtime/protocol/names.py": ("test_protocol_names", "test_protocol_submission"),
+    "neurocaas/protocol/keys.py": ("test_protocol_names", "test_protocol_documents", "test_manager_job"),
+    "neurocaas/protocol/names.py": ("test_protocol_names", "test_protocol_submission"),
     "runtime/manager/dispatch.py": ("test_manager_decisions", *_MANAGER),
     "runtime/manager/manage.py": (
         "test_manager_decisions",

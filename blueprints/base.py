@@ -20,7 +20,7 @@ from blueprints.machine_kinds import X86, architecture
 from blueprints.merge import Layers
 from blueprints.model import Imaged, ImageSettings
 from blueprints.parents import BASE, LARGE, PARENTS, PARENTS_OF, RETIRED, ParentImage, parent_image
-from runtime.protocol.problems import InvalidInput, Problem
+from neurocaas.protocol.problems import InvalidInput, Problem
 
 FILE = "image.yaml"
 _GIB, _ANALYSIS_GIB = 8, 16

@@ -13,8 +13,8 @@ from blueprints.finding import BlueprintFinding
 from blueprints.machine_kinds import architecture, kind
 from blueprints.merge import Layers
 from blueprints.parents import BASE, PARENTS
-from runtime.protocol.names import RESERVED_GROUPS
-from runtime.protocol.problems import InvalidInput, shown
+from neurocaas.protocol.names import RESERVED_GROUPS
+from neurocaas.protocol.problems import InvalidInput, shown
 
 
 @dataclass(frozen=True)

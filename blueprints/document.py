@@ -1,5 +1,5 @@
 """YAML with line numbers: plain data, and the line of each key and item for error messages. Plain words are
-those of YAML 1.2 (`runtime.protocol.yaml12`)."""
+those of YAML 1.2 (`neurocaas.protocol.yaml12`)."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from typing import Any
 import yaml
 
 from blueprints.finding import BlueprintFinding, Path, finding
-from runtime.protocol import yaml12
-from runtime.protocol.problems import shown
+from neurocaas.protocol import yaml12
+from neurocaas.protocol.problems import shown
 
 MOST_VALUES, MOST_LEVELS = 20_000, 50
 """Of a document. Aliases make a short file mean any number of values; nobody writes so many by hand."""

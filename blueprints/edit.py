@@ -17,7 +17,7 @@ from blueprints.base import FILE as BASE_FILE
 from blueprints.document import YamlDocument, parse
 from blueprints.model import FILE
 from blueprints.parents import BASE
-from runtime.protocol.problems import InvalidInput, Problem, shown
+from neurocaas.protocol.problems import InvalidInput, Problem, shown
 
 _ACCOUNT = re.compile(r"[0-9]{12}")
 _REGION = re.compile(r"[a-z]{2}(-[a-z]+)+-[0-9]")

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from runtime.protocol.problems import Problem
+from neurocaas.protocol.problems import Problem
 
 Path = tuple[str | int, ...]
 """Where a value stands in a document: keys and list indices from the top."""

@@ -10,7 +10,7 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 
-from runtime.protocol.problems import Problem
+from neurocaas.protocol.problems import Problem
 
 FOLDER = "test/golden"
 EXPECTED, DATASET, SCRIPT = "expected.json", "dataset", "dataset.sh"

@@ -21,8 +21,8 @@ from blueprints import loader, schema
 from blueprints.document import YamlDocument, parse
 from blueprints.finding import BlueprintFinding, meant, some
 from blueprints.model import Stage
-from runtime.protocol.names import RESERVED_GROUPS
-from runtime.protocol.problems import InvalidInput, Problem, shown
+from neurocaas.protocol.names import RESERVED_GROUPS
+from neurocaas.protocol.problems import InvalidInput, Problem, shown
 
 FILE = "groups.yaml"
 GROUPS_OF_A_USER = 10

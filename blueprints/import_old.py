@@ -16,8 +16,8 @@ from blueprints.old_fields import Field, ImportContext, apply
 from blueprints.old_groups import Proposal
 from blueprints.starter import check_new_name
 from blueprints.verdicts import Draft, FieldVerdict, Status, as_json, duplicate_keys
-from runtime.protocol import yaml12
-from runtime.protocol.problems import InvalidInput, Problem
+from neurocaas.protocol import yaml12
+from neurocaas.protocol.problems import InvalidInput, Problem
 
 KEPT = "imported"
 """Folder of the new blueprint with the old file as it was, and the report: what was dropped can be read there

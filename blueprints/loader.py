@@ -20,11 +20,11 @@ from blueprints.finding import Path as ValuePath
 from blueprints.merge import Layers
 from blueprints.model import FILE, Blueprint, Imaged, ImageSettings, Stage
 from blueprints.parents import BASE
-from runtime.protocol.names import ANALYSIS_NAME
-from runtime.protocol.outside import OutsideBucket
-from runtime.protocol.problems import InvalidInput, shown
-from runtime.protocol.settings import DataSettings, InstanceSettings, Limits
-from runtime.protocol.typed_json import read
+from neurocaas.protocol.names import ANALYSIS_NAME
+from neurocaas.protocol.outside import OutsideBucket
+from neurocaas.protocol.problems import InvalidInput, shown
+from neurocaas.protocol.settings import DataSettings, InstanceSettings, Limits
+from neurocaas.protocol.typed_json import read
 
 _NOT_SETTINGS = frozenset({"schema_version", "stages"})
 

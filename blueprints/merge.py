@@ -9,7 +9,7 @@ from typing import Any
 
 from blueprints.document import YamlDocument
 from blueprints.finding import BlueprintFinding, Path, finding
-from runtime.protocol.schema import as_whole
+from neurocaas.protocol.schema import as_whole
 
 REPLACED = frozenset({"parameters"})
 """Objects that a stronger layer replaces as a whole: merging two JSON Schemas key by key means nothing."""

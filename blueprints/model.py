@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from blueprints.machine_kinds import architecture
-from runtime.protocol.names import ANALYSIS_NAME
-from runtime.protocol.settings import AnalysisSettings, BlueprintValues
+from neurocaas.protocol.names import ANALYSIS_NAME
+from neurocaas.protocol.settings import AnalysisSettings, BlueprintValues
 
 FILE = "blueprint.yaml"
 UTILS = "utils"

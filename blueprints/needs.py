@@ -17,9 +17,9 @@ from blueprints.machine_kinds import X86, architecture, kind
 from blueprints.merge import Layers
 from blueprints.model import Blueprint
 from blueprints.prices import REGION, Prices, regions, table
-from runtime.protocol.cost import burstable
-from runtime.protocol.need import Need
-from runtime.protocol.settings import InstanceSettings
+from neurocaas.protocol.cost import burstable
+from neurocaas.protocol.need import Need
+from neurocaas.protocol.settings import InstanceSettings
 
 PARTS = ("cpu", "memory_gib", "gpu")
 """The settings of `instance` that say a need."""

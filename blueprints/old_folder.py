@@ -14,8 +14,8 @@ from blueprints.import_old import Imported
 from blueprints.old_groups import Proposal
 from blueprints.starter import near_name
 from blueprints.verdicts import FieldVerdict
-from runtime.protocol.names import ANALYSIS_NAME
-from runtime.protocol.problems import InvalidInput, Problem
+from neurocaas.protocol.names import ANALYSIS_NAME
+from neurocaas.protocol.problems import InvalidInput, Problem
 
 GROUPS = "imported-groups.yaml"
 """Beside Pulumi.yaml: the proposal for groups.yaml of all files together."""

@@ -16,7 +16,7 @@ from blueprints.finding import Path
 from blueprints.old_fields import DEAD, Field, ImportContext, drop
 from blueprints.starter import NAME_RULE
 from blueprints.verdicts import Draft, as_json
-from runtime.protocol.names import ANALYSIS_NAME
+from neurocaas.protocol.names import ANALYSIS_NAME
 
 _VOLUME_GIB = 200
 """Root volume of a machine of an old image, whose size nobody wrote down: EC2 starts none whose volume is

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from blueprints.groups import GROUPS_OF_A_USER
-from runtime.protocol import yaml12
+from neurocaas.protocol import yaml12
 
 _MOST_MEMBERS = 1000
 _MOST_ANALYSES = 100

@@ -9,7 +9,7 @@ import re
 import unicodedata
 from collections.abc import Iterable, Mapping
 
-from runtime.protocol.names import GROUP_NAME, RESERVED_GROUPS
+from neurocaas.protocol.names import GROUP_NAME, RESERVED_GROUPS
 
 _LONGEST = 63
 _LETTERS = str.maketrans(

@@ -11,7 +11,7 @@ from typing import Any
 from blueprints.finding import Path
 from blueprints.old_fields import DEAD, Field, ImportContext, apply, drop
 from blueprints.verdicts import Draft, as_json
-from runtime.protocol.names import ANALYSIS_NAME
+from neurocaas.protocol.names import ANALYSIS_NAME
 
 _PROSE = "The email we should notify"
 _USER = re.compile(r"[A-Za-z0-9_+=,.@-]{1,50}")

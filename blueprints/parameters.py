@@ -3,7 +3,7 @@ schema has.
 
 JSON Schema itself passes over unknown words: `minumum: 1`, or parameters that do not stand below
 `properties`, would check nothing. Words that begin with `x-` may be added. Words that the manager does not
-check by (`runtime.protocol.schema`) are refused as well.
+check by (`neurocaas.protocol.schema`) are refused as well.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from typing import Any
 
 from blueprints import wording
 from blueprints.finding import Path, meant
-from runtime.protocol.problems import shown
-from runtime.protocol.schema import KNOWN_WORDS, check, pointed
+from neurocaas.protocol.problems import shown
+from neurocaas.protocol.schema import KNOWN_WORDS, check, pointed
 
 _OF_SCHEMAS = ("properties", "patternProperties", "$defs", "definitions", "dependentSchemas")
 _A_SCHEMA = (

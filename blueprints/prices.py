@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from runtime.protocol.cost import Rates
+from neurocaas.protocol.cost import Rates
 
 FILE = Path(__file__).with_name("prices.json")
 REGION = "us-east-1"

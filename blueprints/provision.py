@@ -18,7 +18,7 @@ from pathlib import Path
 
 from blueprints import golden
 from blueprints.parents import BASE
-from runtime.protocol.problems import InvalidInput, Problem
+from neurocaas.protocol.problems import InvalidInput, Problem
 
 PHASES = ("build", "validate", "test")
 ABOUT = "recording"

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from blueprints import wording
 from blueprints.document import YamlDocument
 from blueprints.finding import BlueprintFinding, Path, meant
-from runtime.protocol.pattern import matches
+from neurocaas.protocol.pattern import matches
 
 if TYPE_CHECKING:
     from jsonschema.exceptions import ValidationError

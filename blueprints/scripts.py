@@ -1,7 +1,7 @@
 """What can be seen of a script before it runs: text that a machine can read, a first line that names a
 program, and bash's own syntax.
 
-The rules of the first line are those of :mod:`runtime.protocol.interpreter`, which the machine keeps as well.
+The rules of the first line are those of `neurocaas.protocol.interpreter`, which the machine keeps as well.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 
-from runtime.protocol import interpreter
+from neurocaas.protocol import interpreter
 
 _HEAD = 8000
 """Bytes that are looked at to tell text from something else (what follows may be the payload of an archive

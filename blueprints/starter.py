@@ -15,9 +15,9 @@ from pathlib import Path
 from blueprints.finding import finding, meant
 from blueprints.model import FILE, UTILS
 from blueprints.parents import BASE
-from runtime.protocol import yaml12
-from runtime.protocol.names import ANALYSIS_NAME
-from runtime.protocol.problems import InvalidInput, Problem, shown
+from neurocaas.protocol import yaml12
+from neurocaas.protocol.names import ANALYSIS_NAME
+from neurocaas.protocol.problems import InvalidInput, Problem, shown
 
 STARTER = "analysis"
 SHELL = "shell"

@@ -13,7 +13,7 @@ from typing import Any
 
 from blueprints.finding import Path, dotted
 from blueprints.old_command import OldCommand
-from runtime.protocol.problems import shown
+from neurocaas.protocol.problems import shown
 
 
 def as_json(value: object) -> str:

@@ -12,8 +12,8 @@ from datetime import date
 from typing import TYPE_CHECKING, Any
 
 from blueprints.finding import meant
-from runtime.protocol import yaml12
-from runtime.protocol.problems import shown
+from neurocaas.protocol import yaml12
+from neurocaas.protocol.problems import shown
 
 if TYPE_CHECKING:
     from jsonschema.exceptions import ValidationError

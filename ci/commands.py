@@ -13,7 +13,7 @@ from invoke.exceptions import Exit
 from invoke.tasks import task
 
 from console.names import TaskOfNames
-from runtime.protocol.lines import to_stdout
+from neurocaas.protocol.lines import to_stdout
 
 _JSON = {"json": "One JSON object for a program."}
 _STACKS = "Stacks (just write them); all of this project in the backend when left out."
@@ -155,7 +155,7 @@ def _bakes(engine: Any) -> dict[str, Any]:
     blueprint that cannot be read has its own message in the preview."""
     from ci.bakes import needed
     from console.errors import UserError
-    from runtime.protocol.problems import InvalidInput
+    from neurocaas.protocol.problems import InvalidInput
 
     try:
         utils = engine.outputs("utils")

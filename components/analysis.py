@@ -34,9 +34,9 @@ from components.queue import WorkQueue, WorkQueueArgs
 from components.settings import SettingsObject, SettingsObjectArgs, settings_key
 from components.start_images import RootDevices
 from components.storage import AnalysisBucket, AnalysisBucketArgs
-from runtime.protocol import limits
-from runtime.protocol.keys import RESULTS
-from runtime.protocol.settings import Image
+from neurocaas.protocol import limits
+from neurocaas.protocol.keys import RESULTS
+from neurocaas.protocol.settings import Image
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -12,7 +12,7 @@ import pulumi_aws as aws
 from components.names import PREFIX
 from components.options import child
 from components.place import Place
-from runtime.protocol import logline
+from neurocaas.protocol import logline
 
 PERIOD = 300
 

@@ -18,7 +18,7 @@ from components.place import Place
 from components.policies import people
 from components.policies.document import Policy, document
 from components.policies.manager import BUDGET_PARAMETERS
-from runtime.protocol.problems import Problem
+from neurocaas.protocol.problems import Problem
 
 SESSION_SECONDS = 12 * 3600
 """Longest session of a role (IAM user guide, "Modify a role maximum session duration")."""

@@ -19,7 +19,7 @@ from image_builder import golden
 from image_builder.archive import sha256
 from image_builder.pipeline import RECIPE_TAG
 from image_builder.recipe import PackedProvision
-from runtime.protocol.settings import ROOT_DEVICE
+from neurocaas.protocol.settings import ROOT_DEVICE
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,4 +1,4 @@
-"""What an analysis tells the index of analyses (`runtime.protocol.analyses`)."""
+"""What an analysis tells the index of analyses (`neurocaas.protocol.analyses`)."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from blueprints.model import Blueprint
 from components.names import logical
 from components.options import child
 from components.place import Place
-from runtime.protocol.analyses import DeployedAnalysis, parameter
+from neurocaas.protocol.analyses import DeployedAnalysis, parameter
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -18,7 +18,7 @@ class LedgerArgs:
 
 
 class Ledger(pulumi.ComponentResource):
-    """A table with the string keys `pk` and `sk` (see runtime.protocol.ledger), paid by request, with
+    """A table with the string keys `pk` and `sk` (see neurocaas.protocol.ledger), paid by request, with
     point-in-time recovery.
     """
 

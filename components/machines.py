@@ -14,8 +14,8 @@ from components.place import Place
 from components.policies import machine
 from components.policies.document import rendered
 from components.role import MACHINES, BoundedRoleArgs, machine_role
-from runtime.protocol.outside import OutsideBucket
-from runtime.protocol.settings import ROOT_DEVICE
+from neurocaas.protocol.outside import OutsideBucket
+from neurocaas.protocol.settings import ROOT_DEVICE
 
 
 def machine_path(stack: str) -> str:

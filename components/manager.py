@@ -14,8 +14,8 @@ from components.place import Place
 from components.policies import manager
 from components.policies.document import rendered
 from components.queue import WorkQueue
-from runtime.protocol import limits, owner
-from runtime.protocol.outside import OutsideBucket
+from neurocaas.protocol import limits, owner
+from neurocaas.protocol.outside import OutsideBucket
 
 BATCH = 1
 """One submission a call: a slow one delays no other."""

@@ -18,7 +18,7 @@ from components.policies import monitor, resources
 from components.policies.document import rendered
 from components.queue import WorkQueue, WorkQueueArgs
 from components.role import BoundedRole, BoundedRoleArgs
-from runtime.protocol import limits, owner
+from neurocaas.protocol import limits, owner
 
 MACHINE_STATES = ("running", "stopped", "shutting-down", "terminated")
 BATCH = 10

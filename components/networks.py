@@ -13,8 +13,8 @@ from blueprints.model import UTILS, Blueprint
 from components.place import Place
 from components.project import refused
 from components.vpc import NetworkChoice
-from runtime.protocol.problems import InvalidInput, Problem
-from runtime.protocol.settings import Subnet
+from neurocaas.protocol.problems import InvalidInput, Problem
+from neurocaas.protocol.settings import Subnet
 
 DEFAULT, OWN = "default", "own"
 _VPC, _SUBNET = re.compile(r"vpc-[0-9a-f]{8,17}"), re.compile(r"subnet-[0-9a-f]{8,17}")

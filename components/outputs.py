@@ -14,7 +14,7 @@ import pulumi
 
 from blueprints.model import UTILS
 from components.names import PREFIX
-from runtime.protocol.settings import Subnet
+from neurocaas.protocol.settings import Subnet
 
 SCHEMA_VERSION = 1
 

@@ -43,7 +43,7 @@ def code_archive(root: Path, analysis: str) -> CodeArchive:
     ```
     run_main.sh … ncap_utils/   runtime/instance/contrib
     agent/                      runtime/instance/agent
-    runtime/protocol/           what all sides agree on
+    neurocaas/protocol/         what all sides agree on
     vendor/                     boto3 and what it needs
     <analysis>/                 the blueprint's folder, with ncap_utils linked in
     ```
@@ -83,7 +83,8 @@ def lambda_archive(root: Path, package: str, *, with_yaml: bool = False) -> pulu
     """
     paths = [
         root / "runtime" / "__init__.py",
-        *_python(root / "runtime" / "protocol"),
+        root / "neurocaas" / "__init__.py",
+        *_python(root / "neurocaas" / "protocol"),
         *_python(root / "runtime" / "aws"),
         *_python(root / "runtime" / package),
     ]
@@ -107,9 +108,9 @@ def _python(folder: Path) -> list[Path]:
 def _own_files(root: Path, analysis: str) -> Iterator[tuple[str, Path]]:
     """(path in the archive, file) of everything that comes from this repository, sorted."""
     runtime, blueprint = root / "runtime", root / "blueprints" / analysis
-    found = {"runtime/__init__.py": runtime / "__init__.py"}
+    found = {"neurocaas/__init__.py": root / "neurocaas" / "__init__.py"}
     for prefix, folder in (
-        ("runtime/protocol", runtime / "protocol"),
+        ("neurocaas/protocol", root / "neurocaas" / "protocol"),
         ("agent", runtime / "instance" / "agent"),
     ):
         found |= {f"{prefix}/{path.relative_to(folder).as_posix()}": path for path in _python(folder)}

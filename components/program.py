@@ -14,7 +14,7 @@ from blueprints import groups
 from blueprints.base import parent_of
 from blueprints.model import UTILS, Blueprint
 from components import analysis_buckets, networks, project, start_images
-from runtime.protocol.problems import InvalidInput
+from neurocaas.protocol.problems import InvalidInput
 
 if TYPE_CHECKING:
     from components.outputs import UtilsOutputs

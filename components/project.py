@@ -23,7 +23,7 @@ from blueprints.provision import Provision
 from components.analysis_buckets import Found, of_stack
 from components.names import PREFIX, logical
 from components.place import Place
-from runtime.protocol.problems import InvalidInput, Problem
+from neurocaas.protocol.problems import InvalidInput, Problem
 
 TOP_LIMIT = 38
 """Characters of the first part of all logical names of a stack; the rest is for what follows."""

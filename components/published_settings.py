@@ -1,4 +1,4 @@
-"""The document that tells the users of an analysis what it is (runtime.protocol.published_settings)."""
+"""The document that tells the users of an analysis what it is (neurocaas.protocol.published_settings)."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from components.options import child
 from components.packaging import CodeArchive
 from components.policies.manager import BUDGET_PARAMETERS
 from components.settings import larger_types
-from runtime.protocol.published_settings import About, about_key
-from runtime.protocol.settings import Image
+from neurocaas.protocol.published_settings import About, about_key
+from neurocaas.protocol.settings import Image
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,4 +1,4 @@
-"""The document that tells a manager what was deployed (runtime.protocol.settings)."""
+"""The document that tells a manager what was deployed (neurocaas.protocol.settings)."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from components.options import child
 from components.packaging import CodeArchive
 from components.place import Place
 from components.policies.manager import BUDGET_PARAMETERS
-from runtime.protocol.settings import Code, Group, Image, InstanceSettings, Subnet
+from neurocaas.protocol.settings import Code, Group, Image, InstanceSettings, Subnet
 
 
 def settings_key(blueprint: Blueprint) -> str:

@@ -13,8 +13,8 @@ from blueprints.model import Blueprint, Imaged
 from blueprints.parents import ParentImage
 from components.place import Place
 from components.project import refused
-from runtime.protocol.problems import InvalidInput, Problem
-from runtime.protocol.settings import ROOT_DEVICE
+from neurocaas.protocol.problems import InvalidInput, Problem
+from neurocaas.protocol.settings import ROOT_DEVICE
 
 DENIED = ("AccessDenied", "UnauthorizedOperation")
 

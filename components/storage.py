@@ -15,7 +15,7 @@ from components.place import Place
 from components.policies import developer, monitor, resources
 from components.policies.document import Statement, rendered
 from components.queue import WorkQueue
-from runtime.protocol import keys
+from neurocaas.protocol import keys
 
 EVIDENCE_DAYS = 90
 """How long it is kept what machines have said of themselves: a job is over long before."""

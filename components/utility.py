@@ -35,8 +35,8 @@ from components.packaging import lambda_archive
 from components.place import Place
 from components.policies import resources
 from components.vpc import MachinePlace, NetworkChoice
-from runtime.protocol import keys
-from runtime.protocol.settings import ROOT_DEVICE
+from neurocaas.protocol import keys
+from neurocaas.protocol.settings import ROOT_DEVICE
 
 
 @dataclass(frozen=True, kw_only=True)

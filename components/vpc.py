@@ -11,7 +11,7 @@ import pulumi_aws as aws
 
 from components.options import child
 from components.place import Place
-from runtime.protocol.settings import Subnet
+from neurocaas.protocol.settings import Subnet
 
 CIDR = "10.64.0.0/16"
 """Addresses of the VPC; nothing outside it ever uses them."""

@@ -71,7 +71,7 @@ def _credentials() -> tuple[Any, Check]:
 
 
 def _region(session: Any, around: Surroundings) -> Check:
-    from runtime.protocol import yaml12
+    from neurocaas.protocol import yaml12
 
     stacks: str = yaml12.load((around.root / "Pulumi.yaml").read_text(), "Pulumi.yaml")["config"][
         "aws:region"

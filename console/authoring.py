@@ -12,7 +12,7 @@ from invoke.exceptions import Exit
 from invoke.tasks import task
 
 from console.names import TaskOfNames
-from runtime.protocol.lines import to_stdout
+from neurocaas.protocol.lines import to_stdout
 
 OLD_FORMAT = ".json"
 GROUPS = "groups.yaml"
@@ -98,7 +98,7 @@ def _verdict(name: str, root: Path) -> dict[str, Any]:
 
 def _groups(root: Path) -> dict[str, Any]:
     from blueprints import groups
-    from runtime.protocol.problems import InvalidInput
+    from neurocaas.protocol.problems import InvalidInput
 
     problems: list[dict[str, Any]] = []
     try:
@@ -146,7 +146,7 @@ def _machines(name: str, root: Path) -> list[str]:
 
 def _notes(file: Path) -> list[str]:
     """What YAML 1.1, which other tools and earlier versions of this one read, makes of a file otherwise."""
-    from runtime.protocol import yaml12
+    from neurocaas.protocol import yaml12
 
     try:
         return yaml12.notes(yaml12.differences(file.read_text(encoding="utf-8")))
@@ -157,7 +157,7 @@ def _notes(file: Path) -> list[str]:
 def _provision(folder: Path) -> list[dict[str, Any]]:
     """What keeps the scripts of an image from being read at all; `invoke lint-provision` looks into them."""
     from blueprints import provision
-    from runtime.protocol.problems import InvalidInput
+    from neurocaas.protocol.problems import InvalidInput
 
     try:
         if folder.is_dir():

@@ -11,7 +11,7 @@ from typing import Any
 
 from blueprints.model import Blueprint
 from console.errors import UserError
-from runtime.protocol.settings import AnalysisSettings
+from neurocaas.protocol.settings import AnalysisSettings
 
 SCHEMA_VERSION = 1
 FOLDER = "catalogue/"

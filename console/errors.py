@@ -13,8 +13,8 @@ from typing import Any
 
 from invoke.exceptions import Exit
 
-from runtime.protocol.printable import printable
-from runtime.protocol.problems import UserFacingError, three_parts
+from neurocaas.protocol.printable import printable
+from neurocaas.protocol.problems import UserFacingError, three_parts
 
 
 class UserError(UserFacingError):

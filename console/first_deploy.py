@@ -16,7 +16,7 @@ def possible_buckets(stack: str, root: Path, account: str, region: str) -> tuple
     """The names that the bucket of a stack may have, the one that a first deploy gives it first. None for
     `utils`, whose buckets are named by Pulumi, and for files with mistakes: the program tells them."""
     from blueprints import bucket_names, load, parse_stack_name
-    from runtime.protocol.problems import InvalidInput
+    from neurocaas.protocol.problems import InvalidInput
 
     try:
         name = parse_stack_name(stack)

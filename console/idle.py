@@ -10,7 +10,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from runtime.protocol.limits import SWEEP_INTERVAL
+from neurocaas.protocol.limits import SWEEP_INTERVAL
 
 DAYS = 30
 POLLS = 5 * DAYS * 24 * 3600 // 20

@@ -9,7 +9,7 @@ from invoke.context import Context
 from invoke.tasks import task
 
 from console.idle import charges, free_of_charge, unpriced
-from runtime.protocol.lines import to_stdout
+from neurocaas.protocol.lines import to_stdout
 
 NOT_COUNTED = (
     "not counted, since it grows with what is stored: data and results (S3, $0.023 a GiB), logs ($0.03), the "

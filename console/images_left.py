@@ -12,7 +12,7 @@ from contextlib import suppress
 from functools import cached_property
 from typing import Any
 
-from runtime.protocol.problems import InvalidInput
+from neurocaas.protocol.problems import InvalidInput
 
 
 class ImagesLeft:

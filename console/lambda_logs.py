@@ -1,5 +1,5 @@
 """`invoke logs --lambda manager|monitor|sweep`: what the service's functions have written
-(`runtime.protocol.logline`).
+(`neurocaas.protocol.logline`).
 """
 
 import functools
@@ -16,7 +16,7 @@ from invoke.tasks import Task
 
 from console.errors import UserError
 from console.names import Names
-from runtime.protocol.printable import printable, printable_json
+from neurocaas.protocol.printable import printable, printable_json
 
 LAMBDAS = ("manager", "monitor", "sweep")
 OUTPUTS = {"manager": "manager_log_group", "monitor": "monitor_log_group", "sweep": "monitor_log_group"}

@@ -16,8 +16,8 @@ from invoke.tasks import task
 
 if TYPE_CHECKING:
     from blueprints.model import Blueprint
+    from neurocaas.protocol.config import JobConfig
     from runtime.local.sandbox import MakeRoom
-    from runtime.protocol.config import JobConfig
 
 ROOT = Path(__file__).resolve().parents[1]
 _BAKED_HERE = "an image that was baked on this computer"
@@ -55,8 +55,8 @@ def run_local(
     computer is written, removed or switched off by what we give it. The exit code is the script's; 1 also
     when something is missing.
     """
+    from neurocaas.protocol.problems import InvalidInput, Problem
     from runtime.local import run as local
-    from runtime.protocol.problems import InvalidInput, Problem
 
     blueprint = _blueprint(analysis)
     baked = _baked(blueprint) if image else None
@@ -104,7 +104,7 @@ def run_local(
 
 def _blueprint(analysis: str) -> "Blueprint":
     import blueprints
-    from runtime.protocol.problems import InvalidInput, Problem
+    from neurocaas.protocol.problems import InvalidInput, Problem
 
     if not analysis:
         known = ", ".join(blueprints.names(ROOT))
@@ -123,8 +123,8 @@ def _rooms(image: str | None) -> Iterator["MakeRoom"]:
         return
     from localcloud.images.rootrun import image_root
     from localcloud.images.store import ImageError
+    from neurocaas.protocol.problems import InvalidInput, Problem
     from runtime.local.image import in_image
-    from runtime.protocol.problems import InvalidInput, Problem
 
     try:
         with image_root(image, os.environ) as root:
@@ -138,7 +138,7 @@ def _rooms(image: str | None) -> Iterator["MakeRoom"]:
 
 def _baked(blueprint: "Blueprint") -> str:
     from localcloud.cloud import ACCOUNT, DEFAULT_REGION
-    from runtime.protocol.problems import InvalidInput, Problem
+    from neurocaas.protocol.problems import InvalidInput, Problem
 
     found = blueprint.image.baked(ACCOUNT, DEFAULT_REGION)
     if found is None:
@@ -148,7 +148,7 @@ def _baked(blueprint: "Blueprint") -> str:
 
 
 def _existing(flag: str, path: str, allowed: str, do: str, good: Callable[[Path], bool]) -> Path:
-    from runtime.protocol.problems import InvalidInput, Problem, shown
+    from neurocaas.protocol.problems import InvalidInput, Problem, shown
 
     place = Path(path)
     if not path:
@@ -178,7 +178,7 @@ def _empty(target: Path, analysis: str) -> Path:
 
 def _checked(blueprint: "Blueprint", file: Path) -> "JobConfig":
     """The configuration as the manager would check it. Raises InvalidInput with every problem."""
-    from runtime.protocol.config import parse_config
+    from neurocaas.protocol.config import parse_config
 
     return parse_config(file.read_bytes(), file.name, blueprint.config_rules)
 

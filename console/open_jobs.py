@@ -1,8 +1,8 @@
 """Jobs that a stack still has when it is to go: they are cancelled, their machines end, and only then is
 anything taken away.
 
-Which jobs are open is said by the service's table (runtime.protocol.ledger), which machines are theirs by the
-machines' tag `bucket`. A service that is broken answers no cancellation; then its machines are terminated all
+Which jobs are open is said by the service's table (neurocaas.protocol.ledger), which machines are theirs by
+the tag `bucket`. A service that is broken answers no cancellation; then its machines are terminated all
 the same.
 """
 
@@ -12,9 +12,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from runtime.protocol.keys import CANCEL_SUFFIX, SUBMISSIONS
-from runtime.protocol.ledger import OPEN_JOBS, parse_open_job_key
-from runtime.protocol.tags import BUCKET
+from neurocaas.protocol.keys import CANCEL_SUFFIX, SUBMISSIONS
+from neurocaas.protocol.ledger import OPEN_JOBS, parse_open_job_key
+from neurocaas.protocol.tags import BUCKET
 
 LIVE = ("pending", "running", "stopping", "stopped")
 PATIENCE = 60.0

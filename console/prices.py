@@ -19,7 +19,7 @@ from invoke.exceptions import Exit
 from invoke.tasks import task
 
 from console.errors import UserError
-from runtime.protocol.lines import to_stdout
+from neurocaas.protocol.lines import to_stdout
 
 API_REGION = "us-east-1"
 SOURCE = "AWS Price List API"

@@ -81,7 +81,7 @@ def _catalogue(engine: Any) -> tuple[str, str]:
 
 def _settings(s3: Any, outputs: Any) -> Any:
     """What the deployed stack runs."""
-    from runtime.protocol.settings import AnalysisSettings
+    from neurocaas.protocol.settings import AnalysisSettings
 
     found = s3.get_object(Bucket=outputs["settings_bucket"], Key=outputs["settings_key"])
     return AnalysisSettings.from_json(found["Body"].read())

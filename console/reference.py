@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from runtime.protocol import scripting
+from neurocaas.protocol import scripting
 
 MADE = "<!-- Made by `invoke docs`: change its sources, not this page. -->"
 FOLDER = Path("docs") / "reference"

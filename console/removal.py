@@ -105,7 +105,7 @@ def removed_groups(stack: str, outputs: Mapping[str, Any], root: Path) -> dict[s
     """The groups that a deploy of the stack will take away, and the buckets that they have used. Nothing for
     files with mistakes: the deploy itself tells them."""
     from blueprints import groups, load, parse_stack_name
-    from runtime.protocol.problems import InvalidInput
+    from neurocaas.protocol.problems import InvalidInput
 
     before: Mapping[str, Any] = outputs.get("groups", {})
     if not before:
@@ -129,7 +129,7 @@ def farewell(s3: Any, group: str, buckets: Iterable[str], stack: str) -> list[st
     """What stays of a group that is removed, a line a bucket, and how to delete it."""
     from botocore.exceptions import ClientError
 
-    from runtime.protocol.published_settings import about_key
+    from neurocaas.protocol.published_settings import about_key
 
     lines, prefixes = [], (f"{group}/", f"jobs/{group}/", f"logs/{group}/")
     for bucket in _there(s3, buckets):

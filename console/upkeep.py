@@ -11,9 +11,9 @@ from invoke.exceptions import Exit
 from invoke.tasks import task
 
 from console.commands import adopt_what_is_own, end, engine_of, engine_of_deployed, ensure_stack, refreshing
-from runtime.protocol.lines import say
-from runtime.protocol.printable import printable
-from runtime.protocol.problems import three_parts
+from neurocaas.protocol.lines import say
+from neurocaas.protocol.printable import printable
+from neurocaas.protocol.problems import three_parts
 
 
 def _confirm(question: str, word: str, yes: bool) -> None:

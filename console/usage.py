@@ -11,7 +11,7 @@ from invoke.collection import Collection
 from invoke.exceptions import ParseError
 from invoke.program import Program
 
-from runtime.protocol.problems import three_parts
+from neurocaas.protocol.problems import three_parts
 
 CODE = 2
 

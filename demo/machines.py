@@ -10,8 +10,8 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from console.errors import UserError
-from runtime.protocol.keys import report_key
-from runtime.protocol.report import ComputeReport
+from neurocaas.protocol.keys import report_key
+from neurocaas.protocol.report import ComputeReport
 
 PATIENCE = 30.0
 """Seconds that machines have to be gone, and their reports filed, after the job's end was announced."""

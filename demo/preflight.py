@@ -6,7 +6,7 @@ from pathlib import Path
 
 from console import machine
 from console.health import CheckState, Surroundings, all_asked, asked
-from runtime.protocol.problems import InvalidInput, Problem
+from neurocaas.protocol.problems import InvalidInput, Problem
 
 
 def require(root: Path) -> None:

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from neurocaas import FetchedFile, JobState
-from runtime.protocol.job import Job
-from runtime.protocol.report import ComputeReport
+from neurocaas.protocol.job import Job
+from neurocaas.protocol.report import ComputeReport
 
 
 @dataclass(frozen=True)

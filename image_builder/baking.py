@@ -21,8 +21,8 @@ from image_builder.preflight import ClientMaker, check
 from image_builder.recipe import recipe_of
 from image_builder.recording.verification import Verified, verification, way_out
 from image_builder.report import BakeReport
-from runtime.protocol import yaml12
-from runtime.protocol.problems import InvalidInput, Problem
+from neurocaas.protocol import yaml12
+from neurocaas.protocol.problems import InvalidInput, Problem
 
 PARENT_TAG = "neurocaas:parent"
 VERIFIED_TAG = "neurocaas:verified"

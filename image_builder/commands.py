@@ -159,7 +159,7 @@ def _next(target: Target) -> str:
     """What brings a new image to where it is used."""
     import blueprints
     from blueprints.parents import BASE
-    from runtime.protocol.problems import InvalidInput
+    from neurocaas.protocol.problems import InvalidInput
 
     if target.analysis != BASE:
         return f"to use it: `invoke deploy {target.stack}`"

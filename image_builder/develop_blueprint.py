@@ -21,9 +21,9 @@ import blueprints
 from image_builder.dev import amis, machine, record, testing
 from image_builder.dev.console import NOTHING, Console, minutes, positive, text
 from image_builder.dev.errors import DevelopmentError
-from runtime.protocol import tags
-from runtime.protocol.development import IDLE_MINUTES, TAG
-from runtime.protocol.owner import expect_owner
+from neurocaas.protocol import tags
+from neurocaas.protocol.development import IDLE_MINUTES, TAG
+from neurocaas.protocol.owner import expect_owner
 
 BETTER = (
     "A snapshot records no steps: nobody can see what is in it, or make it again. To be preferred is a "

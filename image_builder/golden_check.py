@@ -140,10 +140,10 @@ def _run(settings_json: bytes, tree: Path, dataset: Path, config: Path, scratch:
     folder of its results.
     """
     sys.path.insert(0, str(tree))
-    from runtime.protocol.config import parse_config
-    from runtime.protocol.keys import JobKeys
-    from runtime.protocol.problems import InvalidInput
-    from runtime.protocol.settings import AnalysisSettings
+    from neurocaas.protocol.config import parse_config
+    from neurocaas.protocol.keys import JobKeys
+    from neurocaas.protocol.problems import InvalidInput
+    from neurocaas.protocol.settings import AnalysisSettings
 
     settings = AnalysisSettings.from_json(settings_json)
     keys, group = JobKeys.of("golden", "golden"), "golden"

@@ -13,7 +13,7 @@ from invoke.exceptions import Exit
 from invoke.tasks import task
 
 from image_builder.recording.errors import RecordingError
-from runtime.protocol.lines import to_stderr
+from neurocaas.protocol.lines import to_stderr
 
 if TYPE_CHECKING:
     from blueprints import Blueprint

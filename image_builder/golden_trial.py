@@ -28,7 +28,7 @@ from image_builder.recording import replay
 from image_builder.recording.errors import RecordingError
 from image_builder.recording.root import Channel, CleanRoot, CleanRoots
 from image_builder.versions import GENERATOR
-from runtime.protocol.settings import Code, Image
+from neurocaas.protocol.settings import Code, Image
 
 INSIDE = "/run/neurocaas-golden-test"
 _SAME = 1e-11

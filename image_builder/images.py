@@ -11,8 +11,8 @@ from typing import Any
 from account.images import SNAPSHOT_USD_PER_GIB_MONTH, remove
 from image_builder import golden, manifest, pipeline, provenance
 from image_builder.preflight import ClientMaker
-from runtime.protocol.keys import JOBS
-from runtime.protocol.problems import UserFacingError
+from neurocaas.protocol.keys import JOBS
+from neurocaas.protocol.problems import UserFacingError
 
 _READERS = 16
 

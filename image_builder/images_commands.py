@@ -222,7 +222,7 @@ class _Place:
 def _parents(account: str, region: str) -> dict[str, str]:
     """Analysis -> the image that its own start from, where the blueprint names one by its id, or the base."""
     import blueprints
-    from runtime.protocol.problems import InvalidInput
+    from neurocaas.protocol.problems import InvalidInput
 
     found = {}
     for name in blueprints.names(_root()):

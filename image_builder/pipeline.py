@@ -12,7 +12,7 @@ from typing import Any
 
 from blueprints.parents import BASE
 from image_builder.progress import BuildEvent, BuildWatch
-from runtime.protocol.problems import UserFacingError
+from neurocaas.protocol.problems import UserFacingError
 
 RECIPE_TAG = "recipe_sha256"
 """Tag on an Image Builder image: the digest of the recipe that it was built from."""

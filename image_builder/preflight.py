@@ -8,7 +8,7 @@ from typing import Any
 
 from account.quotas import vcpu_quota
 from blueprints import BASE, base
-from runtime.protocol.problems import Problem
+from neurocaas.protocol.problems import Problem
 
 SETTINGS = "network own, or vpcId and subnetIds: docs/administrators.md"
 """How the network is chosen, in the stack `utils`."""

@@ -22,18 +22,18 @@ from neurocaas.job import JobHandle
 from neurocaas.listing import ListedJob, listing, resolve
 from neurocaas.lookup import BucketOfAnalysis, find
 from neurocaas.notes import note
+from neurocaas.protocol.config import DURATION, ConfigRules, parse_config
+from neurocaas.protocol.documents import DocumentError
+from neurocaas.protocol.keys import CONFIGS, INPUTS, JOBS, JobKeys, rejected_keys
+from neurocaas.protocol.limits import CONFIG_MAX_BYTES
+from neurocaas.protocol.names import GROUP_NAME, TIMESTAMP
+from neurocaas.protocol.normal import normal_text
+from neurocaas.protocol.outside import place_of
+from neurocaas.protocol.owner import expect_owner
+from neurocaas.protocol.problems import InvalidInput
+from neurocaas.protocol.published_settings import About, about_key
 from neurocaas.states import DatasetState
 from neurocaas.uploads import UploadContent, Uploads, name_of
-from runtime.protocol.config import DURATION, ConfigRules, parse_config
-from runtime.protocol.documents import DocumentError
-from runtime.protocol.keys import CONFIGS, INPUTS, JOBS, JobKeys, rejected_keys
-from runtime.protocol.limits import CONFIG_MAX_BYTES
-from runtime.protocol.names import GROUP_NAME, TIMESTAMP
-from runtime.protocol.normal import normal_text
-from runtime.protocol.outside import place_of
-from runtime.protocol.owner import expect_owner
-from runtime.protocol.problems import InvalidInput
-from runtime.protocol.published_settings import About, about_key
 
 
 class Analysis:

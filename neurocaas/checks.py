@@ -9,14 +9,14 @@ from pathlib import Path
 
 from neurocaas.bucket import Bucket
 from neurocaas.errors import AnalysisError, raise_all
+from neurocaas.protocol.config import SUFFIXES, ConfigRules, JobConfig, max_bytes, parse_config
+from neurocaas.protocol.keys import CONFIGS, INPUTS, RESULTS
+from neurocaas.protocol.names import TIMESTAMP, key_fault
+from neurocaas.protocol.outside import SCHEME
+from neurocaas.protocol.problems import InvalidInput, shown
+from neurocaas.protocol.published_settings import About
+from neurocaas.protocol.submission import CONFIG_FOLDERS
 from neurocaas.uploads import is_readable, name_of, names_below
-from runtime.protocol.config import SUFFIXES, ConfigRules, JobConfig, max_bytes, parse_config
-from runtime.protocol.keys import CONFIGS, INPUTS, RESULTS
-from runtime.protocol.names import TIMESTAMP, key_fault
-from runtime.protocol.outside import SCHEME
-from runtime.protocol.problems import InvalidInput, shown
-from runtime.protocol.published_settings import About
-from runtime.protocol.submission import CONFIG_FOLDERS
 
 _ANY = 10**9
 """A limit that none has set."""

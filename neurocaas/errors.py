@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from typing import Any, Generic, TypeVar
 from urllib.parse import urlsplit
 
-from runtime.protocol.problems import UserFacingError
+from neurocaas.protocol.problems import UserFacingError
 
 T = TypeVar("T")
 

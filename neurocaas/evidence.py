@@ -12,12 +12,12 @@ import botocore.exceptions
 
 from neurocaas.errors import code_of
 from neurocaas.job import JobHandle
+from neurocaas.protocol.documents import DocumentError, loads
+from neurocaas.protocol.keys import SUBMISSION_SUFFIX, SUBMISSIONS, SubmissionKey
+from neurocaas.protocol.status import INITIALIZING
+from neurocaas.protocol.stop import StopOrder
+from neurocaas.protocol.tags import BUCKET, GROUP, JOB, PRICE_TRACKING
 from neurocaas.states import JobState
-from runtime.protocol.documents import DocumentError, loads
-from runtime.protocol.keys import SUBMISSION_SUFFIX, SUBMISSIONS, SubmissionKey
-from runtime.protocol.status import INITIALIZING
-from runtime.protocol.stop import StopOrder
-from runtime.protocol.tags import BUCKET, GROUP, JOB, PRICE_TRACKING
 
 SETTLED = 15.0
 """Seconds after a launch before which nobody asks EC2 where the machines are."""

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 
 from neurocaas.durations import clock
 from neurocaas.evidence import Evidence
+from neurocaas.protocol.printable import one_line
+from neurocaas.protocol.status import INITIALIZING, SUCCESS
+from neurocaas.protocol.stop import outcome_of
 from neurocaas.states import DatasetState
-from runtime.protocol.printable import one_line
-from runtime.protocol.status import INITIALIZING, SUCCESS
-from runtime.protocol.stop import outcome_of
 
 PATIENCE = 60.0
 """Seconds after which a submission without an answer is a fault and not a delay."""

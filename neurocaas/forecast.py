@@ -18,17 +18,17 @@ from typing import Any
 from neurocaas.bucket import Bucket
 from neurocaas.durations import clock
 from neurocaas.errors import code_of
+from neurocaas.protocol.cost import at_most, charge
+from neurocaas.protocol.disk import DiskRules, room
+from neurocaas.protocol.documents import DocumentError, loads
+from neurocaas.protocol.job import Job
+from neurocaas.protocol.keys import JobKeys
+from neurocaas.protocol.ledger import BUDGETS, budget_name
+from neurocaas.protocol.need import Need
+from neurocaas.protocol.problems import InvalidInput
+from neurocaas.protocol.published_settings import About
+from neurocaas.protocol.status import SUCCESS
 from neurocaas.states import DatasetState, JobState
-from runtime.protocol.cost import at_most, charge
-from runtime.protocol.disk import DiskRules, room
-from runtime.protocol.documents import DocumentError, loads
-from runtime.protocol.job import Job
-from runtime.protocol.keys import JobKeys
-from runtime.protocol.ledger import BUDGETS, budget_name
-from runtime.protocol.need import Need
-from runtime.protocol.problems import InvalidInput
-from runtime.protocol.published_settings import About
-from runtime.protocol.status import SUCCESS
 
 ENOUGH = 5
 """So many runs of similar datasets make a forecast of their own."""
@@ -215,7 +215,7 @@ def estimate(
 
 
 def volume_gib(disk: DiskRules | None, asked: int, sizes: Sequence[int | None]) -> int:
-    """GiB of each machine's disk, as the manager will choose it (`runtime.protocol.disk`); 0 where the
+    """GiB of each machine's disk, as the manager will choose it (`neurocaas.protocol.disk`); 0 where the
     analysis does not say what goes for disks. What has no known size may need the largest disk, and so does
     what will be refused for its size."""
     if disk is None:

@@ -13,8 +13,8 @@ from functools import partial
 from typing import Protocol, TypeVar
 
 from neurocaas.errors import AnalysisError, Patient
+from neurocaas.protocol.status import SUCCESS
 from neurocaas.states import DatasetState, JobState
-from runtime.protocol.status import SUCCESS
 
 T = TypeVar("T")
 

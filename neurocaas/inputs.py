@@ -17,8 +17,8 @@ from botocore.exceptions import ClientError
 
 from neurocaas.bucket import Bucket
 from neurocaas.errors import AnalysisError, code_of
-from runtime.protocol.keys import INPUTS
-from runtime.protocol.outside import SCHEME
+from neurocaas.protocol.keys import INPUTS
+from neurocaas.protocol.outside import SCHEME
 
 LARGEST = 256 << 20
 """Bytes up to which an object is read to see whether it is the same, and up to which outputs are compared by

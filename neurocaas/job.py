@@ -14,11 +14,9 @@ from typing import Any
 from neurocaas.bucket import Bucket
 from neurocaas.errors import AnalysisError, Patient, s3_errors
 from neurocaas.futures import of_datasets, of_job
-from neurocaas.results import ChangedError, FetchedFile, NameRules, WantedObject, fetch, placed, wanted
-from neurocaas.states import DatasetState, JobState, dataset_state
-from runtime.protocol.documents import DocumentError, loads, moment
-from runtime.protocol.job import Job
-from runtime.protocol.keys import (
+from neurocaas.protocol.documents import DocumentError, loads, moment
+from neurocaas.protocol.job import Job
+from neurocaas.protocol.keys import (
     CANCEL_SUFFIX,
     SUBMISSIONS,
     JobKeys,
@@ -26,8 +24,10 @@ from runtime.protocol.keys import (
     SubmissionKey,
     rejected_keys,
 )
-from runtime.protocol.limits import RECORD_MAX_BYTES, STATUS_MAX_BYTES
-from runtime.protocol.status import DatasetStatus
+from neurocaas.protocol.limits import RECORD_MAX_BYTES, STATUS_MAX_BYTES
+from neurocaas.protocol.status import DatasetStatus
+from neurocaas.results import ChangedError, FetchedFile, NameRules, WantedObject, fetch, placed, wanted
+from neurocaas.states import DatasetState, JobState, dataset_state
 
 RECORD_SUFFIX = "_files.json"
 """How the record of a machine's transfers ends, below the job's logs."""

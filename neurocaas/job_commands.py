@@ -9,9 +9,9 @@ from invoke.exceptions import Exit
 from invoke.tasks import task
 
 from neurocaas.errors import AnalysisError
+from neurocaas.protocol.printable import printable
 from neurocaas.speaking import JOB, JSON, WHERE, analysis_of, as_json, end_with, explanation_lines, note, say
 from neurocaas.speaking import follow as follow_job
-from runtime.protocol.printable import printable
 
 
 @task(

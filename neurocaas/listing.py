@@ -13,9 +13,9 @@ from datetime import UTC, datetime, timedelta
 
 from neurocaas.bucket import AT_ONCE, Bucket
 from neurocaas.errors import AnalysisError
-from runtime.protocol.certificate import STARTED_METADATA, SUBMISSION_METADATA, digest_of
-from runtime.protocol.documents import DocumentError, moment
-from runtime.protocol.keys import (
+from neurocaas.protocol.certificate import STARTED_METADATA, SUBMISSION_METADATA, digest_of
+from neurocaas.protocol.documents import DocumentError, moment
+from neurocaas.protocol.keys import (
     CANCEL_SUFFIX,
     JOBS,
     SUBMISSION_SUFFIX,
@@ -24,7 +24,7 @@ from runtime.protocol.keys import (
     SubmissionKey,
     rejected_keys,
 )
-from runtime.protocol.limits import QUEUE_MAX_RECEIVES, QUEUE_VISIBILITY
+from neurocaas.protocol.limits import QUEUE_MAX_RECEIVES, QUEUE_VISIBILITY
 
 JUST_SUBMITTED = timedelta(seconds=1.5 * QUEUE_VISIBILITY * QUEUE_MAX_RECEIVES)
 """So long a submission without an answer is listed. By then the manager has given one; where it was deleted

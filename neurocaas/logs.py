@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 from neurocaas.errors import AnalysisError
 from neurocaas.job import JobHandle
-from runtime.protocol.job import Dataset
-from runtime.protocol.status import NONE, DatasetStatus
+from neurocaas.protocol.job import Dataset
+from neurocaas.protocol.status import NONE, DatasetStatus
 
 STREAMS = ("stdout", "stderr")
 

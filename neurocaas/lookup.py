@@ -1,4 +1,4 @@
-"""From the name of an analysis to its bucket, by the index of the group (`runtime.protocol.analyses`)."""
+"""From the name of an analysis to its bucket, by the index of the group (`neurocaas.protocol.analyses`)."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 import botocore.exceptions
 
 from neurocaas.errors import AnalysisError, UnreachableError, code_of, s3_errors
-from runtime.protocol.analyses import DeployedAnalysis, listed, named
+from neurocaas.protocol.analyses import DeployedAnalysis, listed, named
 
 _AWAY = frozenset({"InternalServerError", "ServiceUnavailable", "ThrottlingException"})
 

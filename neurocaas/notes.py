@@ -2,7 +2,7 @@
 
 import sys
 
-from runtime.protocol.printable import printable
+from neurocaas.protocol.printable import printable
 
 
 def note(text: str) -> None:

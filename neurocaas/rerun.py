@@ -25,15 +25,15 @@ from neurocaas.compare import DIFFERENT, IDENTICAL, OutputVerdict, checked, comp
 from neurocaas.errors import AnalysisError, code_of, raise_all
 from neurocaas.inputs import LARGEST, JobInput, Then
 from neurocaas.job import JobHandle
-from runtime.protocol.documents import DocumentError, loads, moment
-from runtime.protocol.job import Job
-from runtime.protocol.keys import SUBMISSION_SUFFIX, SUBMISSIONS
-from runtime.protocol.limits import CONFIG_MAX_BYTES
-from runtime.protocol.names import TIMESTAMP, check_group_name, check_timestamp, key_fault
-from runtime.protocol.outside import SCHEME, place_of
-from runtime.protocol.pins import Pin, read_pins
-from runtime.protocol.problems import shown
-from runtime.protocol.published_settings import About
+from neurocaas.protocol.documents import DocumentError, loads, moment
+from neurocaas.protocol.job import Job
+from neurocaas.protocol.keys import SUBMISSION_SUFFIX, SUBMISSIONS
+from neurocaas.protocol.limits import CONFIG_MAX_BYTES
+from neurocaas.protocol.names import TIMESTAMP, check_group_name, check_timestamp, key_fault
+from neurocaas.protocol.outside import SCHEME, place_of
+from neurocaas.protocol.pins import Pin, read_pins
+from neurocaas.protocol.problems import shown
+from neurocaas.protocol.published_settings import About
 
 _SERVICE = frozenset({"end.txt", "update.txt"})
 

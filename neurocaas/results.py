@@ -30,8 +30,8 @@ from urllib.parse import quote
 from botocore.exceptions import ClientError
 
 from neurocaas.errors import AnalysisError, UnreachableError, code_of, raise_all, s3_errors
-from runtime.protocol.names import bounded
-from runtime.protocol.printable import printable
+from neurocaas.protocol.names import bounded
+from neurocaas.protocol.printable import printable
 
 MANIFEST = "manifest.json"
 """The list of what was fetched, in the folder that it was fetched to."""

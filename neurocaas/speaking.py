@@ -11,8 +11,8 @@ from invoke.exceptions import Exit
 
 from neurocaas.errors import AnalysisError
 from neurocaas.notes import note as note
-from runtime.protocol.lines import say as say
-from runtime.protocol.printable import printable, printable_json
+from neurocaas.protocol.lines import say as say
+from neurocaas.protocol.printable import printable, printable_json
 
 BUCKET, GROUP = "NEUROCAAS_BUCKET", "NEUROCAAS_GROUP"
 WHERE = {

@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from runtime.protocol.documents import DocumentError, moment
-from runtime.protocol.job import Dataset
-from runtime.protocol.status import FINAL, IN_PROGRESS, INITIALIZING, NONE, SUCCESS, DatasetStatus
+from neurocaas.protocol.documents import DocumentError, moment
+from neurocaas.protocol.job import Dataset
+from neurocaas.protocol.status import FINAL, IN_PROGRESS, INITIALIZING, NONE, SUCCESS, DatasetStatus
 
 
 @dataclass(frozen=True)

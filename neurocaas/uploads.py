@@ -30,9 +30,9 @@ import botocore.exceptions
 
 from neurocaas.bucket import TAKEN, UNCONDITIONAL, Bucket
 from neurocaas.errors import AnalysisError, code_of, every, s3_errors
-from runtime.protocol.ignored import is_ignored
-from runtime.protocol.names import key_fault
-from runtime.protocol.problems import shown
+from neurocaas.protocol.ignored import is_ignored
+from neurocaas.protocol.names import key_fault
+from neurocaas.protocol.problems import shown
 
 _MIB = 1 << 20
 _PARTS = tuple(

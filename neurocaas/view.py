@@ -11,8 +11,8 @@ from typing import Any, TextIO
 from neurocaas.durations import clock
 from neurocaas.forecast import Countdown
 from neurocaas.listing import ListedJob
+from neurocaas.protocol.printable import printable
 from neurocaas.states import DatasetState, JobState
-from runtime.protocol.printable import printable
 
 _PROGRESS = re.compile(r"::progress[ \t]+[0-9.eE+-]+(?:[ \t].*)?")
 _BREAK = re.compile(r"[\t\r\n]+")

@@ -14,9 +14,9 @@ from invoke.context import Context
 from invoke.exceptions import Exit
 from invoke.tasks import task
 
+from neurocaas.protocol.lines import to_stderr, to_stdout
+from neurocaas.protocol.printable import printable
 from road.ship import FAILED, Road, RoadStep, Run
-from runtime.protocol.lines import to_stderr, to_stdout
-from runtime.protocol.printable import printable
 
 _SHOWN = 1000
 """Bytes up to which a result is shown, not only named."""

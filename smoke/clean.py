@@ -18,8 +18,8 @@ from console.errors import UserError
 from console.images_left import ImagesLeft
 from console.own.model import PREFIX, STACK_TAG
 from console.removal import data_bucket
-from runtime.protocol.ledger import BUDGETS, CLAIMS, HEARD, OPEN_JOBS, SEARCHES
-from runtime.protocol.tags import ANALYSIS
+from neurocaas.protocol.ledger import BUDGETS, CLAIMS, HEARD, OPEN_JOBS, SEARCHES
+from neurocaas.protocol.tags import ANALYSIS
 from smoke.bench import Bench
 from smoke.jobs import limit_parameter
 

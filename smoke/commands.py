@@ -12,7 +12,7 @@ from invoke.context import Context
 from invoke.exceptions import Exit
 from invoke.tasks import task
 
-from runtime.protocol.lines import to_stderr, to_stdout
+from neurocaas.protocol.lines import to_stderr, to_stdout
 
 _MOST_USD = 20.0
 

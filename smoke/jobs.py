@@ -11,7 +11,7 @@ from typing import Any
 
 from image_builder.golden_check import differences
 from neurocaas import Analysis, JobHandle, JobState
-from runtime.protocol.ledger import BUDGETS
+from neurocaas.protocol.ledger import BUDGETS
 from smoke.bench import Bench, SmokeError
 from smoke.place import GROUP
 

@@ -7,7 +7,7 @@ from console.account_checks import list as questions
 from console.account_checks import wanted
 from console.account_checks.model import CheckVerdict
 from console.errors import UserError
-from runtime.protocol import yaml12
+from neurocaas.protocol import yaml12
 from smoke.bench import Bench, SmokeError
 
 

@@ -27,8 +27,8 @@ from typing import Any
 
 import boto3
 
-from runtime.protocol.documents import iso
-from runtime.protocol.settings import AnalysisSettings, Code, Group
+from neurocaas.protocol.documents import iso
+from neurocaas.protocol.settings import AnalysisSettings, Code, Group
 from tests.shell.machines import build_tree
 from tests.unit.job_world import BUCKET, SETTINGS
 

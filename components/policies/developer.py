@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from components.place import Place
 from components.policies.document import Policy, Statement, allow_own, document
 from components.policies.managed import managed_by_ssm
-from runtime.protocol.development import GROUP
+from neurocaas.protocol.development import GROUP
 
 
 def developer(place: Place, *, artifact_bucket: str) -> Policy:

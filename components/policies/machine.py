@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from components.place import Place
 from components.policies import outside
 from components.policies.document import Policy, allow_own, document
-from runtime.protocol.keys import EVIDENCE, INPUTS, JOBS, RESULTS
-from runtime.protocol.outside import OutsideBucket, registered
+from neurocaas.protocol.keys import EVIDENCE, INPUTS, JOBS, RESULTS
+from neurocaas.protocol.outside import OutsideBucket, registered
 
 
 def machine(

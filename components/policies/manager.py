@@ -11,9 +11,9 @@ from components.place import Place
 from components.policies import outside
 from components.policies.document import Policy, allow, allow_own, allow_unscoped, deny, document
 from components.policies.volumes import sealed_volumes
-from runtime.protocol.keys import ACTIVE_PREFIX, EVIDENCE, JOBS
-from runtime.protocol.outside import OutsideBucket
-from runtime.protocol.tags import BUCKET, GROUP, PRICE_TRACKING, TIMEOUT
+from neurocaas.protocol.keys import ACTIVE_PREFIX, EVIDENCE, JOBS
+from neurocaas.protocol.outside import OutsideBucket
+from neurocaas.protocol.tags import BUCKET, GROUP, PRICE_TRACKING, TIMEOUT
 
 BUDGET_PARAMETERS = "/neurocaas/budgets"
 """Parameters `<this>/<group>/<analysis>` hold budgets that differ from the blueprint's (a name that the

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from components.names import PREFIX
 from components.place import Place
 from components.policies.document import Policy, Statement, allow, allow_own, allow_unscoped, document
-from runtime.protocol.keys import ACTIVE_PREFIX, EVIDENCE, JOBS, RESULTS
+from neurocaas.protocol.keys import ACTIVE_PREFIX, EVIDENCE, JOBS, RESULTS
 
 WRITER_PATH = f"/{PREFIX}-writers/"
 """Path of the roles by which the monitor writes, and of no other role."""

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from components.place import Place
 from components.policies.document import Policy, Statement, allow_elsewhere, document
-from runtime.protocol.outside import OutsideBucket
+from neurocaas.protocol.outside import OutsideBucket
 
 
 def readable(place: Place, buckets: Sequence[OutsideBucket]) -> list[Statement]:

@@ -14,8 +14,8 @@ from blueprints.groups import Federation
 from components.place import Place
 from components.policies.document import Policy, Statement, allow, allow_own, document
 from components.policies.manager import BUDGET_PARAMETERS, LIMIT
-from runtime.protocol.analyses import folder
-from runtime.protocol.keys import JOBS
+from neurocaas.protocol.analyses import folder
+from neurocaas.protocol.keys import JOBS
 
 FOLDERS = ("inputs", "configs", "submissions", "results")
 _WRITABLE = FOLDERS[:3]

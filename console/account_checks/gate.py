@@ -9,7 +9,7 @@ from pathlib import Path
 
 from console.account_checks.model import AccountCheck, CheckVerdict
 from console.shareable import shareable
-from runtime.protocol.problems import InvalidInput, Problem
+from neurocaas.protocol.problems import InvalidInput, Problem
 
 SKIP = "--no-check"
 

@@ -9,7 +9,7 @@ from account.quotas import GP3_TIB, quota_name, vcpu_quota
 from console.account_checks.at import At
 from console.account_checks.model import AccountAnswer, fail, ok, warn
 from console.account_checks.wanted import Wanted
-from runtime.protocol.settings import ON_DEMAND
+from neurocaas.protocol.settings import ON_DEMAND
 
 FEW_MACHINES = 8
 """Fewer at once than this are told: most jobs have more datasets."""

@@ -9,7 +9,7 @@ from console.account_checks.asking import code
 from console.account_checks.at import At
 from console.account_checks.model import AccountAnswer, fail, ok, unknown, warn
 from console.account_checks.wanted import Wanted
-from runtime.protocol.settings import ON_DEMAND
+from neurocaas.protocol.settings import ON_DEMAND
 
 SPOT_ROLE = "AWSServiceRoleForEC2Spot"
 IMAGE_BUILDER_ROLE = "AWSServiceRoleForImageBuilder"

@@ -100,7 +100,7 @@ def _settings(root: Path, stack: str) -> dict[str, Any]:
 
 
 def _read(file: Path) -> dict[str, Any]:
-    from runtime.protocol import yaml12
+    from neurocaas.protocol import yaml12
 
     if not file.is_file():
         return {}

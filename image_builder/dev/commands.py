@@ -14,7 +14,7 @@ from invoke.context import Context
 from invoke.exceptions import Exit
 from invoke.tasks import task
 
-from runtime.protocol.lines import to_stdout
+from neurocaas.protocol.lines import to_stdout
 
 if TYPE_CHECKING:
     from image_builder.develop_blueprint import NeuroCaaSAMI

@@ -1,6 +1,6 @@
 """What goes wrong for a developer."""
 
-from runtime.protocol.problems import UserFacingError
+from neurocaas.protocol.problems import UserFacingError
 
 
 class DevelopmentError(UserFacingError):

@@ -11,8 +11,8 @@ from botocore.exceptions import ClientError
 from blueprints.model import Blueprint
 from image_builder.dev.amis import root_volume, tag_list
 from image_builder.dev.errors import DevelopmentError
-from runtime.protocol import tags
-from runtime.protocol.development import IDLE_MINUTES, TAG, dev_tags
+from neurocaas.protocol import tags
+from neurocaas.protocol.development import IDLE_MINUTES, TAG, dev_tags
 
 QUICK, SLOW = 1, 5
 """Seconds between two looks at a machine that changes its state, and at one that boots."""

@@ -13,18 +13,18 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from image_builder.dev.errors import DevelopmentError
-from runtime.protocol.command import main_command, shown
-from runtime.protocol.config import parse_config
-from runtime.protocol.development import GROUP, debug_job_key, debug_keys
-from runtime.protocol.job import ConfigSource, Job
-from runtime.protocol.keys import SUBMISSIONS
-from runtime.protocol.pins import Pin
-from runtime.protocol.plan import DatasetInput, FoundInputs, ReadConfig, configs, plan
-from runtime.protocol.problems import InvalidInput, Problem
-from runtime.protocol.settings import AnalysisSettings
-from runtime.protocol.status import DatasetStatus
-from runtime.protocol.submission import parse_submission
-from runtime.protocol.userdata import UserDataPayload, debug_script
+from neurocaas.protocol.command import main_command, shown
+from neurocaas.protocol.config import parse_config
+from neurocaas.protocol.development import GROUP, debug_job_key, debug_keys
+from neurocaas.protocol.job import ConfigSource, Job
+from neurocaas.protocol.keys import SUBMISSIONS
+from neurocaas.protocol.pins import Pin
+from neurocaas.protocol.plan import DatasetInput, FoundInputs, ReadConfig, configs, plan
+from neurocaas.protocol.problems import InvalidInput, Problem
+from neurocaas.protocol.settings import AnalysisSettings
+from neurocaas.protocol.status import DatasetStatus
+from neurocaas.protocol.submission import parse_submission
+from neurocaas.protocol.userdata import UserDataPayload, debug_script
 
 MOST = 20
 """Datasets of one test: they run one after another on one machine."""

@@ -9,7 +9,7 @@ from blueprints.provision import ABOUT, PHASES
 from image_builder.lint.documents import is_document, lint_document
 from image_builder.lint.findings import Finding
 from image_builder.lint.scripts import asks_for_index, lint_script
-from runtime.protocol import interpreter
+from neurocaas.protocol import interpreter
 
 _DOCUMENTS = (".yml", ".yaml")
 

@@ -15,7 +15,7 @@ from invoke.context import Context
 from invoke.exceptions import Exit
 from invoke.tasks import task
 
-from runtime.protocol.lines import to_stderr
+from neurocaas.protocol.lines import to_stderr
 
 if TYPE_CHECKING:
     from blueprints import Imaged
@@ -240,7 +240,7 @@ def _verdict_text(analysis: str, verdict: Verdict) -> str:
 
 
 def _finish(recording: Recording, analysis: str) -> None:
-    from runtime.protocol.problems import InvalidInput
+    from neurocaas.protocol.problems import InvalidInput
 
     try:
         done = recording.finish(to_stderr)

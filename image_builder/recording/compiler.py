@@ -17,7 +17,7 @@ from image_builder.bash.lines import continues, expand_aliases, learn_aliases
 from image_builder.recording.events import Event
 from image_builder.recording.refusals import Refused
 from image_builder.recording.rewrite import rewrite
-from runtime.protocol.problems import Problem
+from neurocaas.protocol.problems import Problem
 
 BUILD_FOLDER = "/opt/build"
 MARK = "# Recorded with `invoke record`"

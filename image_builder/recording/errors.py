@@ -1,6 +1,6 @@
 """The exception of this room that is a message for a person."""
 
-from runtime.protocol.problems import UserFacingError
+from neurocaas.protocol.problems import UserFacingError
 
 
 class RecordingError(UserFacingError):

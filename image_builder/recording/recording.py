@@ -21,7 +21,7 @@ from image_builder.recording.events import Log
 from image_builder.recording.root import CleanRoot, CleanRoots
 from image_builder.recording.session import record as record_session
 from image_builder.recording.verification import digest_of
-from runtime.protocol.problems import InvalidInput
+from neurocaas.protocol.problems import InvalidInput
 
 SESSION = "session.jsonl"
 _WRITTEN = "written.json"

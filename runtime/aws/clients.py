@@ -1,5 +1,5 @@
 """The AWS clients of a function. That of S3 expects its buckets to be of the account that the function's
-environment names (`runtime.protocol.owner`)."""
+environment names (`neurocaas.protocol.owner`)."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import botocore
 import botocore.session
 from botocore.config import Config
 
-from runtime.protocol.owner import VARIABLE, expect_owner
+from neurocaas.protocol.owner import VARIABLE, expect_owner
 
 
 class OutdatedError(Exception):

@@ -17,15 +17,16 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
+from neurocaas.protocol.certificate import SetupLog, end_line, final_line
+from neurocaas.protocol.documents import iso
+from neurocaas.protocol.keys import JobKeys
+from neurocaas.protocol.normal import normal_text
+from neurocaas.protocol.status import NONE, SUCCESS, DatasetStatus
 from runtime.local import sandbox
-from runtime.protocol.certificate import SetupLog, end_line, final_line
-from runtime.protocol.documents import iso
-from runtime.protocol.keys import JobKeys
-from runtime.protocol.normal import normal_text
-from runtime.protocol.status import NONE, SUCCESS, DatasetStatus
 
 GROUP = "local"
 _RUNTIME = Path(__file__).resolve().parents[1]
+_PACKAGE = _RUNTIME.parent / "neurocaas"
 _LOGS = ("joboutput.txt", "joberror.txt")
 _EVERY = 0.2
 """Seconds between two looks at the script's output."""
@@ -171,8 +172,8 @@ def _tree(target: Path, analysis: str, blueprint: Path) -> Path:
     shutil.copytree(_RUNTIME / "instance" / "contrib", target)
     pycache = shutil.ignore_patterns("__pycache__")
     shutil.copytree(_RUNTIME / "instance" / "agent", target / "agent", ignore=pycache)
-    shutil.copytree(_RUNTIME / "protocol", target / "runtime" / "protocol", ignore=pycache)
-    shutil.copy(_RUNTIME / "__init__.py", target / "runtime")
+    shutil.copytree(_PACKAGE / "protocol", target / "neurocaas" / "protocol", ignore=pycache)
+    shutil.copy(_PACKAGE / "__init__.py", target / "neurocaas")
     sandbox.mask_programs(target)
     own = target / analysis
     own.mkdir()

@@ -11,26 +11,26 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple
 
-from runtime.manager.delivery import Outcome
-from runtime.manager.port import ManagerCloud
-from runtime.manager.shortfall import Shortfall
-from runtime.manager.wording import log_started
-from runtime.protocol.certificate import (
+from neurocaas.protocol.certificate import (
     CertificateFacts,
     SetupLog,
     claim_metadata,
     end_line,
     initial_lines,
 )
-from runtime.protocol.documents import iso
-from runtime.protocol.job import Job
-from runtime.protocol.keys import CancelKey, JobId, JobKeys, ResultKeys, SubmissionKey, rejected_keys
-from runtime.protocol.limits import QUEUE_MAX_RECEIVES
-from runtime.protocol.notice import notice
-from runtime.protocol.problems import Problem
-from runtime.protocol.settings import AnalysisSettings
-from runtime.protocol.status import FAILED, DatasetStatus
-from runtime.protocol.stop import StopOrder
+from neurocaas.protocol.documents import iso
+from neurocaas.protocol.job import Job
+from neurocaas.protocol.keys import CancelKey, JobId, JobKeys, ResultKeys, SubmissionKey, rejected_keys
+from neurocaas.protocol.limits import QUEUE_MAX_RECEIVES
+from neurocaas.protocol.notice import notice
+from neurocaas.protocol.problems import Problem
+from neurocaas.protocol.settings import AnalysisSettings
+from neurocaas.protocol.status import FAILED, DatasetStatus
+from neurocaas.protocol.stop import StopOrder
+from runtime.manager.delivery import Outcome
+from runtime.manager.port import ManagerCloud
+from runtime.manager.shortfall import Shortfall
+from runtime.manager.wording import log_started
 
 SERVICE_FAILED = Problem(
     "submission",

@@ -17,14 +17,9 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from runtime.aws.clients import Clients
-from runtime.manager import refusal_log
-from runtime.manager.events import ObjectCreated
-from runtime.manager.objects import Objects
-from runtime.manager.port import JobGoneError, JobMachine, LaunchError, LaunchRequest
-from runtime.protocol.cost import STANDARD_CREDITS, burstable
-from runtime.protocol.keys import JobId
-from runtime.protocol.ledger import (
+from neurocaas.protocol.cost import STANDARD_CREDITS, burstable
+from neurocaas.protocol.keys import JobId
+from neurocaas.protocol.ledger import (
     LAUNCHED,
     Claim,
     budget_read,
@@ -40,11 +35,16 @@ from runtime.protocol.ledger import (
     take_claim,
     transact,
 )
-from runtime.protocol.notice import send
-from runtime.protocol.notification import notification
-from runtime.protocol.objects import code_of
-from runtime.protocol.settings import SPOT
-from runtime.protocol.tags import ATTEMPT, BUCKET, GROUP, JOB, OFFSET, RUN
+from neurocaas.protocol.notice import send
+from neurocaas.protocol.notification import notification
+from neurocaas.protocol.objects import code_of
+from neurocaas.protocol.settings import SPOT
+from neurocaas.protocol.tags import ATTEMPT, BUCKET, GROUP, JOB, OFFSET, RUN
+from runtime.aws.clients import Clients
+from runtime.manager import refusal_log
+from runtime.manager.events import ObjectCreated
+from runtime.manager.objects import Objects
+from runtime.manager.port import JobGoneError, JobMachine, LaunchError, LaunchRequest
 
 
 def manager_clients() -> Clients:

@@ -5,15 +5,15 @@ from __future__ import annotations
 import math
 from datetime import datetime
 
+from neurocaas.protocol.certificate import SetupLog
+from neurocaas.protocol.cost import at_most, micro_dollars
+from neurocaas.protocol.job import Job
+from neurocaas.protocol.ledger import budget_name
+from neurocaas.protocol.logline import BUDGET_USED
+from neurocaas.protocol.problems import InvalidInput, Problem, shown
+from neurocaas.protocol.settings import AnalysisSettings
 from runtime.manager.delivery import Notes
 from runtime.manager.port import ManagerCloud
-from runtime.protocol.certificate import SetupLog
-from runtime.protocol.cost import at_most, micro_dollars
-from runtime.protocol.job import Job
-from runtime.protocol.ledger import budget_name
-from runtime.protocol.logline import BUDGET_USED
-from runtime.protocol.problems import InvalidInput, Problem, shown
-from runtime.protocol.settings import AnalysisSettings
 
 NOTICE_PERCENT = 80
 """Part of a group's budget of a month from which on the topic is told, once."""

@@ -16,19 +16,19 @@ from collections.abc import Callable
 from contextlib import suppress
 from datetime import datetime
 
+from neurocaas.protocol.certificate import SetupLog, claim_id, digest_of
+from neurocaas.protocol.documents import DocumentError, iso, loads
+from neurocaas.protocol.keys import CancelKey, JobId, JobKeys
+from neurocaas.protocol.ledger import Claim
+from neurocaas.protocol.limits import EARLY_CANCEL, SUBMISSION_MAX_BYTES
+from neurocaas.protocol.names import check_timestamp
+from neurocaas.protocol.problems import InvalidInput, Problem, shown
+from neurocaas.protocol.settings import AnalysisSettings
+from neurocaas.protocol.stop import CANCELLED, StopOrder
 from runtime.manager.answer import JobAnswer, rejection, version_of
 from runtime.manager.delivery import Delivery, Outcome
 from runtime.manager.early import Early, keep
 from runtime.manager.port import BucketRefusedError, ManagerCloud, ObjectTooLargeError
-from runtime.protocol.certificate import SetupLog, claim_id, digest_of
-from runtime.protocol.documents import DocumentError, iso, loads
-from runtime.protocol.keys import CancelKey, JobId, JobKeys
-from runtime.protocol.ledger import Claim
-from runtime.protocol.limits import EARLY_CANCEL, SUBMISSION_MAX_BYTES
-from runtime.protocol.names import check_timestamp
-from runtime.protocol.problems import InvalidInput, Problem, shown
-from runtime.protocol.settings import AnalysisSettings
-from runtime.protocol.stop import CANCELLED, StopOrder
 
 _ALLOWED = 'an empty file beside the submission it cancels, or {"timestamp": "…"}'
 _DO = "Correct the file and upload it again"

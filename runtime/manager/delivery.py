@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
+from neurocaas.protocol.limits import LAUNCH_MARGIN, QUEUE_MAX_RECEIVES
 from runtime.manager.events import ObjectCreated
-from runtime.protocol.limits import LAUNCH_MARGIN, QUEUE_MAX_RECEIVES
 
 
 @dataclass(frozen=True)

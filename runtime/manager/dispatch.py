@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import datetime
 
+from neurocaas.protocol.keys import CANCEL_SUFFIX, RETRY_SUFFIX, CancelKey, RetryKey, SubmissionKey
+from neurocaas.protocol.settings import AnalysisSettings
 from runtime.manager.cancel import cancel
 from runtime.manager.delivery import Delivery, Outcome
 from runtime.manager.manage import submit
 from runtime.manager.port import ManagerCloud
 from runtime.manager.retry import retry
-from runtime.protocol.keys import CANCEL_SUFFIX, RETRY_SUFFIX, CancelKey, RetryKey, SubmissionKey
-from runtime.protocol.settings import AnalysisSettings
 
 Work = Callable[[ManagerCloud, AnalysisSettings, Callable[[], datetime], Delivery], Outcome]
 

@@ -11,13 +11,13 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 
+from neurocaas.protocol.documents import DocumentError
+from neurocaas.protocol.job import Job
+from neurocaas.protocol.keys import JobKeys
+from neurocaas.protocol.limits import JOB_MAX_BYTES
+from neurocaas.protocol.problems import InvalidInput, Problem, shown
+from neurocaas.protocol.settings import AnalysisSettings, Code
 from runtime.manager.port import ManagerCloud
-from runtime.protocol.documents import DocumentError
-from runtime.protocol.job import Job
-from runtime.protocol.keys import JobKeys
-from runtime.protocol.limits import JOB_MAX_BYTES
-from runtime.protocol.problems import InvalidInput, Problem, shown
-from runtime.protocol.settings import AnalysisSettings, Code
 
 _ALLOWED = "the timestamp of a job of your group, whose image can still be started"
 _DO = "Correct it, or leave it out: the job then runs on what is deployed now"

@@ -12,13 +12,13 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
 
+from neurocaas.protocol.certificate import claim_id
+from neurocaas.protocol.documents import DocumentError, dumps, loads, moment
+from neurocaas.protocol.keys import JobKeys, early_cancel_key
+from neurocaas.protocol.limits import EARLY_CANCEL, SUBMISSION_MAX_BYTES
+from neurocaas.protocol.stop import StopOrder
+from neurocaas.protocol.typed_json import data_of, read
 from runtime.manager.port import ManagerCloud
-from runtime.protocol.certificate import claim_id
-from runtime.protocol.documents import DocumentError, dumps, loads, moment
-from runtime.protocol.keys import JobKeys, early_cancel_key
-from runtime.protocol.limits import EARLY_CANCEL, SUBMISSION_MAX_BYTES
-from runtime.protocol.stop import StopOrder
-from runtime.protocol.typed_json import data_of, read
 
 _WHAT = "early cancellation"
 

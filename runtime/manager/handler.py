@@ -17,15 +17,15 @@ from datetime import datetime, timedelta, timezone
 from functools import lru_cache
 from typing import Any
 
+from neurocaas.protocol import logline
+from neurocaas.protocol.limits import MANAGER_TIMEOUT
+from neurocaas.protocol.settings import AnalysisSettings
 from runtime.aws.clients import Clients
 from runtime.manager.aws import AwsManagerCloud, manager_clients
 from runtime.manager.delivery import Delivery, Outcome
 from runtime.manager.dispatch import process
 from runtime.manager.events import objects_created
 from runtime.manager.objects import Objects
-from runtime.protocol import logline
-from runtime.protocol.limits import MANAGER_TIMEOUT
-from runtime.protocol.settings import AnalysisSettings
 
 _SETTINGS_MAX_BYTES = 4 * 1024 * 1024
 

@@ -1,7 +1,7 @@
 """Looking up what a submission names: the datasets and the configuration, each as it is now, before a machine
 reads it.
 
-What is found is pinned (`runtime.protocol.pins`): size, ETag and, in the analysis's own bucket, the version,
+What is found is pinned (`protocol.pins`): size, ETag and, in the analysis's own bucket, the version,
 so that a machine gets what was submitted although it was replaced since. Few objects are asked for one by
 one; many of one folder are found by listing the versions of the folder, a thousand in a call, as many calls
 as for their names. Of outside buckets the ETag alone is pinned: to list and to read versions, their owners
@@ -17,6 +17,19 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from urllib.parse import unquote
 
+from neurocaas.protocol.config import ENSEMBLE_SIZE, MODE, TRAIN, max_bytes, parse_config
+from neurocaas.protocol.disk import room
+from neurocaas.protocol.ignored import is_ignored
+from neurocaas.protocol.job import ConfigSource
+from neurocaas.protocol.keys import JobKeys
+from neurocaas.protocol.limits import FOLDER_MAX_OBJECTS, FOLDERS_MAX_OBJECTS
+from neurocaas.protocol.names import folder_faults, key_fault
+from neurocaas.protocol.outside import SCHEME, place_of, whole
+from neurocaas.protocol.pins import Pin
+from neurocaas.protocol.plan import DatasetInput, FoundInputs, ReadConfig, display_names
+from neurocaas.protocol.problems import InvalidInput, Problem, shown
+from neurocaas.protocol.settings import AnalysisSettings
+from neurocaas.protocol.submission import long_names
 from runtime.manager.port import (
     BucketRefusedError,
     ManagerCloud,
@@ -24,19 +37,6 @@ from runtime.manager.port import (
     ReadObject,
     StoredObject,
 )
-from runtime.protocol.config import ENSEMBLE_SIZE, MODE, TRAIN, max_bytes, parse_config
-from runtime.protocol.disk import room
-from runtime.protocol.ignored import is_ignored
-from runtime.protocol.job import ConfigSource
-from runtime.protocol.keys import JobKeys
-from runtime.protocol.limits import FOLDER_MAX_OBJECTS, FOLDERS_MAX_OBJECTS
-from runtime.protocol.names import folder_faults, key_fault
-from runtime.protocol.outside import SCHEME, place_of, whole
-from runtime.protocol.pins import Pin
-from runtime.protocol.plan import DatasetInput, FoundInputs, ReadConfig, display_names
-from runtime.protocol.problems import InvalidInput, Problem, shown
-from runtime.protocol.settings import AnalysisSettings
-from runtime.protocol.submission import long_names
 
 _HEADS = 3
 """Up to so many datasets of one folder are looked up one by one; more are found by listing."""

@@ -16,13 +16,13 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import NamedTuple
 
+from neurocaas.protocol.job import Job
+from neurocaas.protocol.limits import LAUNCH_CHUNK, LAUNCH_OPTIONS, SPOT_CHUNK
+from neurocaas.protocol.settings import MARKETS, SPOT, AnalysisSettings
+from neurocaas.protocol.tags import ANALYSIS, PRICE_TRACKING, job_tags
+from neurocaas.protocol.userdata import UserDataPayload, user_data
 from runtime.manager import refusals
 from runtime.manager.port import JobMachine, LaunchError, LaunchRequest, ManagerCloud
-from runtime.protocol.job import Job
-from runtime.protocol.limits import LAUNCH_CHUNK, LAUNCH_OPTIONS, SPOT_CHUNK
-from runtime.protocol.settings import MARKETS, SPOT, AnalysisSettings
-from runtime.protocol.tags import ANALYSIS, PRICE_TRACKING, job_tags
-from runtime.protocol.userdata import UserDataPayload, user_data
 
 
 class Option(NamedTuple):

@@ -8,6 +8,16 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from neurocaas.protocol.certificate import SetupLog, claim_id
+from neurocaas.protocol.documents import DocumentError, iso, moment
+from neurocaas.protocol.job import Job
+from neurocaas.protocol.keys import JobId, SubmissionKey
+from neurocaas.protocol.ledger import Claim
+from neurocaas.protocol.limits import CAPACITY_ATTEMPTS, JOB_MAX_BYTES, LAUNCH_PAUSE, LAUNCH_SECONDS
+from neurocaas.protocol.plan import plan, records
+from neurocaas.protocol.problems import InvalidInput, Problem
+from neurocaas.protocol.settings import AnalysisSettings
+from neurocaas.protocol.submission import InvalidSubmission, Submission, parse_submission
 from runtime.manager.answer import (
     BUDGET,
     GIVEN_UP,
@@ -32,16 +42,6 @@ from runtime.manager.port import JobMachine, ManagerCloud
 from runtime.manager.reading import read_submission
 from runtime.manager.shortfall import NextStep, shortfall
 from runtime.manager.wording import log_config, log_request
-from runtime.protocol.certificate import SetupLog, claim_id
-from runtime.protocol.documents import DocumentError, iso, moment
-from runtime.protocol.job import Job
-from runtime.protocol.keys import JobId, SubmissionKey
-from runtime.protocol.ledger import Claim
-from runtime.protocol.limits import CAPACITY_ATTEMPTS, JOB_MAX_BYTES, LAUNCH_PAUSE, LAUNCH_SECONDS
-from runtime.protocol.plan import plan, records
-from runtime.protocol.problems import InvalidInput, Problem
-from runtime.protocol.settings import AnalysisSettings
-from runtime.protocol.submission import InvalidSubmission, Submission, parse_submission
 
 
 def submit(

@@ -8,9 +8,9 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
+from neurocaas.protocol.objects import MISSING, code_of, put
 from runtime.aws.clients import Clients
 from runtime.manager.port import BucketRefusedError, ObjectTooLargeError, ReadObject, StoredObject
-from runtime.protocol.objects import MISSING, code_of, put
 
 _REFUSED = frozenset(
     {

@@ -6,10 +6,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from neurocaas.protocol.keys import JobId
+from neurocaas.protocol.ledger import Claim
+from neurocaas.protocol.settings import ON_DEMAND, ROOT_DEVICE
 from runtime.manager.events import ObjectCreated
-from runtime.protocol.keys import JobId
-from runtime.protocol.ledger import Claim
-from runtime.protocol.settings import ON_DEMAND, ROOT_DEVICE
 
 
 class ObjectTooLargeError(Exception):

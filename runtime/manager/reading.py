@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import hashlib
 
+from neurocaas.protocol.keys import SubmissionKey
+from neurocaas.protocol.limits import SUBMISSION_MAX_BYTES
+from neurocaas.protocol.problems import Problem
+from neurocaas.protocol.submission import InvalidSubmission, too_large
 from runtime.manager.delivery import Delivery
 from runtime.manager.port import BucketRefusedError, ManagerCloud, ObjectTooLargeError
-from runtime.protocol.keys import SubmissionKey
-from runtime.protocol.limits import SUBMISSION_MAX_BYTES
-from runtime.protocol.problems import Problem
-from runtime.protocol.submission import InvalidSubmission, too_large
 
 
 def read_submission(cloud: ManagerCloud, delivery: Delivery, key: SubmissionKey) -> bytes:

@@ -10,11 +10,11 @@ from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from neurocaas.protocol import logline
+from neurocaas.protocol.keys import JobId
+from neurocaas.protocol.tags import BUCKET, GROUP, JOB
 from runtime.manager import refusals
 from runtime.manager.port import LaunchError, LaunchRequest
-from runtime.protocol import logline
-from runtime.protocol.keys import JobId
-from runtime.protocol.tags import BUCKET, GROUP, JOB
 
 _ENCODED = re.compile(r"Encoded authorization failure message: ([\w+/=-]+)")
 _MOST = 16_000

@@ -1,6 +1,6 @@
 """Another machine for a dataset whose spot machine AWS has taken back, whose machine had not enough memory,
 or whose machine EC2 has ended before it ran. The monitor asks for it, by an object among the service's
-records (`runtime.protocol.attempt`). A request counts only if the job's item in the ledger says so.
+records (`neurocaas.protocol.attempt`). A request counts only if the job's item in the ledger says so.
 """
 
 from __future__ import annotations
@@ -8,18 +8,18 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import datetime
 
+from neurocaas.protocol.attempt import CAPACITY, MEMORY, AttemptRequest
+from neurocaas.protocol.job import Job
+from neurocaas.protocol.keys import JobId, RetryKey
+from neurocaas.protocol.ledger import retry_name
+from neurocaas.protocol.limits import CAPACITY_ATTEMPTS, JOB_MAX_BYTES, SUBMISSION_MAX_BYTES
+from neurocaas.protocol.settings import AnalysisSettings
 from runtime.manager.answer import fail_dataset
 from runtime.manager.cancel import read_order
 from runtime.manager.delivery import Delivery, Outcome
 from runtime.manager.launch import Launcher, LaunchResult, options, own_machines, room_for
 from runtime.manager.port import ManagerCloud
 from runtime.manager.shortfall import NextStep, shortfall
-from runtime.protocol.attempt import CAPACITY, MEMORY, AttemptRequest
-from runtime.protocol.job import Job
-from runtime.protocol.keys import JobId, RetryKey
-from runtime.protocol.ledger import retry_name
-from runtime.protocol.limits import CAPACITY_ATTEMPTS, JOB_MAX_BYTES, SUBMISSION_MAX_BYTES
-from runtime.protocol.settings import AnalysisSettings
 
 
 def retry(

@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 
+from neurocaas.protocol.job import Job
+from neurocaas.protocol.problems import Problem
 from runtime.manager import refusals
 from runtime.manager.launch import LaunchResult
 from runtime.manager.port import LaunchError
-from runtime.protocol.job import Job
-from runtime.protocol.problems import Problem
 
 _CONTACT = "Please contact your NeuroCAAS administrator"
 _ACCEPTED = "a launch that AWS accepts"

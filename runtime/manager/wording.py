@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
-from runtime.protocol.certificate import SetupLog
-from runtime.protocol.config import DATASET_SIZE, DURATION, is_service_key
-from runtime.protocol.job import PASSED_OVER, Dataset, Job
-from runtime.protocol.outside import place_of
-from runtime.protocol.problems import shown
-from runtime.protocol.settings import AnalysisSettings
-from runtime.protocol.submission import Submission
+from neurocaas.protocol.certificate import SetupLog
+from neurocaas.protocol.config import DATASET_SIZE, DURATION, is_service_key
+from neurocaas.protocol.job import PASSED_OVER, Dataset, Job
+from neurocaas.protocol.outside import place_of
+from neurocaas.protocol.problems import shown
+from neurocaas.protocol.settings import AnalysisSettings
+from neurocaas.protocol.submission import Submission
 
 
 def log_request(log: SetupLog, settings: AnalysisSettings, submission: Submission, now: datetime) -> None:

@@ -16,12 +16,12 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
 
+from neurocaas.protocol.attempt import CAPACITY, MEMORY, AttemptRequest
+from neurocaas.protocol.certificate import MovedFile
+from neurocaas.protocol.job import Job
 from runtime.monitor.evidence import Records
 from runtime.monitor.machine import INTERRUPTED
 from runtime.monitor.port import MonitorCloud, Move
-from runtime.protocol.attempt import CAPACITY, MEMORY, AttemptRequest
-from runtime.protocol.certificate import MovedFile
-from runtime.protocol.job import Job
 
 
 def service_files(job: Job, index: int) -> frozenset[str]:

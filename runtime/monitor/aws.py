@@ -15,14 +15,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
-from runtime.aws.clients import Clients
-from runtime.monitor.ec2 import Ec2Machines
-from runtime.monitor.objects import ConfinedObjects
-from runtime.monitor.port import Deployed, Heard, OpenJob, Search, Written
-from runtime.protocol import logline
-from runtime.protocol.documents import DocumentError
-from runtime.protocol.keys import JobId
-from runtime.protocol.ledger import (
+from neurocaas.protocol import logline
+from neurocaas.protocol.documents import DocumentError
+from neurocaas.protocol.keys import JobId
+from neurocaas.protocol.ledger import (
     LAUNCHED,
     OPEN_JOBS,
     SEARCHES,
@@ -37,9 +33,13 @@ from runtime.protocol.ledger import (
     settle_writes,
     transact,
 )
-from runtime.protocol.notice import send
-from runtime.protocol.notification import notification
-from runtime.protocol.settings import AnalysisSettings
+from neurocaas.protocol.notice import send
+from neurocaas.protocol.notification import notification
+from neurocaas.protocol.settings import AnalysisSettings
+from runtime.aws.clients import Clients
+from runtime.monitor.ec2 import Ec2Machines
+from runtime.monitor.objects import ConfinedObjects
+from runtime.monitor.port import Deployed, Heard, OpenJob, Search, Written
 
 _SETTINGS = "analyses/"
 """Prefix of the settings of all analyses that are deployed, in the artifact bucket."""

@@ -22,10 +22,10 @@ from typing import Any
 import botocore.session
 from botocore.config import Config
 
-from runtime.protocol.keys import ACTIVE_PREFIX, JOBS, RESULTS
-from runtime.protocol.names import GROUP_NAME, RESERVED_GROUPS
-from runtime.protocol.owner import VARIABLE as ACCOUNT
-from runtime.protocol.owner import expect_owner
+from neurocaas.protocol.keys import ACTIVE_PREFIX, JOBS, RESULTS
+from neurocaas.protocol.names import GROUP_NAME, RESERVED_GROUPS
+from neurocaas.protocol.owner import VARIABLE as ACCOUNT
+from neurocaas.protocol.owner import expect_owner
 
 VARIABLE = "NEUROCAAS_WRITER_ROLE_ARN"
 

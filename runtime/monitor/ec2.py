@@ -8,10 +8,10 @@ from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from neurocaas.protocol.objects import code_of
+from neurocaas.protocol.tags import PRICE_TRACKING
 from runtime.aws.clients import Clients
 from runtime.monitor.port import Instance
-from runtime.protocol.objects import code_of
-from runtime.protocol.tags import PRICE_TRACKING
 
 
 class Ec2Machines:

@@ -13,16 +13,16 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
+from neurocaas.protocol.certificate import MovedFile
+from neurocaas.protocol.documents import DocumentError, loads
+from neurocaas.protocol.job import Job
+from neurocaas.protocol.keys import JOBS, EvidenceKeys
+from neurocaas.protocol.limits import RECORD_MAX_BYTES, RECORD_MAX_FILES, STATUS_MAX_BYTES
+from neurocaas.protocol.names import file_fault
+from neurocaas.protocol.outside import place_of
+from neurocaas.protocol.status import DatasetStatus
+from neurocaas.protocol.typed_json import read, stored
 from runtime.monitor.port import MonitorCloud
-from runtime.protocol.certificate import MovedFile
-from runtime.protocol.documents import DocumentError, loads
-from runtime.protocol.job import Job
-from runtime.protocol.keys import JOBS, EvidenceKeys
-from runtime.protocol.limits import RECORD_MAX_BYTES, RECORD_MAX_FILES, STATUS_MAX_BYTES
-from runtime.protocol.names import file_fault
-from runtime.protocol.outside import place_of
-from runtime.protocol.status import DatasetStatus
-from runtime.protocol.typed_json import read, stored
 
 _SHA256 = re.compile("[0-9a-f]{64}")
 _FACTS = 10

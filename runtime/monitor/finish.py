@@ -9,13 +9,9 @@ from dataclasses import replace
 from datetime import datetime, timezone
 from itertools import islice
 
-from runtime.monitor.attempts import Apart, late, results_of
-from runtime.monitor.evidence import Records, read_status, status_of
-from runtime.monitor.port import MonitorCloud, OpenJob
-from runtime.monitor.shared import with_shared
-from runtime.protocol import logline
-from runtime.protocol.attempt import RECLAIM, AttemptRequest
-from runtime.protocol.certificate import (
+from neurocaas.protocol import logline
+from neurocaas.protocol.attempt import RECLAIM, AttemptRequest
+from neurocaas.protocol.certificate import (
     LINE,
     CertificateFacts,
     DatasetOutcome,
@@ -31,18 +27,22 @@ from runtime.protocol.certificate import (
     with_closing,
     with_outcome,
 )
-from runtime.protocol.cost import micro_dollars
-from runtime.protocol.documents import DocumentError, iso, moment
-from runtime.protocol.job import Dataset, Job
-from runtime.protocol.keys import JobKeys, report_key
-from runtime.protocol.limits import ENDING_GRACE, LOGS_MAX_COPIES
-from runtime.protocol.notice import notice
-from runtime.protocol.printable import one_line
-from runtime.protocol.problems import Problem
-from runtime.protocol.report import ComputeReport
-from runtime.protocol.settings import ON_DEMAND, SPOT
-from runtime.protocol.status import FAILED, NONE, SUCCESS, DatasetStatus
-from runtime.protocol.stop import CANCELLED, outcome_of
+from neurocaas.protocol.cost import micro_dollars
+from neurocaas.protocol.documents import DocumentError, iso, moment
+from neurocaas.protocol.job import Dataset, Job
+from neurocaas.protocol.keys import JobKeys, report_key
+from neurocaas.protocol.limits import ENDING_GRACE, LOGS_MAX_COPIES
+from neurocaas.protocol.notice import notice
+from neurocaas.protocol.printable import one_line
+from neurocaas.protocol.problems import Problem
+from neurocaas.protocol.report import ComputeReport
+from neurocaas.protocol.settings import ON_DEMAND, SPOT
+from neurocaas.protocol.status import FAILED, NONE, SUCCESS, DatasetStatus
+from neurocaas.protocol.stop import CANCELLED, outcome_of
+from runtime.monitor.attempts import Apart, late, results_of
+from runtime.monitor.evidence import Records, read_status, status_of
+from runtime.monitor.port import MonitorCloud, OpenJob
+from runtime.monitor.shared import with_shared
 
 
 def finish(cloud: MonitorCloud, job: Job, item: OpenJob, now: datetime) -> bool:

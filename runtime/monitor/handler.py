@@ -17,15 +17,15 @@ from datetime import datetime, timezone
 from functools import lru_cache
 from typing import Any
 
+from neurocaas.protocol import logline
+from neurocaas.protocol.documents import DocumentError, moment
+from neurocaas.protocol.keys import JobId
 from runtime.monitor.aws import AwsMonitorCloud
 from runtime.monitor.machine import place
 from runtime.monitor.port import ComeAgainError, MonitorCloud
 from runtime.monitor.rehearsal import Rehearsal
 from runtime.monitor.sweep import sweep as reconcile
 from runtime.monitor.watch import JobWatch, StateChange
-from runtime.protocol import logline
-from runtime.protocol.documents import DocumentError, moment
-from runtime.protocol.keys import JobId
 
 _STATES = frozenset({"running", "stopped", "shutting-down", "terminated"})
 MONITOR, SWEEP = "monitor", "sweep"

@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 
+from neurocaas.protocol.tags import EXEMPT, TIMEOUT
 from runtime.monitor.machine import place
 from runtime.monitor.port import Instance
-from runtime.protocol.tags import EXEMPT, TIMEOUT
 
 DEFAULT_MINUTES = 60
 """For a machine without a timeout, or with one that is no number."""

@@ -6,15 +6,15 @@ import re
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 
+from neurocaas.protocol.attempt import RECLAIM
+from neurocaas.protocol.documents import iso, moment
+from neurocaas.protocol.job import Dataset, Job
+from neurocaas.protocol.keys import JobId
+from neurocaas.protocol.report import ComputeReport
+from neurocaas.protocol.status import DATA_CHANGED, FAILED, NONE, SUCCESS, TIMED_OUT, DatasetStatus
+from neurocaas.protocol.stop import outcome_of
+from neurocaas.protocol.tags import ATTEMPT, BUCKET, GROUP, JOB, OFFSET, RUN
 from runtime.monitor.port import Instance
-from runtime.protocol.attempt import RECLAIM
-from runtime.protocol.documents import iso, moment
-from runtime.protocol.job import Dataset, Job
-from runtime.protocol.keys import JobId
-from runtime.protocol.report import ComputeReport
-from runtime.protocol.status import DATA_CHANGED, FAILED, NONE, SUCCESS, TIMED_OUT, DatasetStatus
-from runtime.protocol.stop import outcome_of
-from runtime.protocol.tags import ATTEMPT, BUCKET, GROUP, JOB, OFFSET, RUN
 
 _GMT = re.compile(r"\((\d{4}-\d\d-\d\d \d\d:\d\d:\d\d) (?:GMT|UTC)\)")
 _RECLAIMED = frozenset({"Server.SpotInstanceTermination", "Server.SpotInstanceShutdown"})

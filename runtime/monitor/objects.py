@@ -10,11 +10,11 @@ from typing import Any, TypeVar
 
 from botocore.exceptions import ClientError
 
+from neurocaas.protocol.limits import JOB_MAX_BYTES
+from neurocaas.protocol.objects import LOST_RACE, MISSING, code_of, put
 from runtime.aws.clients import Clients
 from runtime.monitor.confined import Writers
 from runtime.monitor.port import ComeAgainError, Move, ObjectContent, Written
-from runtime.protocol.limits import JOB_MAX_BYTES
-from runtime.protocol.objects import LOST_RACE, MISSING, code_of, put
 
 _Self = TypeVar(
     "_Self", bound="ConfinedObjects"

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 
-from runtime.protocol.keys import JobId
-from runtime.protocol.limits import JOB_MAX_BYTES
+from neurocaas.protocol.keys import JobId
+from neurocaas.protocol.limits import JOB_MAX_BYTES
 
 ALIVE = frozenset({"pending", "running"})
 
@@ -43,7 +43,7 @@ class Instance:
 
 @dataclass(frozen=True)
 class OpenJob:
-    """The item of an open job (see `runtime.protocol.ledger`). Times are epoch seconds, `reserved` in
+    """The item of an open job (see `neurocaas.protocol.ledger`). Times are epoch seconds, `reserved` in
     micro-dollars; `stop` says why the job is being ended early, since `stopped`; `ending` since when a
     monitor is writing its end; `since` when its manager has launched all of it, or last
     has paused the launch."""
@@ -245,4 +245,4 @@ class MonitorCloud(Protocol):
         """Notify the subscribers."""
 
     def measure(self, job: JobId, message: str, metrics: Mapping[str, float]) -> None:
-        """Write a line about a job with metrics (`runtime.protocol.logline`)."""
+        """Write a line about a job with metrics (`neurocaas.protocol.logline`)."""

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 
+from neurocaas.protocol.keys import JobId
+from neurocaas.protocol.limits import JOB_MAX_BYTES
 from runtime.monitor.port import (
     Deployed,
     Heard,
@@ -16,8 +18,6 @@ from runtime.monitor.port import (
     Search,
     Written,
 )
-from runtime.protocol.keys import JobId
-from runtime.protocol.limits import JOB_MAX_BYTES
 
 
 class Rehearsal:

@@ -8,8 +8,8 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import replace
 
-from runtime.protocol.certificate import DatasetOutcome
-from runtime.protocol.printable import printable
+from neurocaas.protocol.certificate import DatasetOutcome
+from neurocaas.protocol.printable import printable
 
 _NAMED = 3
 

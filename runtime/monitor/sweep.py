@@ -12,20 +12,13 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 
-from runtime.monitor.evidence import status_of
-from runtime.monitor.finish import filed_reports, finish, finish_without_document
-from runtime.monitor.jobless import exempt, lifetime, overdue
-from runtime.monitor.machine import DatasetVerdict, ended_at, final_report, new_report, of_run, place
-from runtime.monitor.port import ALIVE, ComeAgainError, Instance, MonitorCloud, OpenJob
-from runtime.monitor.unheard import deliver_unheard
-from runtime.monitor.watch import JobWatch, complete
-from runtime.protocol.attempt import CAPACITY, MEMORY, RECLAIM, AttemptRequest
-from runtime.protocol.cost import micro_dollars
-from runtime.protocol.documents import DocumentError, iso
-from runtime.protocol.job import Job
-from runtime.protocol.keys import ACTIVE_PREFIX, JobId, report_key
-from runtime.protocol.ledger import LAUNCHED, retry_name
-from runtime.protocol.limits import (
+from neurocaas.protocol.attempt import CAPACITY, MEMORY, RECLAIM, AttemptRequest
+from neurocaas.protocol.cost import micro_dollars
+from neurocaas.protocol.documents import DocumentError, iso
+from neurocaas.protocol.job import Job
+from neurocaas.protocol.keys import ACTIVE_PREFIX, JobId, report_key
+from neurocaas.protocol.ledger import LAUNCHED, retry_name
+from neurocaas.protocol.limits import (
     CAPACITY_ATTEMPTS,
     DEADLINE_GRACE,
     MONITOR_TIMEOUT,
@@ -36,10 +29,17 @@ from runtime.protocol.limits import (
     STOP_GRACE,
     SWEEP_INTERVAL,
 )
-from runtime.protocol.logline import OVERTIME
-from runtime.protocol.report import ComputeReport
-from runtime.protocol.status import FAILED, TIMED_OUT, DatasetStatus
-from runtime.protocol.stop import CANCELLED, QUOTA, StopOrder, outcome_of
+from neurocaas.protocol.logline import OVERTIME
+from neurocaas.protocol.report import ComputeReport
+from neurocaas.protocol.status import FAILED, TIMED_OUT, DatasetStatus
+from neurocaas.protocol.stop import CANCELLED, QUOTA, StopOrder, outcome_of
+from runtime.monitor.evidence import status_of
+from runtime.monitor.finish import filed_reports, finish, finish_without_document
+from runtime.monitor.jobless import exempt, lifetime, overdue
+from runtime.monitor.machine import DatasetVerdict, ended_at, final_report, new_report, of_run, place
+from runtime.monitor.port import ALIVE, ComeAgainError, Instance, MonitorCloud, OpenJob
+from runtime.monitor.unheard import deliver_unheard
+from runtime.monitor.watch import JobWatch, complete
 
 _UNANSWERED = timedelta(seconds=QUEUE_VISIBILITY * (CAPACITY_ATTEMPTS + 1))
 """After this long a manager has started another machine, or has given up, if it has heard of the request at

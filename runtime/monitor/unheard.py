@@ -11,9 +11,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from datetime import datetime
 
+from neurocaas.protocol.keys import CANCEL_SUFFIX, SUBMISSION_SUFFIX, SUBMISSIONS, JobId
+from neurocaas.protocol.limits import QUEUE_MAX_RECEIVES, QUEUE_VISIBILITY
 from runtime.monitor.port import Deployed, MonitorCloud, Search, Written
-from runtime.protocol.keys import CANCEL_SUFFIX, SUBMISSION_SUFFIX, SUBMISSIONS, JobId
-from runtime.protocol.limits import QUEUE_MAX_RECEIVES, QUEUE_VISIBILITY
 
 PAGES = 50
 """Listings of one sweep and bucket: 50,000 keys, or 50 groups."""

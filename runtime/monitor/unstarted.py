@@ -9,11 +9,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from neurocaas.protocol.attempt import CAPACITY
+from neurocaas.protocol.report import ComputeReport
+from neurocaas.protocol.status import FAILED, INITIALIZING, DatasetStatus
 from runtime.monitor.machine import DatasetVerdict
 from runtime.monitor.port import Instance
-from runtime.protocol.attempt import CAPACITY
-from runtime.protocol.report import ComputeReport
-from runtime.protocol.status import FAILED, INITIALIZING, DatasetStatus
 
 _LACKING = frozenset(
     {"Client.VolumeLimitExceeded", "Server.InsufficientInstanceCapacity", "Server.InternalError"}

@@ -8,6 +8,15 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from itertools import islice
 
+from neurocaas.protocol.attempt import CAPACITY, MEMORY, RECLAIM, AttemptRequest
+from neurocaas.protocol.documents import DocumentError, iso
+from neurocaas.protocol.job import Job
+from neurocaas.protocol.keys import JobId, JobKeys, active_report_key, report_key
+from neurocaas.protocol.ledger import LAUNCHED
+from neurocaas.protocol.limits import STATUS_MAX_BYTES
+from neurocaas.protocol.report import ComputeReport
+from neurocaas.protocol.required import missing
+from neurocaas.protocol.status import FAILED, INITIALIZING, NONE, SUCCESS, DatasetStatus
 from runtime.monitor.attempts import before_next, being_started, results_of
 from runtime.monitor.evidence import Records, read_status, status_of
 from runtime.monitor.finish import finish
@@ -23,15 +32,6 @@ from runtime.monitor.machine import (
 )
 from runtime.monitor.port import ALIVE, ComeAgainError, Instance, MonitorCloud, OpenJob
 from runtime.monitor.unstarted import free, verdict_of_unstarted
-from runtime.protocol.attempt import CAPACITY, MEMORY, RECLAIM, AttemptRequest
-from runtime.protocol.documents import DocumentError, iso
-from runtime.protocol.job import Job
-from runtime.protocol.keys import JobId, JobKeys, active_report_key, report_key
-from runtime.protocol.ledger import LAUNCHED
-from runtime.protocol.limits import STATUS_MAX_BYTES
-from runtime.protocol.report import ComputeReport
-from runtime.protocol.required import missing
-from runtime.protocol.status import FAILED, INITIALIZING, NONE, SUCCESS, DatasetStatus
 
 _SHOWN = 5
 """Names of results that a reason has."""

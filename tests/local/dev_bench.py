@@ -19,8 +19,8 @@ from components.place import Place
 from components.policies.developer import bucket_access, developer
 from image_builder.develop_blueprint import NeuroCaaSAMI
 from localcloud.cloud import Cloud
-from runtime.protocol.development import GROUP
-from runtime.protocol.settings import AnalysisSettings, Code, Group, Image, InstanceSettings, Limits
+from neurocaas.protocol.development import GROUP
+from neurocaas.protocol.settings import AnalysisSettings, Code, Group, Image, InstanceSettings, Limits
 
 ROOT = Path(__file__).resolve().parents[2]
 PARAMETER = "/neurocaas/keys/dev-bench"

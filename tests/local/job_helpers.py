@@ -14,7 +14,7 @@ from urllib.parse import quote_plus
 from localcloud.cloud import Cloud
 from localcloud.paths import Paths
 from neurocaas import Analysis, JobHandle, JobState
-from runtime.protocol.keys import JobKeys
+from neurocaas.protocol.keys import JobKeys
 from tests.local.deployed import Deployed, Keys
 
 T = TypeVar("T")

@@ -19,8 +19,8 @@ from image_builder.develop_blueprint import NeuroCaaSAMI
 from localcloud.cloud import Cloud
 from localcloud.fleet import entry
 from localcloud.tests.homes import client_of
-from runtime.protocol.development import GROUP
-from runtime.protocol.problems import InvalidInput
+from neurocaas.protocol.development import GROUP
+from neurocaas.protocol.problems import InvalidInput
 from tests.local.dev_bench import ROOT, Bench
 
 pytestmark = pytest.mark.local

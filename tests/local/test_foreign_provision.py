@@ -23,7 +23,7 @@ from localcloud.sandbox.sandbox import Mode
 from localcloud.tests.bases import detect
 from localcloud.tests.fleet_fakes import RunningFleet, running_fleet
 from localcloud.tests.image_builds import finish, image_id, log, start
-from runtime.protocol.problems import InvalidInput
+from neurocaas.protocol.problems import InvalidInput
 
 pytestmark = pytest.mark.local
 

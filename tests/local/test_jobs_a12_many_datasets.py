@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from neurocaas import JobHandle
-from runtime.protocol.names import DATASET_NAME_BYTES
+from neurocaas.protocol.names import DATASET_NAME_BYTES
 from tests.local.deployed import ODD_NAMES, Deployed
 from tests.local.job_helpers import Inbox, Lab, certificate_facts, ended, until
 

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from neurocaas import JobHandle
-from runtime.protocol.keys import JobKeys, SubmissionKey, rejected_keys
-from runtime.protocol.ledger import CLAIMS, HEARD
+from neurocaas.protocol.keys import JobKeys, SubmissionKey, rejected_keys
+from neurocaas.protocol.ledger import CLAIMS, HEARD
 from tests.local.deployed import Deployed
 from tests.local.job_helpers import Lab, ended, until
 

@@ -13,7 +13,7 @@ import pytest
 
 from neurocaas import JobHandle
 from neurocaas.explain import explain
-from runtime.protocol.ledger import BUDGETS, OPEN_JOBS
+from neurocaas.protocol.ledger import BUDGETS, OPEN_JOBS
 from tests.local.deployed import Deployed
 from tests.local.job_helpers import Inbox, Lab, certificate_facts, ended, until
 

@@ -6,9 +6,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from neurocaas.protocol.keys import JobId
 from runtime.monitor.aws import AwsMonitorCloud
 from runtime.monitor.unheard import SETTLED, deliver_unheard
-from runtime.protocol.keys import JobId
 from tests.local.deployed import Deployed
 from tests.local.job_helpers import Lab, ended
 

@@ -12,10 +12,8 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from runtime.manager.aws import AwsManagerCloud
-from runtime.manager.port import LaunchError, LaunchRequest
-from runtime.protocol.settings import ON_DEMAND, SPOT, AnalysisSettings
-from runtime.protocol.tags import (
+from neurocaas.protocol.settings import ON_DEMAND, SPOT, AnalysisSettings
+from neurocaas.protocol.tags import (
     ANALYSIS,
     ATTEMPT,
     BUCKET,
@@ -27,6 +25,8 @@ from runtime.protocol.tags import (
     PRICE_TRACKING,
     TIMEOUT,
 )
+from runtime.manager.aws import AwsManagerCloud
+from runtime.manager.port import LaunchError, LaunchRequest
 from tests.local.deployed import Deployed
 
 pytestmark = pytest.mark.local

@@ -13,8 +13,8 @@ import pytest
 from botocore.config import Config
 
 from localcloud.tests.denials import denied
+from neurocaas.protocol.objects import put
 from runtime.monitor.confined import VARIABLE, Writers
-from runtime.protocol.objects import put
 from tests.local.deployed import Deployed, client
 
 pytestmark = [pytest.mark.local, pytest.mark.slow]

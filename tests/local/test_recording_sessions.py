@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, Phase, example, given, settings
 from hypothesis import strategies as st
 
 from localcloud.tests.bases import share_base
-from runtime.protocol.problems import InvalidInput
+from neurocaas.protocol.problems import InvalidInput
 from tests.local.recordings import Bench
 
 pytestmark = pytest.mark.local

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from runtime.protocol.cost import charge
+from neurocaas.protocol.cost import charge
 from tests.local.deployed import Deployed, outputs
 from tests.local.job_helpers import Lab, certificate_facts, ended, until
 from tests.local.states import UTILS, States, up

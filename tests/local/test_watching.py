@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from neurocaas import JobHandle
-from runtime.protocol import logline
+from neurocaas.protocol import logline
 from tests.local.deployed import Deployed
 from tests.local.job_helpers import Lab, ended, until
 

@@ -9,11 +9,11 @@ import pytest
 from moto.server import ThreadedMotoServer
 
 from neurocaas import Analysis
+from neurocaas.protocol.job import Job
+from neurocaas.protocol.keys import JobKeys
+from neurocaas.protocol.ledger import BUDGETS, CLAIMS, HEARD
 from runtime.manager import handler as manager
 from runtime.monitor import handler as monitor
-from runtime.protocol.job import Job
-from runtime.protocol.keys import JobKeys
-from runtime.protocol.ledger import BUDGETS, CLAIMS, HEARD
 from tests.bare_account import CREDENTIALS, Account, state_changes
 from tests.unit.job_world import BUCKET
 

@@ -27,10 +27,11 @@ stages:
 
 
 def make_project(folder: Path, blueprint: str = BLUEPRINT, name: str = "spikes") -> Path:
-    """A project whose `runtime` is the real one and whose blueprint is the given text. Its base image was
-    never baked.
+    """A project whose `runtime` and `neurocaas` are the real ones and whose blueprint is the given text. Its
+    base image was never baked.
     """
     (folder / "runtime").symlink_to(ROOT / "runtime")
+    (folder / "neurocaas").symlink_to(ROOT / "neurocaas")
     base = folder / "blueprints" / "base"
     base.mkdir(parents=True)
     (base / "image.yaml").write_text("schema_version: 1\n")

@@ -12,7 +12,7 @@ import pytest
 
 from blueprints.bucket_names import default_name, default_pattern
 from components import program
-from runtime.protocol.analyses import DeployedAnalysis
+from neurocaas.protocol.analyses import DeployedAnalysis
 from tests.program.projects import BLUEPRINT, REFERENCE, make_project
 from tests.program.recording import ACCOUNT, REGION, Recorded, Recorder, deploy
 

@@ -24,9 +24,9 @@ from blueprints.prices import table
 from components import program
 from components.outputs import AnalysisOutputs, json_schema
 from localcloud.tests.properties import examples
-from runtime.protocol.need import Need
-from runtime.protocol.published_settings import About
-from runtime.protocol.settings import AnalysisSettings
+from neurocaas.protocol.need import Need
+from neurocaas.protocol.published_settings import About
+from neurocaas.protocol.settings import AnalysisSettings
 from tests.program.projects import REFERENCE, ROOT, make_project
 from tests.program.recording import ACCOUNT, REGION, Recorded, deploy
 from tests.unit import old_files
@@ -257,6 +257,7 @@ def imported(
     read = import_old.read(json.dumps(data), TYPES, name)
     (folder / "blueprints").mkdir()
     (folder / "runtime").symlink_to(ROOT / "runtime")
+    (folder / "neurocaas").symlink_to(ROOT / "neurocaas")
     script = folder / "run.sh"
     script.write_text("echo\n")
     import_old.write(read, json.dumps(data), folder, "stack_config_template.json", script)
@@ -296,6 +297,7 @@ def test_a_folder_of_them_deploys_with_its_groups(tmp_path: Path, utils: Recorde
     root = tmp_path / "project"
     (root / "blueprints").mkdir(parents=True)
     (root / "runtime").symlink_to(ROOT / "runtime")
+    (root / "neurocaas").symlink_to(ROOT / "neurocaas")
     done = import_folder(old_files.write(tmp_path / "old"), root, table().usd_per_hour).done
     assert len(done) == 41
     for one in done[::8]:

@@ -20,7 +20,7 @@ from components.names import AUTONAME_SUFFIX, logical
 from components.place import Place
 from components.policies import boundary, machine, manager, people
 from components.project import top_name
-from runtime.protocol.names import ANALYSIS_NAME, GROUP_NAME, RESERVED_GROUPS
+from neurocaas.protocol.names import ANALYSIS_NAME, GROUP_NAME, RESERVED_GROUPS
 from tests.program import iam_oracle
 from tests.program.iam_oracle import Policy, allowed, may_take
 from tests.program.projects import BLUEPRINT, REFERENCE, make_project

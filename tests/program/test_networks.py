@@ -14,7 +14,7 @@ import yaml
 from components import program
 from components.vpc import CIDR, subnet_cidr
 from image_builder import preflight
-from runtime.protocol.settings import AnalysisSettings, Subnet
+from neurocaas.protocol.settings import AnalysisSettings, Subnet
 from tests.program.projects import BLUEPRINT, REFERENCE, ROOT, make_project
 from tests.program.recording import ACCOUNT, Recorded, Recorder, deploy
 

@@ -25,7 +25,7 @@ def test_the_code_tree_has_what_a_machine_needs(project: Path) -> None:
         "run_main.sh",
         "ncap_utils/workflow.sh",
         "agent/cli.py",
-        "runtime/protocol/keys.py",
+        "neurocaas/protocol/keys.py",
         "vendor/boto3/session.py",
     ):
         assert name in found
@@ -88,8 +88,14 @@ def test_recordings_and_words_are_no_code(tmp_path: Path) -> None:
 @pytest.mark.parametrize("package", ["manager", "monitor"])
 def test_a_function_has_its_package_the_protocol_and_nothing_else(project: Path, package: str) -> None:
     names = set(packaging.lambda_archive(project, package).assets)
-    assert {"runtime/__init__.py", "runtime/protocol/keys.py", f"runtime/{package}/handler.py"} <= names
-    folders = ("runtime/__init__", "runtime/aws/", "runtime/protocol/", f"runtime/{package}/")
+    assert {"runtime/__init__.py", "neurocaas/protocol/keys.py", f"runtime/{package}/handler.py"} <= names
+    folders = (
+        "runtime/__init__",
+        "runtime/aws/",
+        "neurocaas/__init__",
+        "neurocaas/protocol/",
+        f"runtime/{package}/",
+    )
     assert all(name.startswith(folders) for name in names)
     assert all(name.endswith(".py") for name in names)
     with_yaml = set(packaging.lambda_archive(project, package, with_yaml=True).assets)
@@ -110,7 +116,7 @@ def test_a_function_answers_out_of_its_archive_alone(project: Path, tmp_path: Pa
     for name, path in vendor.files():
         (library / name).parent.mkdir(parents=True, exist_ok=True)
         (library / name).symlink_to(path)
-    imports = f"import runtime.{package}.handler, runtime.protocol.config, yaml"
+    imports = f"import runtime.{package}.handler, neurocaas.protocol.config, yaml"
     code = f"import sys; sys.path[:0] = [{str(tmp_path)!r}, {str(library)!r}]; {imports}"
     result = subprocess.run(
         [sys.executable, "-S", "-c", code], capture_output=True, text=True, check=False, env={}

@@ -12,7 +12,7 @@ import pytest
 from components.place import Place
 from components.policies import boundary, manager, people
 from components.policies.document import allow_own, allow_unscoped
-from runtime.protocol import limits
+from neurocaas.protocol import limits
 from tests.program.iam_oracle import Policy, allowed
 from tests.program.recording import Recorded
 

@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 
 from components import program
-from runtime.protocol.config import ConfigRules
-from runtime.protocol.documents import DocumentError
-from runtime.protocol.ignored import LEFT_BEHIND
-from runtime.protocol.published_settings import About
-from runtime.protocol.settings import AnalysisSettings
+from neurocaas.protocol.config import ConfigRules
+from neurocaas.protocol.documents import DocumentError
+from neurocaas.protocol.ignored import LEFT_BEHIND
+from neurocaas.protocol.published_settings import About
+from neurocaas.protocol.settings import AnalysisSettings
 from tests.program.projects import BLUEPRINT, REFERENCE, make_project
 from tests.program.recording import Recorded, deploy
 

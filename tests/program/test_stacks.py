@@ -15,7 +15,7 @@ from checks.rule import run
 from checks.rules import RULES
 from components import program
 from components.outputs import AnalysisOutputs, UtilsOutputs, json_schema, utils_reference_name
-from runtime.protocol.settings import AnalysisSettings
+from neurocaas.protocol.settings import AnalysisSettings
 from tests.program.projects import BLUEPRINT, REFERENCE, make_project
 from tests.program.recording import ACCOUNT, Recorded, Recorder, deploy
 

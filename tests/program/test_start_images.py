@@ -11,7 +11,7 @@ import pytest
 
 import blueprints
 from components import program
-from runtime.protocol.settings import AnalysisSettings
+from neurocaas.protocol.settings import AnalysisSettings
 from tests.program.projects import BLUEPRINT, REFERENCE, make_project
 from tests.program.recording import ACCOUNT, Recorded, Recorder, deploy
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from runtime.protocol import logline
+from neurocaas.protocol import logline
 from tests.program.recording import REGION, Recorded
 
 

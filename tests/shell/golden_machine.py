@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from image_builder import golden
-from runtime.protocol.settings import AnalysisSettings, Code, Image, InstanceSettings, Limits
+from neurocaas.protocol.settings import AnalysisSettings, Code, Image, InstanceSettings, Limits
 
 
 def prepare(

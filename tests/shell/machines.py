@@ -27,11 +27,11 @@ def build_tree(target: Path) -> Path:
         instance / "contrib", target, ignore=shutil.ignore_patterns("job*.txt", "statusdict.json")
     )
     shutil.copytree(instance / "agent", target / "agent", ignore=shutil.ignore_patterns("__pycache__"))
-    (target / "runtime").mkdir()
-    shutil.copy(ROOT / "runtime" / "__init__.py", target / "runtime")
+    (target / "neurocaas").mkdir()
+    shutil.copy(ROOT / "neurocaas" / "__init__.py", target / "neurocaas")
     shutil.copytree(
-        ROOT / "runtime" / "protocol",
-        target / "runtime" / "protocol",
+        ROOT / "neurocaas" / "protocol",
+        target / "neurocaas" / "protocol",
         ignore=shutil.ignore_patterns("__pycache__"),
     )
     return target

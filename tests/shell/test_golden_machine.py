@@ -42,6 +42,7 @@ def code(tmp_path_factory: pytest.TempPathFactory) -> tuple[bytes, str]:
     """The archive of the analysis `words`, and its SHA-256."""
     project = tmp_path_factory.mktemp("project")
     (project / "runtime").symlink_to(ROOT / "runtime")
+    (project / "neurocaas").symlink_to(ROOT / "neurocaas")
     (project / "blueprints/words").mkdir(parents=True)
     (project / "blueprints/words/run.sh").write_text(RUN)
     made = code_archive(project, "words")

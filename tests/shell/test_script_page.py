@@ -14,9 +14,9 @@ import pytest
 import yaml
 
 from console.local_run import _checked
+from neurocaas.protocol import scripting
 from runtime.local import run as local
 from runtime.local.run import LocalResult, LocalRun
-from runtime.protocol import scripting
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = (ROOT / "docs" / "scripts.md").read_text()

@@ -6,7 +6,7 @@ import signal
 
 import pytest
 
-from runtime.protocol.stop import StopOrder
+from neurocaas.protocol.stop import StopOrder
 from tests.shell.machines import Machine
 
 ORDER = StopOrder("cancelled", "by lab/submissions/a_cancel.json", "2026-01-31T12:00:00+00:00")

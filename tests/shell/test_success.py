@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from runtime.protocol.interpreter import parse, problems
+from neurocaas.protocol.interpreter import parse, problems
 from tests.shell.machines import Machine
 
 MAIN = "errorlog_init\nerrorlog_background & p=$!\n{}\nkill $p\n"

@@ -1,8 +1,8 @@
 """A job as the manager records it, for the tests of those who read it."""
 
-from runtime.protocol.job import Dataset, Job
-from runtime.protocol.keys import JobKeys
-from runtime.protocol.settings import Code, Group, Image
+from neurocaas.protocol.job import Dataset, Job
+from neurocaas.protocol.keys import JobKeys
+from neurocaas.protocol.settings import Code, Group, Image
 
 BUCKET, GROUP, STAMP = "dti", "debuggers", "2026-01-31"
 KEYS = JobKeys.of(GROUP, STAMP)

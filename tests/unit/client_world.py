@@ -7,10 +7,10 @@ from typing import Any
 
 from invoke.context import Context
 
-from runtime.protocol.documents import iso
-from runtime.protocol.keys import JobKeys
-from runtime.protocol.published_settings import About, about_key
-from runtime.protocol.status import DatasetStatus
+from neurocaas.protocol.documents import iso
+from neurocaas.protocol.keys import JobKeys
+from neurocaas.protocol.published_settings import About, about_key
+from neurocaas.protocol.status import DatasetStatus
 from tests.unit.client_jobs import BUCKET, GROUP, job_json
 
 ABOUT = About(

@@ -13,6 +13,9 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from neurocaas.protocol.keys import JobId
+from neurocaas.protocol.ledger import Claim
+from neurocaas.protocol.limits import JOB_MAX_BYTES
 from runtime.manager.events import ObjectCreated
 from runtime.manager.port import (
     BucketRefusedError,
@@ -25,9 +28,6 @@ from runtime.manager.port import (
 )
 from runtime.manager.port import ReadObject as Read
 from runtime.monitor.port import Deployed, Heard, Instance, Move, ObjectContent, OpenJob, Search, Written
-from runtime.protocol.keys import JobId
-from runtime.protocol.ledger import Claim
-from runtime.protocol.limits import JOB_MAX_BYTES
 
 
 @functools.lru_cache(maxsize=256)

@@ -9,16 +9,16 @@ from dataclasses import fields, replace
 from datetime import timedelta
 from typing import Any
 
+from neurocaas.protocol.job import Job
+from neurocaas.protocol.keys import EvidenceKeys, JobKeys
+from neurocaas.protocol.settings import AnalysisSettings, Code, Group, Image, InstanceSettings, Limits
+from neurocaas.protocol.status import DatasetStatus
 from runtime.manager.delivery import Delivery, Outcome
 from runtime.manager.dispatch import process
 from runtime.manager.events import ObjectCreated
 from runtime.monitor.machine import place
 from runtime.monitor.sweep import sweep
 from runtime.monitor.watch import JobWatch, StateChange
-from runtime.protocol.job import Job
-from runtime.protocol.keys import EvidenceKeys, JobKeys
-from runtime.protocol.settings import AnalysisSettings, Code, Group, Image, InstanceSettings, Limits
-from runtime.protocol.status import DatasetStatus
 from tests.unit.fake_aws import Clock, FakeAws, ManagerView, MonitorView
 
 BUCKET = "dti"

@@ -182,7 +182,7 @@ def test_every_question_says_what_it_looks_at_and_what_it_needs() -> None:
 def test_a_deploy_refuses_what_would_fail_and_only_tells_the_rest(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    from runtime.protocol.problems import InvalidInput
+    from neurocaas.protocol.problems import InvalidInput
 
     project(tmp_path)
 

@@ -14,14 +14,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from localcloud.tests.properties import examples
+from neurocaas.protocol.attempt import AttemptRequest
+from neurocaas.protocol.certificate import datanames
+from neurocaas.protocol.certificate_schema import certificate_schema
+from neurocaas.protocol.cost import micro_dollars
+from neurocaas.protocol.job import Dataset
+from neurocaas.protocol.keys import JobKeys
+from neurocaas.protocol.settings import AnalysisSettings
 from runtime.monitor.port import ComeAgainError
-from runtime.protocol.attempt import AttemptRequest
-from runtime.protocol.certificate import datanames
-from runtime.protocol.certificate_schema import certificate_schema
-from runtime.protocol.cost import micro_dollars
-from runtime.protocol.job import Dataset
-from runtime.protocol.keys import JobKeys
-from runtime.protocol.settings import AnalysisSettings
 from tests.unit.fake_aws import KilledError, MonitorView
 from tests.unit.job_world import BUCKET, SETTINGS, World, changed
 

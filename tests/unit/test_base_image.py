@@ -15,7 +15,7 @@ from ci.bakes import needed
 from image_builder import commands, pipeline, provenance
 from image_builder.recipe import recipe_of
 from image_builder.recording.verification import digest_of
-from runtime.protocol.problems import InvalidInput
+from neurocaas.protocol.problems import InvalidInput
 
 ACCOUNT, REGION, FIRST, SECOND = "111122223333", "us-east-1", "ami-0123456789abcdef0", "ami-0123456789abcdef1"
 SETTINGS = "schema_version: 1\nimage:\n  parent: ubuntu22\n"

@@ -16,8 +16,8 @@ from blueprints import machine_kinds, memory, merge, prices, schema
 from blueprints.document import YamlDocument, parse
 from blueprints.model import StackName, Stage, parse_stack_name
 from localcloud import instance_types
-from runtime.protocol import required
-from runtime.protocol.problems import InvalidInput
+from neurocaas.protocol import required
+from neurocaas.protocol.problems import InvalidInput
 
 GOOD = """\
 schema_version: 1

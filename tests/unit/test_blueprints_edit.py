@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 import blueprints
-from runtime.protocol.problems import InvalidInput
+from neurocaas.protocol.problems import InvalidInput
 
 ACCOUNT, REGION, AMI = "111122223333", "us-east-1", "ami-0123456789abcdef0"
 KEY = f"{ACCOUNT}/{REGION}"

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from blueprints.bucket_names import default_name, default_pattern
 from blueprints.model import Stage
-from runtime.protocol.names import ANALYSIS_NAME
+from neurocaas.protocol.names import ANALYSIS_NAME
 
 ACCOUNT, REGION = "111122223333", "us-east-1"
 NAMES = st.from_regex(ANALYSIS_NAME, fullmatch=True).filter(str.isascii)

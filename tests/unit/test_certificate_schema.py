@@ -9,8 +9,8 @@ from typing import Any
 import jsonschema
 import pytest
 
-from runtime.protocol.certificate_schema import certificate_schema
-from runtime.protocol.keys import JobKeys, rejected_keys
+from neurocaas.protocol.certificate_schema import certificate_schema
+from neurocaas.protocol.keys import JobKeys, rejected_keys
 from tests.unit.job_world import BUCKET, World
 
 PUBLISHED = Path(__file__).resolve().parents[2] / "docs" / "schema" / "certificate.json"
@@ -24,7 +24,7 @@ def check(document: Any) -> None:
 def test_what_is_published_is_what_is_written() -> None:
     published = json.loads(PUBLISHED.read_text())
     assert published == certificate_schema(), (
-        "python -m runtime.protocol.certificate_schema >docs/schema/certificate.json"
+        "python -m neurocaas.protocol.certificate_schema >docs/schema/certificate.json"
     )
     jsonschema.Draft202012Validator.check_schema(published)
 

@@ -16,10 +16,10 @@ from invoke.exceptions import Exit
 from moto import mock_aws
 
 from neurocaas import Analysis, AnalysisError, commands, job_commands, listing, speaking
-from runtime.protocol.certificate import claim_metadata
-from runtime.protocol.config import ConfigRules
-from runtime.protocol.keys import JobKeys, rejected_keys
-from runtime.protocol.status import DatasetStatus
+from neurocaas.protocol.certificate import claim_metadata
+from neurocaas.protocol.config import ConfigRules
+from neurocaas.protocol.keys import JobKeys, rejected_keys
+from neurocaas.protocol.status import DatasetStatus
 from tests.unit.client_jobs import BUCKET, GROUP, job_json
 from tests.unit.client_world import ABOUT, ended, put, run, tell
 

@@ -6,8 +6,8 @@ import pytest
 
 from neurocaas.evidence import Evidence
 from neurocaas.explain import explain
+from neurocaas.protocol.certificate import EXIT_CLASSES
 from neurocaas.states import DatasetState, JobState
-from runtime.protocol.certificate import EXIT_CLASSES
 
 WAITING = "\n".join(
     [

@@ -14,12 +14,12 @@ from moto import mock_aws
 from localcloud.tests.properties import examples
 from neurocaas import Analysis, AnalysisError
 from neurocaas.forecast import ENOUGH, Countdown, Run, estimate
+from neurocaas.protocol.cost import Rates
+from neurocaas.protocol.disk import DiskRules
+from neurocaas.protocol.keys import JobKeys
+from neurocaas.protocol.ledger import budget_name
 from neurocaas.states import DatasetState, JobState
 from runtime.instance.agent.pace import Pace
-from runtime.protocol.cost import Rates
-from runtime.protocol.disk import DiskRules
-from runtime.protocol.keys import JobKeys
-from runtime.protocol.ledger import budget_name
 from tests.unit.client_jobs import BUCKET, GROUP
 from tests.unit.client_world import ABOUT, ended, put, tell
 

@@ -24,11 +24,11 @@ import neurocaas
 from neurocaas import errors
 from neurocaas.errors import AnalysisError, UnreachableError
 from neurocaas.futures import DatasetFailedError, of_datasets, of_job
+from neurocaas.protocol.job import Dataset
+from neurocaas.protocol.keys import JobKeys
+from neurocaas.protocol.published_settings import about_key
+from neurocaas.protocol.status import DatasetStatus
 from neurocaas.states import DatasetState, JobState
-from runtime.protocol.job import Dataset
-from runtime.protocol.keys import JobKeys
-from runtime.protocol.published_settings import about_key
-from runtime.protocol.status import DatasetStatus
 from tests.unit.client_world import ABOUT
 
 PATIENCE = 30

@@ -14,11 +14,11 @@ from moto import mock_aws
 
 from neurocaas import Analysis, AnalysisError, JobState
 from neurocaas.durations import clock
+from neurocaas.protocol.job import Dataset
+from neurocaas.protocol.keys import JobKeys, rejected_keys
+from neurocaas.protocol.status import DatasetStatus
 from neurocaas.states import DatasetState, dataset_state
 from neurocaas.view import Changes, what_is_said
-from runtime.protocol.job import Dataset
-from runtime.protocol.keys import JobKeys, rejected_keys
-from runtime.protocol.status import DatasetStatus
 from tests.unit.client_jobs import BUCKET, GROUP, KEYS, STAMP, job_json
 
 

@@ -12,8 +12,8 @@ from moto import mock_aws
 
 from neurocaas import Analysis, AnalysisError, job_commands, speaking
 from neurocaas.logs import LogReader
-from runtime.protocol.keys import JobKeys
-from runtime.protocol.status import DatasetStatus
+from neurocaas.protocol.keys import JobKeys
+from neurocaas.protocol.status import DatasetStatus
 from tests.unit.client_jobs import BUCKET, GROUP, job_json
 from tests.unit.client_world import put, run, tell
 

@@ -9,7 +9,7 @@ from botocore.exceptions import ClientError
 from moto import mock_aws
 
 from neurocaas import Analysis, AnalysisError
-from runtime.protocol.analyses import DeployedAnalysis, listed, named, parameter
+from neurocaas.protocol.analyses import DeployedAnalysis, listed, named, parameter
 
 ACCOUNT, REGION = "123456789012", "us-east-1"
 

@@ -21,9 +21,9 @@ from moto import mock_aws
 
 from neurocaas import Analysis, AnalysisError, commands, job_commands, speaking
 from neurocaas import rerun as again
-from runtime.protocol.documents import iso
-from runtime.protocol.keys import JobKeys
-from runtime.protocol.pins import Pin, pins_text
+from neurocaas.protocol.documents import iso
+from neurocaas.protocol.keys import JobKeys
+from neurocaas.protocol.pins import Pin, pins_text
 from tests.unit.client_jobs import BUCKET, GROUP, job_json
 from tests.unit.client_world import ABOUT, ended, put, run, tell
 

@@ -18,8 +18,8 @@ from moto import mock_aws
 from localcloud.tests.properties import examples
 from neurocaas import Analysis, AnalysisError, job_commands
 from neurocaas.logs import LogReader
+from neurocaas.protocol.status import DatasetStatus
 from neurocaas.results import MANIFEST, NameRules, WantedObject, placed
-from runtime.protocol.status import DatasetStatus
 from tests.unit.client_jobs import BUCKET, GROUP, KEYS, STAMP, job_json
 from tests.unit.client_world import run
 

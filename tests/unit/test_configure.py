@@ -18,7 +18,7 @@ from blueprints import starter
 from console.errors import user_errors
 from image_builder.lint.files import lint_provision
 from localcloud.tests.properties import examples
-from runtime.protocol.problems import InvalidInput
+from neurocaas.protocol.problems import InvalidInput
 
 ROOT = Path(__file__).resolve().parents[2]
 

@@ -13,16 +13,16 @@ from hypothesis import strategies as st
 
 from blueprints.prices import table
 from neurocaas.forecast import Forecast, volume_gib
+from neurocaas.protocol.cost import MINIMUM_SECONDS, Rates, at_most, charge
+from neurocaas.protocol.disk import DiskRules
+from neurocaas.protocol.documents import moment
+from neurocaas.protocol.job import Job
+from neurocaas.protocol.keys import JobKeys
+from neurocaas.protocol.limits import BUDGET_MARGIN_MINUTES
+from neurocaas.protocol.report import ComputeReport
 from runtime.manager.budget import worst_case
 from runtime.monitor.machine import DatasetVerdict, final_report, new_report
 from runtime.monitor.port import Instance
-from runtime.protocol.cost import MINIMUM_SECONDS, Rates, at_most, charge
-from runtime.protocol.disk import DiskRules
-from runtime.protocol.documents import moment
-from runtime.protocol.job import Job
-from runtime.protocol.keys import JobKeys
-from runtime.protocol.limits import BUDGET_MARGIN_MINUTES
-from runtime.protocol.report import ComputeReport
 from tests.unit.job_world import BUCKET, SETTINGS, World, changed
 
 RATES = Rates(gp3_gib_month=0.08, ipv4_hour=0.005)

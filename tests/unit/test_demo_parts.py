@@ -19,9 +19,9 @@ from demo.tour import Tour
 from localcloud.processes import identify
 from localcloud.running import SCHEMA_VERSION, Cloud
 from neurocaas import FetchedFile, JobState
+from neurocaas.protocol.keys import report_key
+from neurocaas.protocol.report import ComputeReport
 from neurocaas.states import DatasetState
-from runtime.protocol.keys import report_key
-from runtime.protocol.report import ComputeReport
 from tests.unit.client_jobs import KEYS, job_json
 
 REPORT = ComputeReport(
@@ -43,7 +43,7 @@ REPORT = ComputeReport(
 
 
 def test_the_summary_has_what_ran_where_and_what_it_costs(tmp_path: Path) -> None:
-    from runtime.protocol.job import Job
+    from neurocaas.protocol.job import Job
 
     state = JobState(KEYS.timestamp, "DONE", (
         DatasetState("a", "debuggers/inputs/a", "SUCCESS", 12.5, instance="i-1", exit_code=0),

@@ -18,8 +18,8 @@ from hypothesis import strategies as st
 
 from console import reference
 from localcloud.tests.properties import examples
-from runtime.protocol.names import check_timestamp
-from runtime.protocol.submission import FIELDS
+from neurocaas.protocol.names import check_timestamp
+from neurocaas.protocol.submission import FIELDS
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = sorted(

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-RUNTIME = ROOT / "runtime"
+SERVICE = (ROOT / "runtime", ROOT / "neurocaas/protocol")
 WORD = r"[A-Za-z_][A-Za-z_0-9]*"
 
 
@@ -21,7 +21,7 @@ def _quoted() -> list[str]:
 
 
 def _defined() -> dict[str, set[str]]:
-    """The names in each module and each class below runtime/, by the module's or class's last name."""
+    """The names in each module and each class of the service, by the module's or class's last name."""
     found = defaultdict[str, set[str]](set)
 
     def note(owner: str, body: list[ast.stmt]) -> None:
@@ -33,7 +33,7 @@ def _defined() -> dict[str, set[str]]:
             elif isinstance(node, ast.Assign):
                 found[owner] |= {target.id for target in node.targets if isinstance(target, ast.Name)}
 
-    for path in RUNTIME.rglob("*.py"):
+    for path in (one for folder in SERVICE for one in folder.rglob("*.py")):
         note(path.stem, ast.parse(path.read_text(encoding="utf-8")).body)
         found[path.parent.name].add(path.stem)
     return found
@@ -65,4 +65,4 @@ def test_a_name_alone_is_somewhere_in_the_runtime(word: str) -> None:
 
 @pytest.mark.parametrize("word", FILES)
 def test_a_file_is_there(word: str) -> None:
-    assert any((folder / word).is_file() for folder in (ROOT, RUNTIME, Path(__file__).parent)), word
+    assert any((folder / word).is_file() for folder in (ROOT, *SERVICE, Path(__file__).parent)), word

@@ -28,7 +28,7 @@ from image_builder.documents import (
     needs_archive,
 )
 from image_builder.versions import GENERATOR, content_version, safe_name
-from runtime.protocol.problems import InvalidInput
+from neurocaas.protocol.problems import InvalidInput
 
 ARCHIVE = Archive("artifacts", "provision/abc.tar.gz", "ab" * 32)
 

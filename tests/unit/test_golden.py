@@ -24,7 +24,7 @@ from image_builder.documents import TestedStack, compile_documents
 from image_builder.recipe import PackedProvision
 from image_builder.recording import replay
 from image_builder.recording.errors import RecordingError
-from runtime.protocol.problems import InvalidInput
+from neurocaas.protocol.problems import InvalidInput
 
 ROOT = Path(__file__).resolve().parents[2]
 EXPECTED: dict[str, Any] = {"files": {"a.txt/summary.json": {"words": 3, "steps": [1, 2.0]}}}

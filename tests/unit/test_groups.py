@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from blueprints import groups
-from runtime.protocol.names import GROUP_NAME
-from runtime.protocol.problems import InvalidInput
+from neurocaas.protocol.names import GROUP_NAME
+from neurocaas.protocol.problems import InvalidInput
 
 BLUEPRINT = """\
 schema_version: 1

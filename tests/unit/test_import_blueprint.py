@@ -22,7 +22,7 @@ from blueprints.import_old import Imported
 from blueprints.prices import table
 from blueprints.verdicts import Status
 from localcloud.tests.properties import examples
-from runtime.protocol.problems import InvalidInput
+from neurocaas.protocol.problems import InvalidInput
 
 TYPES = sorted(table().usd_per_hour)
 COMMAND = (

@@ -32,7 +32,7 @@ from blueprints.prices import table
 from blueprints.verdicts import Status
 from console.importing import told_of_folder
 from localcloud.instance_types import table as machines
-from runtime.protocol.names import GROUP_NAME, RESERVED_GROUPS
+from neurocaas.protocol.names import GROUP_NAME, RESERVED_GROUPS
 from tests.unit.old_files import COMMANDS, UNSURE_COMMANDS, every, write
 
 PRICES = table().usd_per_hour

@@ -10,13 +10,13 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-PROTOCOL = {"runtime.protocol"}
+PROTOCOL = {"neurocaas.protocol"}
 # Room -> what of ours it may import beside itself. The longest matching room decides. A room is a folder.
 RULES = {
     "checks": set(),
     "awstoe": set(),
     "localcloud": {"awstoe"},
-    "runtime.protocol": set(),
+    "neurocaas.protocol": set(),
     "account": PROTOCOL,
     "runtime.aws": PROTOCOL,
     "runtime.manager": {"runtime.aws", *PROTOCOL},
@@ -37,7 +37,7 @@ RULES = {
 }
 FOLDERS = {room.partition(".")[0] for room in RULES}
 EVERYTHING = FOLDERS | {"tasks", "bootstrap", "benchmarks"}
-STANDARD_LIBRARY_ONLY = ("runtime.protocol", "checks")
+STANDARD_LIBRARY_ONLY = ("neurocaas.protocol", "checks")
 WITH_BOTO3_ONLY = ("runtime.aws", "runtime.manager", "runtime.monitor", "runtime.instance.agent", "neurocaas")
 BOTO3 = {"boto3", "botocore", "s3transfer"}
 # What a room needs on top, and why.
@@ -45,7 +45,7 @@ ALSO = {
     "neurocaas.commands": {"invoke"},  # the tasks; a notebook does not import them
     "neurocaas.job_commands": {"invoke"},
     "neurocaas.speaking": {"invoke"},
-    "runtime.protocol.yaml12": {"yaml"},  # packed beside the Lambda's code; imported only for a YAML document
+    "neurocaas.protocol.yaml12": {"yaml"},  # beside the Lambda's code; imported only for a YAML document
     "neurocaas.images": {"PIL"},  # pixels of images, imported only when images differ and if it is there
     "neurocaas.view": {"rich"},  # the live table, imported only for a terminal
 }
@@ -147,7 +147,7 @@ def test_the_page_of_the_architecture_has_these_rules() -> None:
     table = re.findall(r"^\| (`[a-z_/`, ]+`) \|.*\| (.+?) \|$", text, re.MULTILINE)
     told = {
         room.replace("/", "."): {
-            {"protocol": "runtime.protocol"}.get(one, one.replace("/", ".")) for one in may.split(", ")
+            {"protocol": "neurocaas.protocol"}.get(one, one.replace("/", ".")) for one in may.split(", ")
         }
         - {"nothing of ours"}
         for rooms, may in table
@@ -186,7 +186,7 @@ def test_nothing_that_runs_in_aws_asks_whether_it_is_local() -> None:
         f"{module}: {word}"
         for module, path in ALL
         if module.startswith(
-            ("runtime.aws", "runtime.manager", "runtime.monitor", "runtime.protocol", "components")
+            ("runtime.aws", "runtime.manager", "runtime.monitor", "neurocaas.protocol", "components")
         )
         for word in ("localcloud", "LOCALCLOUD", "localhost", "127.0.0.1")
         if word in path.read_text()

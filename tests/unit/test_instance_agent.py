@@ -15,6 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from localcloud.tests.properties import examples
+from neurocaas.protocol.status import LINE_CHARS, LINES
 from runtime.instance.agent import logs, measure, reporter
 from runtime.instance.agent.context import Context
 from runtime.instance.agent.ending import Ending
@@ -32,7 +33,6 @@ from runtime.instance.agent.storage import (
 )
 from runtime.instance.agent.transfer import Transfer, read_record
 from runtime.instance.agent.watch import ScriptWatch
-from runtime.protocol.status import LINE_CHARS, LINES
 
 ENVIRONMENT = {
     "bucketname": "mock",

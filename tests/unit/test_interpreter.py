@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from runtime.protocol.interpreter import parse, problems
+from neurocaas.protocol.interpreter import parse, problems
 
 
 @pytest.mark.parametrize(

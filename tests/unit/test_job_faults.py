@@ -22,6 +22,10 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from localcloud.tests.properties import examples
+from neurocaas.protocol.cost import micro_dollars
+from neurocaas.protocol.documents import moment
+from neurocaas.protocol.keys import JobId, JobKeys, rejected_keys
+from neurocaas.protocol.limits import QUEUE_MAX_RECEIVES, QUEUE_VISIBILITY, SWEEP_INTERVAL
 from runtime.manager.delivery import Delivery
 from runtime.manager.dispatch import process
 from runtime.manager.events import ObjectCreated
@@ -29,10 +33,6 @@ from runtime.monitor.machine import place
 from runtime.monitor.port import ComeAgainError, Deployed
 from runtime.monitor.sweep import SweepError, sweep
 from runtime.monitor.watch import JobWatch, StateChange
-from runtime.protocol.cost import micro_dollars
-from runtime.protocol.documents import moment
-from runtime.protocol.keys import JobId, JobKeys, rejected_keys
-from runtime.protocol.limits import QUEUE_MAX_RECEIVES, QUEUE_VISIBILITY, SWEEP_INTERVAL
 from tests.unit.fake_aws import FakeAws, KilledError, ManagerView, MonitorView
 from tests.unit.job_world import BUCKET, SETTINGS, World, changed
 

@@ -13,10 +13,10 @@ from invoke.exceptions import Exit
 
 from console import lambda_logs
 from console.lambda_logs import told
+from neurocaas.protocol import logline
+from neurocaas.protocol.keys import JobId
 from runtime.manager import refusal_log
 from runtime.manager.port import LaunchError, LaunchRequest
-from runtime.protocol import logline
-from runtime.protocol.keys import JobId
 
 JOB = JobId("dti", "lab", "t1")
 

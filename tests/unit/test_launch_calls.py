@@ -13,17 +13,17 @@ import pytest
 
 from neurocaas.evidence import Evidence
 from neurocaas.explain import explain
-from neurocaas.states import DatasetState, JobState
-from runtime.manager.launch import Option, request
-from runtime.manager.port import LaunchError, LaunchRequest
-from runtime.monitor.machine import place
-from runtime.protocol.keys import JobId, JobKeys
-from runtime.protocol.limits import (
+from neurocaas.protocol.keys import JobId, JobKeys
+from neurocaas.protocol.limits import (
     CAPACITY_ATTEMPTS,
     LAUNCH_PAUSE,
     LAUNCH_SECONDS,
     STALLED_LAUNCH,
 )
+from neurocaas.states import DatasetState, JobState
+from runtime.manager.launch import Option, request
+from runtime.manager.port import LaunchError, LaunchRequest
+from runtime.monitor.machine import place
 from tests.unit.fake_aws import FakeAws
 from tests.unit.job_world import BUCKET, SETTINGS, SUBMISSION, World, changed
 

@@ -13,14 +13,14 @@ import pytest
 from botocore.exceptions import ClientError
 from moto import mock_aws
 
+from neurocaas.protocol import ledger
+from neurocaas.protocol.keys import JobId
+from neurocaas.protocol.ledger import BUDGETS, CLAIMS, HEARD, Claim, claim_key, item_key, transact
 from runtime.manager.aws import AwsManagerCloud
 from runtime.manager.events import ObjectCreated, objects_created
 from runtime.manager.port import JobGoneError
 from runtime.monitor.aws import AwsMonitorCloud
 from runtime.monitor.port import Heard, Search, Written
-from runtime.protocol import ledger
-from runtime.protocol.keys import JobId
-from runtime.protocol.ledger import BUDGETS, CLAIMS, HEARD, Claim, claim_key, item_key, transact
 from tests.unit.job_world import BUCKET, SETTINGS
 
 JOB, OTHER = JobId(BUCKET, "lab", "t1"), JobId(BUCKET, "lab", "t2")

@@ -17,19 +17,19 @@ from invoke.exceptions import Exit
 from moto import mock_aws
 
 from neurocaas import job_commands
+from neurocaas.protocol.certificate import claim_id
+from neurocaas.protocol.job import Dataset
+from neurocaas.protocol.keys import JobId, JobKeys
+from neurocaas.protocol.limits import RECORD_MAX_BYTES
+from neurocaas.protocol.names import dataset_names
+from neurocaas.protocol.outside import OutsideBucket
+from neurocaas.protocol.settings import Group
+from neurocaas.protocol.status import DatasetStatus
 from runtime.instance.agent.context import service_files
 from runtime.instance.agent.storage import Location, Sent
 from runtime.instance.agent.transfer import Transfer
 from runtime.manager.budget import worst_case
 from runtime.monitor import evidence, finish
-from runtime.protocol.certificate import claim_id
-from runtime.protocol.job import Dataset
-from runtime.protocol.keys import JobId, JobKeys
-from runtime.protocol.limits import RECORD_MAX_BYTES
-from runtime.protocol.names import dataset_names
-from runtime.protocol.outside import OutsideBucket
-from runtime.protocol.settings import Group
-from runtime.protocol.status import DatasetStatus
 from tests.unit.client_jobs import BUCKET as CLIENT_BUCKET
 from tests.unit.client_jobs import GROUP, job_json
 from tests.unit.client_world import put, run

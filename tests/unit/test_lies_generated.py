@@ -22,11 +22,11 @@ from hypothesis import strategies as st
 from components.place import Place
 from components.policies import developer, machine, people
 from localcloud.tests.properties import examples
+from neurocaas.protocol.keys import EvidenceKeys, JobId, JobKeys, active_report_key, report_key
+from neurocaas.protocol.published_settings import about_key
+from neurocaas.protocol.settings import Group
+from neurocaas.protocol.stop import StopOrder
 from runtime.monitor.port import ComeAgainError
-from runtime.protocol.keys import EvidenceKeys, JobId, JobKeys, active_report_key, report_key
-from runtime.protocol.published_settings import about_key
-from runtime.protocol.settings import Group
-from runtime.protocol.stop import StopOrder
 from tests.program.iam_oracle import Policy, allowed
 from tests.unit.job_world import BUCKET, SETTINGS, World
 

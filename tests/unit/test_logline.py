@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from runtime.protocol import logline
-from runtime.protocol.keys import JobId
+from neurocaas.protocol import logline
+from neurocaas.protocol.keys import JobId
 
 JOB = JobId("dti", "lab", "t1")
 

@@ -9,8 +9,8 @@ from dataclasses import replace
 
 import pytest
 
-from runtime.protocol.cost import micro_dollars
-from runtime.protocol.limits import CAPACITY_ATTEMPTS
+from neurocaas.protocol.cost import micro_dollars
+from neurocaas.protocol.limits import CAPACITY_ATTEMPTS
 from tests.unit.job_world import BUCKET, SETTINGS, World
 
 MONTH = "dti/lab/2026-01"

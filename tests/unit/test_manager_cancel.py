@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 
+from neurocaas.protocol.keys import JobKeys, early_cancel_key, rejected_keys
+from neurocaas.protocol.limits import EARLY_CANCEL, STOP_GRACE
+from neurocaas.protocol.stop import StopOrder
 from runtime.manager import cancel as cancel_module
 from runtime.manager import early
 from runtime.manager.delivery import Outcome
-from runtime.protocol.keys import JobKeys, early_cancel_key, rejected_keys
-from runtime.protocol.limits import EARLY_CANCEL, STOP_GRACE
-from runtime.protocol.stop import StopOrder
 from tests.unit.fake_aws import KilledError
 from tests.unit.job_world import BUCKET, SUBMISSION, World
 

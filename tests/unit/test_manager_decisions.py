@@ -11,21 +11,21 @@ from typing import Any
 
 import pytest
 
-from runtime.manager.delivery import Delivery, Outcome
-from runtime.manager.dispatch import process
-from runtime.manager.events import ObjectCreated
-from runtime.manager.port import JobGoneError
-from runtime.monitor.port import Heard
-from runtime.protocol.keys import JobId, JobKeys
-from runtime.protocol.limits import (
+from neurocaas.protocol.keys import JobId, JobKeys
+from neurocaas.protocol.limits import (
     CAPACITY_ATTEMPTS,
     JOB_MAX_BYTES,
     LAUNCH_PAUSE,
     LAUNCH_SECONDS,
     STALLED_LAUNCH,
 )
-from runtime.protocol.logline import BUDGET_USED
-from runtime.protocol.tags import TIMEOUT
+from neurocaas.protocol.logline import BUDGET_USED
+from neurocaas.protocol.tags import TIMEOUT
+from runtime.manager.delivery import Delivery, Outcome
+from runtime.manager.dispatch import process
+from runtime.manager.events import ObjectCreated
+from runtime.manager.port import JobGoneError
+from runtime.monitor.port import Heard
 from tests.unit.fake_aws import FakeAws, KilledError, ManagerView
 from tests.unit.job_world import BUCKET, SETTINGS, SUBMISSION, World, changed
 

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from runtime.protocol.keys import JobKeys
-from runtime.protocol.settings import Code, Group, Image
+from neurocaas.protocol.keys import JobKeys
+from neurocaas.protocol.settings import Code, Group, Image
 from tests.unit.job_world import BUCKET, SETTINGS, World
 
 OLD = replace(

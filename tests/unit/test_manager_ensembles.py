@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from runtime.protocol.command import main_command
-from runtime.protocol.keys import JobKeys
+from neurocaas.protocol.command import main_command
+from neurocaas.protocol.keys import JobKeys
 from tests.unit.job_world import BUCKET, SETTINGS, World, changed
 
 CONFIG = "lab/configs/c.json"

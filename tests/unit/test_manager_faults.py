@@ -9,12 +9,12 @@ from collections.abc import Callable
 
 import pytest
 
+from neurocaas.protocol.cost import micro_dollars
+from neurocaas.protocol.keys import JobKeys
+from neurocaas.protocol.limits import QUEUE_MAX_RECEIVES, QUEUE_VISIBILITY
 from runtime.manager import launch, manage
 from runtime.monitor.machine import place
 from runtime.monitor.port import ComeAgainError
-from runtime.protocol.cost import micro_dollars
-from runtime.protocol.keys import JobKeys
-from runtime.protocol.limits import QUEUE_MAX_RECEIVES, QUEUE_VISIBILITY
 from tests.unit.fake_aws import KilledError
 from tests.unit.job_world import BUCKET, SETTINGS, SUBMISSION, World, changed
 

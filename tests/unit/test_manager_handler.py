@@ -17,17 +17,17 @@ from botocore.exceptions import ClientError
 from botocore.stub import Stubber
 from moto import mock_aws
 
+from neurocaas.protocol.certificate import SUBMISSION_METADATA, digest_of
+from neurocaas.protocol.job import Job
+from neurocaas.protocol.keys import JobId, JobKeys
+from neurocaas.protocol.ledger import CLAIMS, HEARD, Claim, transact
+from neurocaas.protocol.settings import AnalysisSettings, Group
 from runtime.manager import dispatch
 from runtime.manager import handler as module
 from runtime.manager.aws import AwsManagerCloud
 from runtime.manager.events import ObjectCreated, objects_created
 from runtime.manager.port import LaunchError, LaunchRequest, ObjectTooLargeError, ReadObject, StoredObject
 from runtime.monitor.aws import AwsMonitorCloud
-from runtime.protocol.certificate import SUBMISSION_METADATA, digest_of
-from runtime.protocol.job import Job
-from runtime.protocol.keys import JobId, JobKeys
-from runtime.protocol.ledger import CLAIMS, HEARD, Claim, transact
-from runtime.protocol.settings import AnalysisSettings, Group
 from tests.unit.job_world import BUCKET, SETTINGS, SUBMISSION
 
 JOB = JobId(BUCKET, "lab", "t1")

@@ -16,14 +16,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from localcloud.tests.properties import examples
-from runtime.protocol import limits
-from runtime.protocol.disk import room
-from runtime.protocol.ignored import LEFT_BEHIND, is_ignored
-from runtime.protocol.job import Dataset, Job
-from runtime.protocol.keys import JobKeys
-from runtime.protocol.outside import OutsideBucket
-from runtime.protocol.pins import Pin, read_pins
-from runtime.protocol.problems import InvalidInput
+from neurocaas.protocol import limits
+from neurocaas.protocol.disk import room
+from neurocaas.protocol.ignored import LEFT_BEHIND, is_ignored
+from neurocaas.protocol.job import Dataset, Job
+from neurocaas.protocol.keys import JobKeys
+from neurocaas.protocol.outside import OutsideBucket
+from neurocaas.protocol.pins import Pin, read_pins
+from neurocaas.protocol.problems import InvalidInput
 from tests.unit.fake_aws import KilledError
 from tests.unit.job_world import BUCKET, SETTINGS, World, changed
 

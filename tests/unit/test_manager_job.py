@@ -10,13 +10,13 @@ from typing import Any
 
 import pytest
 
+from neurocaas.protocol.keys import rejected_keys
+from neurocaas.protocol.limits import CAPACITY_ATTEMPTS
+from neurocaas.protocol.settings import Image
 from runtime.manager.delivery import Delivery
 from runtime.manager.dispatch import process
 from runtime.manager.events import ObjectCreated
 from runtime.manager.launch import Option, request
-from runtime.protocol.keys import rejected_keys
-from runtime.protocol.limits import CAPACITY_ATTEMPTS
-from runtime.protocol.settings import Image
 from tests.unit.fake_aws import KilledError, ManagerView
 from tests.unit.job_world import BUCKET, SETTINGS, SUBMISSION, World
 

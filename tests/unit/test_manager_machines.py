@@ -9,17 +9,17 @@ from typing import Any
 
 import pytest
 
-from runtime.manager.delivery import Outcome
-from runtime.manager.launch import options
-from runtime.protocol.keys import JobKeys
-from runtime.protocol.limits import (
+from neurocaas.protocol.keys import JobKeys
+from neurocaas.protocol.limits import (
     CAPACITY_ATTEMPTS,
     LAUNCH_OPTIONS,
     STALLED_LAUNCH,
     STOP_GRACE,
     SWEEP_INTERVAL,
 )
-from runtime.protocol.settings import MARKETS, Subnet
+from neurocaas.protocol.settings import MARKETS, Subnet
+from runtime.manager.delivery import Outcome
+from runtime.manager.launch import options
 from tests.unit.job_world import BUCKET, SETTINGS, World, changed
 
 KEYS = JobKeys.of("lab", "t1")

@@ -13,11 +13,11 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from localcloud.tests.properties import examples
+from neurocaas.protocol.documents import moment
+from neurocaas.protocol.keys import JobKeys
+from neurocaas.protocol.limits import QUEUE_MAX_RECEIVES
 from runtime.monitor.machine import place
 from runtime.monitor.port import ComeAgainError
-from runtime.protocol.documents import moment
-from runtime.protocol.keys import JobKeys
-from runtime.protocol.limits import QUEUE_MAX_RECEIVES
 from tests.unit.fake_aws import KilledError
 from tests.unit.job_world import BUCKET, SETTINGS, World, changed
 

@@ -10,12 +10,9 @@ from typing import Any
 
 import pytest
 
-from runtime.monitor.finish import finish
-from runtime.monitor.sweep import sweep
-from runtime.monitor.watch import JobWatch
-from runtime.protocol.cost import micro_dollars
-from runtime.protocol.keys import JobId, JobKeys
-from runtime.protocol.limits import (
+from neurocaas.protocol.cost import micro_dollars
+from neurocaas.protocol.keys import JobId, JobKeys
+from neurocaas.protocol.limits import (
     ENDING_GRACE,
     MONITOR_TIMEOUT,
     ORPHAN_GRACE,
@@ -23,7 +20,10 @@ from runtime.protocol.limits import (
     STALLED_LAUNCH,
     STOP_GRACE,
 )
-from runtime.protocol.tags import EXEMPT
+from neurocaas.protocol.tags import EXEMPT
+from runtime.monitor.finish import finish
+from runtime.monitor.sweep import sweep
+from runtime.monitor.watch import JobWatch
 from tests.unit.fake_aws import MonitorView
 from tests.unit.job_world import BUCKET, SETTINGS, World, changed
 

@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
+from neurocaas.protocol.certificate import MovedFile
+from neurocaas.protocol.job import Job
+from neurocaas.protocol.keys import EvidenceKeys
+from neurocaas.protocol.limits import RECORD_MAX_BYTES, RECORD_MAX_FILES, STATUS_MAX_BYTES
+from neurocaas.protocol.status import DatasetStatus
 from runtime.monitor.evidence import Records, read_status, status_of
-from runtime.protocol.certificate import MovedFile
-from runtime.protocol.job import Job
-from runtime.protocol.keys import EvidenceKeys
-from runtime.protocol.limits import RECORD_MAX_BYTES, RECORD_MAX_FILES, STATUS_MAX_BYTES
-from runtime.protocol.status import DatasetStatus
 from tests.unit.fake_aws import MonitorView
 from tests.unit.job_world import BUCKET, World
 

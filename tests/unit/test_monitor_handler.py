@@ -11,16 +11,16 @@ import boto3
 import pytest
 from moto import mock_aws
 
+from neurocaas.protocol.documents import iso
+from neurocaas.protocol.keys import EvidenceKeys, JobId, JobKeys
+from neurocaas.protocol.ledger import CLAIMS, HEARD
+from neurocaas.protocol.limits import STATUS_MAX_BYTES
+from neurocaas.protocol.status import DatasetStatus
+from neurocaas.protocol.tags import job_tags
 from runtime.manager.aws import AwsManagerCloud
 from runtime.monitor import handler as module
 from runtime.monitor.aws import AwsMonitorCloud
 from runtime.monitor.port import Instance
-from runtime.protocol.documents import iso
-from runtime.protocol.keys import EvidenceKeys, JobId, JobKeys
-from runtime.protocol.ledger import CLAIMS, HEARD
-from runtime.protocol.limits import STATUS_MAX_BYTES
-from runtime.protocol.status import DatasetStatus
-from runtime.protocol.tags import job_tags
 from tests.unit.job_world import BUCKET, World
 
 JOB = JobId(BUCKET, "lab", "t1")

@@ -7,11 +7,11 @@ from contextlib import suppress
 
 import pytest
 
+from neurocaas.protocol.keys import JobId, JobKeys
+from neurocaas.protocol.limits import DEADLINE_GRACE, ENDING_GRACE, ORPHAN_GRACE, STALLED_LAUNCH
+from neurocaas.protocol.logline import OVERTIME, SUCCEEDED
 from runtime.monitor.handler import state_change
 from runtime.monitor.port import ComeAgainError
-from runtime.protocol.keys import JobId, JobKeys
-from runtime.protocol.limits import DEADLINE_GRACE, ENDING_GRACE, ORPHAN_GRACE, STALLED_LAUNCH
-from runtime.protocol.logline import OVERTIME, SUCCEEDED
 from tests.unit.fake_aws import KilledError
 from tests.unit.job_world import BUCKET, SETTINGS, World
 

@@ -9,12 +9,12 @@ from datetime import timedelta
 
 import pytest
 
+from neurocaas.protocol.development import dev_tags
+from neurocaas.protocol.limits import ORPHAN_GRACE
+from neurocaas.protocol.tags import EXEMPT
 from runtime.monitor.port import Instance
 from runtime.monitor.rehearsal import Rehearsal
 from runtime.monitor.sweep import sweep
-from runtime.protocol.development import dev_tags
-from runtime.protocol.limits import ORPHAN_GRACE
-from runtime.protocol.tags import EXEMPT
 from tests.unit.fake_aws import MonitorView
 from tests.unit.job_world import BUCKET, World
 

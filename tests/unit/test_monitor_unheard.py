@@ -7,10 +7,10 @@ import json
 
 import pytest
 
+from neurocaas.protocol.limits import QUEUE_MAX_RECEIVES, QUEUE_VISIBILITY
 from runtime.monitor import unheard
 from runtime.monitor.port import Deployed, Heard, Search
 from runtime.monitor.unheard import ANSWERED, PAGE, PAGES, SETTLED, deliver_unheard
-from runtime.protocol.limits import QUEUE_MAX_RECEIVES, QUEUE_VISIBILITY
 from tests.unit.fake_aws import FakeAws, MonitorView
 from tests.unit.job_world import BUCKET, SUBMISSION, World
 

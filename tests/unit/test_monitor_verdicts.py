@@ -10,6 +10,12 @@ import pytest
 from botocore.exceptions import ClientError
 from botocore.stub import Stubber
 
+from neurocaas.protocol.attempt import RECLAIM
+from neurocaas.protocol.documents import iso
+from neurocaas.protocol.keys import JobId
+from neurocaas.protocol.report import ComputeReport
+from neurocaas.protocol.status import DatasetStatus
+from neurocaas.protocol.tags import TIMEOUT
 from runtime.monitor.aws import AwsMonitorCloud
 from runtime.monitor.jobless import DEFAULT_MINUTES, lifetime
 from runtime.monitor.machine import (
@@ -22,12 +28,6 @@ from runtime.monitor.machine import (
     with_verdict,
 )
 from runtime.monitor.port import Instance, Move
-from runtime.protocol.attempt import RECLAIM
-from runtime.protocol.documents import iso
-from runtime.protocol.keys import JobId
-from runtime.protocol.report import ComputeReport
-from runtime.protocol.status import DatasetStatus
-from runtime.protocol.tags import TIMEOUT
 from tests.unit.job_world import BUCKET, SETTINGS, World
 
 NOW = datetime(2026, 1, 31, 12, tzinfo=UTC)

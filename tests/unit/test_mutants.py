@@ -52,7 +52,7 @@ def test_each_kind_of_fault_is_made_and_nothing_else() -> None:
 
 
 @pytest.mark.parametrize(
-    "path", ["runtime/protocol/ledger.py", "runtime/monitor/sweep.py", "components/policies/manager.py"]
+    "path", ["neurocaas/protocol/ledger.py", "runtime/monitor/sweep.py", "components/policies/manager.py"]
 )
 def test_every_mutant_is_a_program_and_another_one(path: str) -> None:
     source = (ROOT / path).read_text()

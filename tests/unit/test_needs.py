@@ -17,10 +17,10 @@ from blueprints.machine_kinds import architecture, kind
 from blueprints.prices import REGION, Prices, regions, table
 from console.authoring import _ours
 from neurocaas.forecast import Forecast
-from runtime.protocol.cost import Rates, burstable
-from runtime.protocol.documents import loads
-from runtime.protocol.need import Need
-from runtime.protocol.settings import AnalysisSettings
+from neurocaas.protocol.cost import Rates, burstable
+from neurocaas.protocol.documents import loads
+from neurocaas.protocol.need import Need
+from neurocaas.protocol.settings import AnalysisSettings
 from tests.unit.job_world import SETTINGS, World, changed
 
 BLUEPRINT = """\

@@ -11,13 +11,13 @@ from typing import Any
 import botocore.session
 import pytest
 
+from neurocaas.protocol import boot
+from neurocaas.protocol.owner import HEADER, VARIABLE, expect_owner
 from runtime.aws.clients import Clients
 from runtime.instance.agent import crt
 from runtime.instance.agent.s3 import S3Storage
 from runtime.instance.agent.storage import Location
 from runtime.monitor.confined import Writers
-from runtime.protocol import boot
-from runtime.protocol.owner import HEADER, VARIABLE, expect_owner
 
 ROOT = Path(__file__).resolve().parents[2]
 ACCOUNT = "111122223333"

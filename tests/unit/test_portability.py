@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from runtime.protocol.userdata import UserDataPayload, debug_script, user_data
+from neurocaas.protocol.userdata import UserDataPayload, debug_script, user_data
 
 ROOT = Path(__file__).resolve().parents[2]
 TOOLS = Path(sys.executable).parent

@@ -17,7 +17,7 @@ from blueprints.prices import FILE, table
 from components.project import prices_of
 from console import prices
 from console.errors import UserError
-from runtime.protocol.cost import Rates
+from neurocaas.protocol.cost import Rates
 
 TODAY = date(2026, 12, 1)
 

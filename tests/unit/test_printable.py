@@ -6,7 +6,7 @@ import unicodedata
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runtime.protocol.printable import one_line, printable, printable_json
+from neurocaas.protocol.printable import one_line, printable, printable_json
 
 EMBEDDINGS = {"LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI"}
 texts = st.text() | st.text(st.sampled_from("a \x1b[31m]0;\x07\x9b\n\t\r\x00\u202e\u2066\ud800\u2028é"))

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runtime.protocol.certificate import (
+from neurocaas.protocol.certificate import (
     DIVIDER,
     SetupLog,
     claim_id,
@@ -18,12 +18,12 @@ from runtime.protocol.certificate import (
     end_line,
     with_outcome,
 )
-from runtime.protocol.command import main_command, shown
-from runtime.protocol.documents import DocumentError, iso, moment
-from runtime.protocol.job import Job
-from runtime.protocol.report import ComputeReport
-from runtime.protocol.settings import AnalysisSettings
-from runtime.protocol.status import FAILED, IN_PROGRESS, DatasetStatus
+from neurocaas.protocol.command import main_command, shown
+from neurocaas.protocol.documents import DocumentError, iso, moment
+from neurocaas.protocol.job import Job
+from neurocaas.protocol.report import ComputeReport
+from neurocaas.protocol.settings import AnalysisSettings
+from neurocaas.protocol.status import FAILED, IN_PROGRESS, DatasetStatus
 from tests.unit.job_world import SETTINGS, World
 
 NOON = datetime(2026, 1, 31, 12, tzinfo=UTC)

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runtime.protocol.keys import CancelKey, JobKeys, RetryKey, SubmissionKey, rejected_keys, report_key
-from runtime.protocol.names import (
+from neurocaas.protocol.keys import CancelKey, JobKeys, RetryKey, SubmissionKey, rejected_keys, report_key
+from neurocaas.protocol.names import (
     DATASET_NAME_BYTES,
     RESERVED_GROUPS,
     bounded,

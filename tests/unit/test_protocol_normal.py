@@ -12,7 +12,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from localcloud.tests.properties import examples
-from runtime.protocol.normal import normal_text
+from neurocaas.protocol.normal import normal_text
 
 SCALARS = (
     st.none()

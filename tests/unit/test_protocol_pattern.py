@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from runtime.protocol.pattern import matches
-from runtime.protocol.schema import check
+from neurocaas.protocol.pattern import matches
+from neurocaas.protocol.schema import check
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from blueprints.parameters import faults
 from localcloud.tests.properties import examples
-from runtime.protocol.schema import check, closed, with_defaults
+from neurocaas.protocol.schema import check, closed, with_defaults
 
 values: st.SearchStrategy[Any] = st.recursive(
     st.none()

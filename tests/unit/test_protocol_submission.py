@@ -12,9 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from localcloud.tests.properties import examples
-from runtime.protocol.config import parse_config
-from runtime.protocol.problems import InvalidInput, Problem
-from runtime.protocol.submission import InvalidSubmission, Submission, parse_submission
+from neurocaas.protocol.config import parse_config
+from neurocaas.protocol.problems import InvalidInput, Problem
+from neurocaas.protocol.submission import InvalidSubmission, Submission, parse_submission
 from tests.unit.job_world import BUCKET, SETTINGS, SUBMISSION, World, changed
 
 GOOD: dict[str, Any] = {

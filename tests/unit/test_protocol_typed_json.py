@@ -13,17 +13,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from neurocaas.protocol.attempt import AttemptRequest
+from neurocaas.protocol.documents import DocumentError, dumps
+from neurocaas.protocol.job import Job
+from neurocaas.protocol.pins import Pin, pins_text, read_pins
+from neurocaas.protocol.published_settings import About
+from neurocaas.protocol.report import ComputeReport
+from neurocaas.protocol.settings import MARKETS, AnalysisSettings
+from neurocaas.protocol.status import STATES, DatasetStatus
+from neurocaas.protocol.stop import OUTCOMES, StopOrder
+from neurocaas.protocol.typed_json import data_of, flat, read, stored
 from runtime.manager.early import Early
-from runtime.protocol.attempt import AttemptRequest
-from runtime.protocol.documents import DocumentError, dumps
-from runtime.protocol.job import Job
-from runtime.protocol.pins import Pin, pins_text, read_pins
-from runtime.protocol.published_settings import About
-from runtime.protocol.report import ComputeReport
-from runtime.protocol.settings import MARKETS, AnalysisSettings
-from runtime.protocol.status import STATES, DatasetStatus
-from runtime.protocol.stop import OUTCOMES, StopOrder
-from runtime.protocol.typed_json import data_of, flat, read, stored
 from tests.unit.job_world import SETTINGS, World
 
 TEXT = st.text(st.characters(codec="utf-8"), max_size=8)

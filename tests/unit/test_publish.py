@@ -20,7 +20,7 @@ import blueprints
 from blueprints.model import Stage
 from console import catalogue
 from console.errors import UserError
-from runtime.protocol.settings import AnalysisSettings, Code, Image, InstanceSettings, Limits
+from neurocaas.protocol.settings import AnalysisSettings, Code, Image, InstanceSettings, Limits
 from tests.unit.job_world import changed
 
 ROOT = Path(__file__).resolve().parents[2]

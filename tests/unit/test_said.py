@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from neurocaas.protocol.printable import one_line
 from runtime.instance.agent.said import said
-from runtime.protocol.printable import one_line
 
 PYTHON = 'Traceback (most recent call last):\n  File "run.py", line 3, in <module>\n    main()\n    ~~~~^^\n'
 CASES = {

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from runtime.protocol.keys import JobKeys
-from runtime.protocol.outside import OutsideBucket
-from runtime.protocol.settings import AnalysisSettings
+from neurocaas.protocol.keys import JobKeys
+from neurocaas.protocol.outside import OutsideBucket
+from neurocaas.protocol.settings import AnalysisSettings
 from tests.unit.fake_aws import KilledError
 from tests.unit.job_world import BUCKET, SETTINGS, World, changed
 

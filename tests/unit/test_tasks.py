@@ -19,7 +19,7 @@ from invoke.exceptions import Exit
 
 from console import cloud, engine, outputs, stacks
 from console.errors import UserError, message, user_errors
-from runtime.protocol.problems import InvalidInput, Problem, UserFacingError
+from neurocaas.protocol.problems import InvalidInput, Problem, UserFacingError
 from tests.invoked import invoked
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -13,11 +13,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from localcloud.tests.properties import examples
+from neurocaas.protocol.keys import JobKeys
+from neurocaas.protocol.limits import ENDING_GRACE
 from runtime.monitor.port import ComeAgainError
 from runtime.monitor.sweep import sweep
 from runtime.monitor.watch import JobWatch, StateChange
-from runtime.protocol.keys import JobKeys
-from runtime.protocol.limits import ENDING_GRACE
 from tests.unit.fake_aws import MonitorView
 from tests.unit.job_world import BUCKET, SETTINGS, World, changed
 

@@ -32,9 +32,9 @@ from botocore.credentials import Credentials
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runtime.protocol import boot
-from runtime.protocol.command import main_command
-from runtime.protocol.userdata import USER_DATA_MAX_BYTES, UserDataPayload, user_data
+from neurocaas.protocol import boot
+from neurocaas.protocol.command import main_command
+from neurocaas.protocol.userdata import USER_DATA_MAX_BYTES, UserDataPayload, user_data
 from tests.unit.job_world import BUCKET, SETTINGS, World, changed
 
 KEYS = Credentials("ASIAEXAMPLE", "secret/Example+Key", "the-session-token==")
@@ -190,7 +190,7 @@ def cloud(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Cloud]:
     monkeypatch.setattr(boot, "IMDS", made.url)
     monkeypatch.setattr(boot, "OPT", tmp_path / "opt")
     monkeypatch.setattr(boot, "HOME", tmp_path / "home")
-    monkeypatch.setattr("runtime.protocol.boot.time.sleep", lambda seconds: None)
+    monkeypatch.setattr("neurocaas.protocol.boot.time.sleep", lambda seconds: None)
     yield made
     made.server.shutdown()
     made.server.server_close()

@@ -17,7 +17,7 @@ import blueprints
 from blueprints import checks, schema
 from blueprints.prices import table
 from localcloud.tests.properties import examples
-from runtime.protocol.problems import InvalidInput
+from neurocaas.protocol.problems import InvalidInput
 
 ROOT = Path(__file__).resolve().parents[2]
 GOOD = """\

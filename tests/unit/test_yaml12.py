@@ -14,9 +14,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from localcloud.tests.properties import examples
-from runtime.protocol import yaml12
-from runtime.protocol.config import parse_config
-from runtime.protocol.problems import InvalidInput
+from neurocaas.protocol import yaml12
+from neurocaas.protocol.config import parse_config
+from neurocaas.protocol.problems import InvalidInput
 from tests.unit.job_world import SETTINGS
 
 digits = st.text("0123456789", min_size=1, max_size=8)

@@ -15,6 +15,6 @@ if sys.getfilesystemencoding() != "utf-8":
     os.execv(sys.executable, [sys.executable, "-E", "-s", "-X", "utf8", *sys.argv])  # noqa: S606
 here = Path(__file__).resolve().parent
 tree = here.parent
-root = tree if (tree / "runtime").is_dir() else tree.parents[1]
+root = tree if (tree / "neurocaas").is_dir() else tree.parents[1]
 sys.path[:1] = [str(path) for path in (tree, root, tree / "vendor") if path.is_dir()]
 sys.exit(import_module("agent.cli").main(sys.argv[1:]))

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from runtime.protocol.status import NONE
+from neurocaas.protocol.status import NONE
 
 from .reporter import PATIENCE
 from .storage import Location

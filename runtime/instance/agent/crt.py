@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from runtime.protocol.owner import HEADER
+from neurocaas.protocol.owner import HEADER
 
 from .reading import FileReading
 from .storage import Location, Seen, StorageError

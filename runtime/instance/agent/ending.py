@@ -8,7 +8,7 @@ import signal
 from contextlib import suppress
 from pathlib import Path
 
-from runtime.protocol.status import NONE
+from neurocaas.protocol.status import NONE
 
 REFUSED = "The analysis script "
 """How run_main.sh begins to say why it does not run a script."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from runtime.protocol.status import LINE_CHARS
-from runtime.protocol.status import LINES as TAIL_LINES
+from neurocaas.protocol.status import LINE_CHARS
+from neurocaas.protocol.status import LINES as TAIL_LINES
 
 TAIL_BYTES = 16 << 10
 _READ = 1 << 20

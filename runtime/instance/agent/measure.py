@@ -7,7 +7,7 @@ import shutil
 import subprocess
 from pathlib import Path
 
-from runtime.protocol.status import NONE
+from neurocaas.protocol.status import NONE
 
 _PROC = Path("/proc")
 

@@ -23,7 +23,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from runtime.protocol.names import bounded
+from neurocaas.protocol.names import bounded
 
 from .reading import BufferRoom, FileReading
 from .storage import UPLOAD_STATE, Location

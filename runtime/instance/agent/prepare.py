@@ -18,7 +18,7 @@ from .storage import LOCAL_ROOT, Location, Storage, StorageError
 from .transfer import INPUT, Moved, note
 
 CONFIG = "NEUROCAAS_CONFIG"
-_OWN = frozenset({"agent", "runtime", "vendor"})
+_OWN = frozenset({"agent", "neurocaas", "vendor"})
 """Folders of the deployed code into which nothing of an image comes: its programs are in them."""
 
 _LEVELS = 2

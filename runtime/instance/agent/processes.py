@@ -17,7 +17,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from runtime.protocol.printable import one_line
+from neurocaas.protocol.printable import one_line
 
 WAIT = 1.0
 """Seconds that processes have to end by themselves when the script has ended: the reader of its last output

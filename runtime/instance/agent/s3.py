@@ -21,7 +21,7 @@ import botocore.session
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
-from runtime.protocol.owner import VARIABLE, expect_owner
+from neurocaas.protocol.owner import VARIABLE, expect_owner
 
 from . import crt, skew
 from .multipart import encoded, settled, upload

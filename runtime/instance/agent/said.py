@@ -17,8 +17,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 
-from runtime.protocol.printable import one_line
-from runtime.protocol.status import LINE_CHARS, NONE
+from neurocaas.protocol.printable import one_line
+from neurocaas.protocol.status import LINE_CHARS, NONE
 
 _SEQUENCE = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[@-Z\\-_])")
 """What a terminal obeys (ECMA-48): colours, positions, titles."""

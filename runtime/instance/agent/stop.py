@@ -1,4 +1,4 @@
-"""The order to stop a running job: `stop.json` among the service's records (runtime.protocol.stop), looked
+"""The order to stop a running job: `stop.json` among the service's records (neurocaas.protocol.stop), looked
 for every few seconds.
 """
 
@@ -6,8 +6,8 @@ from __future__ import annotations
 
 import threading
 
-from runtime.protocol.documents import DocumentError
-from runtime.protocol.stop import StopOrder
+from neurocaas.protocol.documents import DocumentError
+from neurocaas.protocol.stop import StopOrder
 
 from .storage import Location, Storage, StorageError
 

@@ -13,9 +13,9 @@ from pathlib import Path
 from threading import get_ident
 from typing import Protocol
 
-from runtime.protocol.names import bounded
-from runtime.protocol.printable import printable
-from runtime.protocol.status import DATA_CHANGED
+from neurocaas.protocol.names import bounded
+from neurocaas.protocol.printable import printable
+from neurocaas.protocol.status import DATA_CHANGED
 
 from .reading import readings
 

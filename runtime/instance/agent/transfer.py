@@ -24,8 +24,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TypeVar
 
-from runtime.protocol.names import bounded, folder_faults, object_fault
-from runtime.protocol.printable import printable
+from neurocaas.protocol.names import bounded, folder_faults, object_fault
+from neurocaas.protocol.printable import printable
 
 from .pins import Pins
 from .reading import READS

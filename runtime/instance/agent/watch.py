@@ -16,9 +16,9 @@ from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
-from runtime.protocol.documents import dumps, iso
-from runtime.protocol.printable import one_line
-from runtime.protocol.status import FAILED, IN_PROGRESS, NONE, SUCCESS, TEXT_CHARS, DatasetStatus
+from neurocaas.protocol.documents import dumps, iso
+from neurocaas.protocol.printable import one_line
+from neurocaas.protocol.status import FAILED, IN_PROGRESS, NONE, SUCCESS, TEXT_CHARS, DatasetStatus
 
 from . import measure, processes
 from .checkpoint import Checkpoint

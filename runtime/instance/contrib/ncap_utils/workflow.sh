@@ -151,7 +151,7 @@ run_script() {
 
 ## Sets the array "interpreter" to what runs a script, as Linux reads the first line (execve(2)): a program, and all that follows as one
 ## argument. (#!/usr/bin/env -S splits it.) Bash runs what has no such line, and what says sh, as the first implementation did.
-## runtime/protocol/interpreter.py says the same before there is a machine.
+## neurocaas/protocol/interpreter.py says the same before there is a machine.
 ## $1: the script   $2: its name in messages
 neurocaas_interpreter() {
     local LC_ALL=C line="" program="" argument="" name

@@ -35,10 +35,10 @@ def _of_the_job(path: Path) -> Any:
 def _yaml(text: str, name: str) -> Any:
     """As the service reads it, where this Python can; else as PyYAML does."""
     here = Path(__file__).resolve().parents[2]
-    root = here if (here / "runtime").is_dir() else here.parents[2]
+    root = here if (here / "neurocaas").is_dir() else here.parents[2]
     sys.path += [str(path) for path in (root, here / "vendor") if path.is_dir() and str(path) not in sys.path]
     try:
-        from runtime.protocol import problems, yaml12  # type: ignore[attr-defined,unused-ignore]
+        from neurocaas.protocol import problems, yaml12  # type: ignore[attr-defined,unused-ignore]
     except (ImportError, SyntaxError, TypeError):
         return _yaml_of_this_python(text)
     try:

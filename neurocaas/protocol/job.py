@@ -1,0 +1,143 @@
+"""The job document `job.json`: what the manager decided, for the machines, the monitor, the client and
+reruns.
+
+It lies among the service's records (`JobKeys.job`), where machines may read and not write. It is written
+once, before anything is launched, and never changed. Everything a launch call contains is derived from it, so
+that a repeated launch is the same launch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from neurocaas.protocol.cost import Rates
+from neurocaas.protocol.documents import dumps, loads
+from neurocaas.protocol.keys import JobId, JobKeys, ResultKeys
+from neurocaas.protocol.outside import place_of
+from neurocaas.protocol.settings import ON_DEMAND, Code, Group, Image, Subnet
+from neurocaas.protocol.typed_json import data_of, read, stored
+
+SCHEMA_VERSION = 1
+PASSED_OVER = 20
+"""So many objects that are no datasets are told."""
+
+_WHAT = "job.json"
+
+
+@dataclass(frozen=True)
+class ConfigSource:
+    """The configuration that the submission named, as it was read: `sha256` of its bytes, `etag` without
+    quotes.
+    """
+
+    etag: str
+    version_id: str | None
+    sha256: str
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """One dataset of a job and thereby one machine. `inputpath` is a key of the bucket (ending in '/' for a
+    folder), or a whole s3:// path of an outside bucket; `size` in bytes, of all its objects for a folder.
+    `etag` and `version_id` are the object's as the manager saw it (`neurocaas.protocol.pins`); `pins`: it is
+    a folder, whose objects are in a record of their own. `configpath` is the record with the configuration
+    that its machine gets. A member of an ensemble has its number `jobnb` (from 1)."""
+
+    index: int
+    name: str
+    inputpath: str
+    status_key: str
+    size: int | None = None
+    configpath: str | None = None
+    jobnb: int | None = None
+    etag: str | None = None
+    version_id: str | None = None
+    pins: bool = field(default=False, metadata=stored(added=True))
+
+
+@dataclass(frozen=True)
+class Job:
+    """`price_per_hour` is the price of `instance_type`, `rates` those of what its machines have besides;
+    `instance_types` are the types that may stand in for it when AWS has no capacity, best first, beginning
+    with `instance_type`; `market`, `zones`, `subnets` and `attempts` as in the settings. `config` is the
+    configuration with defaults filled in, `notes` what its author may not have meant; `configpath` and
+    `configname` are the submission's, `config_source` what lay there. `passed_over`: paths below its folders
+    that are no datasets (`neurocaas.protocol.ignored`), up to PASSED_OVER. `resultdir` is where results go:
+    below the group, or a whole s3:// path; the job's own records (logs/) are below the group always.
+    `oom_types` are the larger types, the next larger first, on which a dataset that ran out of memory may be
+    run again; `results_required` are patterns (`protocol.required`), each of which a result of each dataset
+    must fit."""
+
+    analysis: str
+    stage: str
+    bucket: str
+    region: str
+    group: str
+    timestamp: str
+    submission_key: str
+    submission_sha256: str
+    resultdir: str
+    configpath: str
+    configname: str
+    config: Mapping[str, Any]
+    script: str
+    code: Code
+    instance_type: str
+    instance_types: tuple[str, ...]
+    prices: Mapping[str, float]
+    duration_minutes: int
+    volume_gib: int
+    dataset_size_gib: int
+    image: Image
+    launch_template: Group
+    price_per_hour: float
+    created: str
+    datasets: tuple[Dataset, ...]
+    market: str = ON_DEMAND
+    zones: tuple[str, ...] = ()
+    attempts: int = field(default=3, metadata=stored("max_attempts"))
+    blueprint_digest: str | None = None
+    blueprint_commit: str | None = None
+    config_source: ConfigSource | None = None
+    passed_over: tuple[str, ...] = field(default=(), metadata=stored(added=True))
+    oom_types: tuple[str, ...] = field(default=(), metadata=stored(added=True))
+    results_required: tuple[str, ...] = field(default=(), metadata=stored(added=True))
+    notes: tuple[str, ...] = field(default=(), metadata=stored(added=True))
+    rates: Rates = field(default=Rates(), metadata=stored(added=True))
+    subnets: tuple[Subnet, ...] = field(default=(), metadata=stored(added=True))
+    schema_version: int = field(default=SCHEMA_VERSION)
+
+    @property
+    def id(self) -> JobId:
+        return JobId(self.bucket, self.group, self.timestamp)
+
+    @property
+    def keys(self) -> JobKeys:
+        return JobKeys.of(self.group, self.timestamp)
+
+    @property
+    def results(self) -> tuple[str, ResultKeys]:
+        """The bucket that results go to, and their keys in it."""
+        bucket, prefix = place_of(self.resultdir, self.bucket)
+        if bucket == self.bucket:
+            return bucket, self.keys
+        return bucket, ResultKeys(self.group, self.keys.folder, f"{prefix}/")
+
+    @property
+    def besides_per_hour(self) -> float:
+        """USD an hour for the volume and the address of each machine."""
+        return self.rates.hourly(self.volume_gib)
+
+    def configpath_of(self, index: int) -> str:
+        """The configuration that the machine of dataset `index` gets."""
+        return self.datasets[index].configpath or self.configpath
+
+    def to_json(self) -> str:
+        return dumps(data_of(self))
+
+    @classmethod
+    def from_json(cls, text: str | bytes) -> Job:
+        """Raises DocumentError for a document of another version or shape."""
+        return read(cls, loads(text, _WHAT, SCHEMA_VERSION), _WHAT)

@@ -1,0 +1,366 @@
+"""The table of the service (DynamoDB, one for all analyses, in the utility stack).
+
+String partition key `pk`, string sort key `sk`, on-demand billing, encryption, point-in-time recovery.
+
+The manager needs dynamodb:GetItem, PutItem, UpdateItem, DeleteItem and ConditionCheckItem on it; the monitor
+GetItem, BatchGetItem, Query, UpdateItem and DeleteItem. The manager gets the table's name from its settings
+(`ledger_table`), the monitor from the environment variable NEUROCAAS_LEDGER_TABLE.
+
+Items:
+
+- open jobs: `pk = "open-job"`, `sk = "{bucket}/{group}/{timestamp}"`. Made when a job is claimed, deleted
+  when it has ended, so the sweep reads only what is open. Attributes:
+    - `state` S: `starting` or `launched`;
+    - `owner` S, `lease` N (epoch seconds): which manager works on it, until when; removed when it is
+      launched;
+    - `created` N (epoch seconds), `submission` S (key), `analysis` S;
+    - `total` N: number of datasets: set by the manager that has launched the job; a job that is `launched`
+      without it was taken from its manager by the sweep;
+    - `since` N (epoch seconds): when a manager has launched the job, or last has paused its launch; then
+      `started` N says how many of the first datasets have their machines;
+    - `succeeded`, `failed` NS: indexes of the datasets that are final; `instances` SS: machines that have
+      ended;
+    - `retries` SS: `{dataset}:{attempt}` of each further attempt that the monitor has asked for;
+    - `closed` N (epoch seconds): when the last of them became final;
+    - `ending` N (epoch seconds): since when a monitor is writing the job's end;
+    - `stop` S, `stopped` N (epoch seconds): why and since when it is being ended early
+      (`neurocaas.protocol.stop`);
+    - `reserved` N (micro-dollars) and `budget` S (sort key of the budget it is reserved in).
+- claims: `pk = "claim"`, `sk` as of open jobs. Which submission has a timestamp: it is used once, unless the
+  records of its job were deleted. Attributes (S): `claim` (`certificate.claim_id`), `submission` (key),
+  `started` (ISO 8601), `cancelled_by` (where a cancellation came before any
+  manager: the digest of its key), `ended` (ISO 8601, once it is over).
+- heard: `pk = "heard"`, `sk = "{bucket}/{key}"`. The submission or cancellation that a manager has last taken
+  from the queue; `etag` S, of what was written. A file whose ETag is another one has not been heard of
+  (`runtime.monitor.unheard`): `sent` S, `sent_at` N (epoch seconds) say that the sweep has told the queue of
+  it, by its ETag.
+- searches: `pk = "search"`, `sk = "{bucket}"`. Where the search for files that were not heard of goes on; see
+  there.
+- budgets: `pk = "budget"`, `sk = "{analysis}/{group}/{month}"`, one for each group, analysis and month (UTC,
+  of the submission). Attributes: `committed` N = what is spent and what open jobs may still spend, `spent` N,
+  in micro-dollars.
+
+A job's item, its claim and its budget change together, in transactions: a reservation is made exactly once,
+and settled exactly once, however often a message is delivered.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import random
+import re
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from neurocaas.protocol.keys import JobId
+
+OPEN_JOBS = "open-job"
+CLAIMS = "claim"
+HEARD = "heard"
+SEARCHES = "search"
+BUDGETS = "budget"
+_SORT_KEY_MAX_BYTES = 1024
+"""Longest sort key (DynamoDB developer guide, "Quotas")."""
+
+_BUSY = frozenset({"TransactionConflict", "ProvisionedThroughputExceeded", "ThrottlingError"})
+"""Reasons of a cancelled transaction that pass (DynamoDB API reference, "TransactWriteItems"); botocore does
+not try again by itself.
+"""
+
+_TRIES = 6
+_sleep = time.sleep
+
+STARTING = "starting"
+LAUNCHED = "launched"
+
+
+@dataclass(frozen=True)
+class Claim:
+    """Which submission has a timestamp, since when (ISO 8601); see above."""
+
+    claim: str
+    submission: str
+    started: str
+    cancelled_by: str = ""
+    ended: str = ""
+
+
+def open_job_key(job: JobId) -> dict[str, str]:
+    """The primary key of a job's item. None of the three parts can contain '/'."""
+    return {"pk": OPEN_JOBS, "sk": "/".join(job)}
+
+
+def parse_open_job_key(sk: str) -> JobId:
+    """The job of an item's sort key."""
+    bucket, group, timestamp = sk.split("/")
+    return JobId(bucket, group, timestamp)
+
+
+def retry_name(dataset: int, attempt: int) -> str:
+    """An entry of `retries`."""
+    return f"{dataset}:{attempt}"
+
+
+def budget_name(analysis: str, group: str, when: datetime) -> str:
+    """The sort key of a budget item."""
+    return f"{analysis}/{group}/{when.astimezone(UTC):%Y-%m}"
+
+
+def budget_read(table: str, budget: str) -> dict[str, Any]:
+    """The GetItem request for a budget."""
+    return {"TableName": table, "Key": _strings({"pk": BUDGETS, "sk": budget}), "ConsistentRead": True}
+
+
+def reserve_writes(table: str, job: JobId, budget: str, amount: int, limit: int) -> list[dict[str, Any]]:
+    """The transaction that reserves `amount` for a job unless more than `limit` would be committed. First its
+    budget (a failed condition means: not enough left), then the job's item (a failed condition: reserved
+    already)."""
+    take = {
+        "TableName": table,
+        "Key": _strings({"pk": BUDGETS, "sk": budget}),
+        "ConditionExpression": "attribute_not_exists(#committed) OR #committed <= :room",
+        "UpdateExpression": "ADD #committed :amount, #spent :nothing",
+        "ExpressionAttributeNames": {"#committed": "committed", "#spent": "spent"},
+        "ExpressionAttributeValues": {
+            ":amount": _number(amount),
+            ":room": _number(limit - amount),
+            ":nothing": _number(0),
+        },
+    }
+    note = {
+        "TableName": table,
+        "Key": item_key(job),
+        "ConditionExpression": "attribute_exists(pk) AND attribute_not_exists(#reserved)",
+        "UpdateExpression": "SET #reserved = :amount, #budget = :budget",
+        "ExpressionAttributeNames": {"#reserved": "reserved", "#budget": "budget"},
+        "ExpressionAttributeValues": {":amount": _number(amount), ":budget": {"S": budget}},
+    }
+    return [{"Update": take}, {"Update": note}]
+
+
+def lease_writes(
+    table: str, job: JobId, owner: str, now: float, until: float, about: Mapping[str, str]
+) -> list[dict[str, Any]]:
+    """The transaction by which a manager takes a job until `until` (epoch seconds), noting `about` in its
+    item. First its claim (a failed condition means: it has ended), then its item (a failed condition: another
+    manager has it, or it is launched)."""
+    open_yet = {
+        "TableName": table,
+        "Key": claim_key(job),
+        "ConditionExpression": "attribute_not_exists(#ended)",
+        "ExpressionAttributeNames": {"#ended": "ended"},
+    }
+    names = ("state", "owner", "lease", "created", *about)
+    take = {
+        "TableName": table,
+        "Key": item_key(job),
+        "ConditionExpression": (
+            "attribute_not_exists(pk) OR (#state = :starting AND (attribute_not_exists(#lease) OR #lease < "
+            ":now))"
+        ),
+        "UpdateExpression": (
+            "SET #state = :starting, #owner = :owner, #lease = :until, #created = if_not_exists(#created, "
+            ":now)"
+        )
+        + "".join(f", #{name} = :{name}" for name in about),
+        "ExpressionAttributeNames": {f"#{name}": name for name in names},
+        "ExpressionAttributeValues": {
+            ":starting": {"S": STARTING},
+            ":owner": {"S": owner},
+            ":now": {"N": f"{now:.3f}"},
+            ":until": {"N": f"{until:.3f}"},
+            **{f":{name}": {"S": text} for name, text in about.items()},
+        },
+    }
+    return [{"ConditionCheck": open_yet}, {"Update": take}]
+
+
+def settle_writes(
+    table: str, job: JobId, budget: str, reserved: int, spent: int, ended: str
+) -> list[dict[str, Any]]:
+    """The transaction that ends a job: what it spent takes the place of what it had reserved, its item goes,
+    and its claim says so.
+    """
+    settle = {
+        "TableName": table,
+        "Key": _strings({"pk": BUDGETS, "sk": budget}),
+        "UpdateExpression": "ADD #committed :difference, #spent :spent",
+        "ExpressionAttributeNames": {"#committed": "committed", "#spent": "spent"},
+        "ExpressionAttributeValues": {":difference": _number(spent - reserved), ":spent": _number(spent)},
+    }
+    close = {
+        "TableName": table,
+        "Key": item_key(job),
+        "ConditionExpression": "#reserved = :reserved",
+        "ExpressionAttributeNames": {"#reserved": "reserved"},
+        "ExpressionAttributeValues": {":reserved": _number(reserved)},
+    }
+    return [{"Update": settle}, {"Delete": close}, _note_end(table, job, ended)]
+
+
+def close_writes(table: str, job: JobId, ended: str) -> list[dict[str, Any]]:
+    """The same for a job for which nothing was reserved. If that has changed since it was read, the
+    transaction is refused: what was reserved would be committed for ever."""
+    close = {
+        "TableName": table,
+        "Key": item_key(job),
+        "ConditionExpression": "attribute_not_exists(#reserved)",
+        "ExpressionAttributeNames": {"#reserved": "reserved"},
+    }
+    return [{"Delete": close}, _note_end(table, job, ended)]
+
+
+def _note_end(table: str, job: JobId, ended: str) -> dict[str, Any]:
+    return {
+        "Update": {
+            "TableName": table,
+            "Key": claim_key(job),
+            "ConditionExpression": "attribute_not_exists(#ended)",
+            "UpdateExpression": "SET #ended = :ended",
+            "ExpressionAttributeNames": {"#ended": "ended"},
+            "ExpressionAttributeValues": {":ended": {"S": ended}},
+        }
+    }
+
+
+def take_claim(client: Any, table: str, job: JobId, claim: Claim, after: Claim | None = None) -> Claim | None:
+    """Claim a timestamp; None when that was done, else the claim that was there before. `after`: a claim of
+    before whose job was deleted, and whose place this one takes."""
+    values = {name: {"S": text} for name, text in vars(claim).items() if text}
+    condition: dict[str, Any] = {"ConditionExpression": "attribute_not_exists(pk)"}
+    if after is not None:
+        condition = {
+            "ConditionExpression": "#started = :started AND attribute_exists(#ended)",
+            "ExpressionAttributeNames": {"#started": "started", "#ended": "ended"},
+            "ExpressionAttributeValues": {":started": {"S": after.started}},
+        }
+    try:
+        _alone(client, client.put_item, TableName=table, Item={**claim_key(job), **values}, **condition)
+    except client.exceptions.ConditionalCheckFailedException:
+        return read_claim(client, table, job)
+    return None
+
+
+def read_claim(client: Any, table: str, job: JobId) -> Claim | None:
+    """The claim of a timestamp, None when it is free."""
+    item = client.get_item(TableName=table, Key=claim_key(job), ConsistentRead=True).get("Item")
+    if item is None:
+        return None
+    return Claim(
+        **{
+            name: item.get(name, {}).get("S", "")
+            for name in ("claim", "submission", "started", "cancelled_by", "ended")
+        }
+    )
+
+
+def claim_key(job: JobId) -> dict[str, dict[str, str]]:
+    """The primary key of a job's claim, as DynamoDB takes it."""
+    return _strings({**open_job_key(job), "pk": CLAIMS})
+
+
+def heard_key(bucket: str, key: str) -> dict[str, dict[str, str]]:
+    """The primary key of what was heard of a submission or cancellation. A sort key has room for 1,024 bytes:
+    longer ones get a digest.
+    """
+    name = f"{bucket}/{key}"
+    if len(name.encode("utf-8", "surrogatepass")) > _SORT_KEY_MAX_BYTES:
+        name = f"{bucket}/{hashlib.sha256(key.encode('utf-8', 'surrogatepass')).hexdigest()}"
+    return _strings({"pk": HEARD, "sk": name})
+
+
+def item_key(job: JobId) -> dict[str, dict[str, str]]:
+    """The primary key of a job's item, as DynamoDB takes it."""
+    return _strings(open_job_key(job))
+
+
+def change(
+    client: Any,
+    table: str,
+    job: JobId,
+    update: str,
+    values: Mapping[str, Any],
+    condition: str = "attribute_exists(pk)",
+) -> Mapping[str, Any] | None:
+    """Change a job's item with a DynamoDB client; the item afterwards, None when the condition does not hold.
+    All attributes are written `#name` in the expressions: DynamoDB reserves hundreds of words."""
+    try:
+        answer = _alone(
+            client,
+            client.update_item,
+            TableName=table,
+            Key=item_key(job),
+            ConditionExpression=condition,
+            UpdateExpression=update,
+            ExpressionAttributeNames={
+                f"#{name}": name for name in re.findall(r"#(\w+)", f"{update} {condition}")
+            },
+            ExpressionAttributeValues=dict(values),
+            ReturnValues="ALL_NEW",
+        )
+    except client.exceptions.ConditionalCheckFailedException:
+        return None
+    attributes: Mapping[str, Any] = answer["Attributes"]
+    return attributes
+
+
+def note_stop(client: Any, table: str, job: JobId, reason: str, now: float) -> bool:
+    """Note in a job's item why and since when it is to end. The first note stays; False when there is no
+    item.
+    """
+    update = "SET #stop = if_not_exists(#stop, :reason), #stopped = if_not_exists(#stopped, :now)"
+    return (
+        change(client, table, job, update, {":reason": {"S": reason}, ":now": {"N": f"{now:.3f}"}})
+        is not None
+    )
+
+
+def transact(
+    client: Any, writes: Sequence[dict[str, Any]], pause: Callable[[float], None] | None = None
+) -> list[str]:
+    """Run a transaction with a DynamoDB client; the codes of the writes that were refused ("None" for the
+    others), or [] when it went through. While the table is busy, with other transactions on the same items or
+    with too much at once, it is tried again, for about two seconds: a condition that fails beside that says
+    nothing about the write that had no turn."""
+    for attempt in range(_TRIES):
+        try:
+            client.transact_write_items(TransactItems=list(writes))
+        except client.exceptions.TransactionCanceledException as error:
+            codes = [
+                str(reason.get("Code", "None")) for reason in error.response.get("CancellationReasons", [])
+            ]
+            if _BUSY.isdisjoint(codes) and "ConditionalCheckFailed" in codes:
+                return codes
+            if _BUSY.isdisjoint(codes) or attempt == _TRIES - 1:
+                raise
+            _wait(attempt, pause)
+        else:
+            return []
+    raise AssertionError("unreachable")
+
+
+def _alone(client: Any, write: Callable[..., Mapping[str, Any]], **arguments: Any) -> Mapping[str, Any]:
+    """A write of one item, which a transaction on this item refuses for as long as it runs."""
+    for attempt in range(_TRIES):
+        try:
+            return write(**arguments)
+        except client.exceptions.ClientError as error:
+            if error.response["Error"].get("Code") != "TransactionConflictException" or attempt == _TRIES - 1:
+                raise
+            _wait(attempt)
+    raise AssertionError("unreachable")
+
+
+def _wait(attempt: int, pause: Callable[[float], None] | None = None) -> None:
+    (pause or _sleep)(random.uniform(0.02, 0.06) * 2**attempt)  # noqa: S311 (spreads retries, protects nothing)
+
+
+def _strings(values: dict[str, str]) -> dict[str, dict[str, str]]:
+    return {name: {"S": value} for name, value in values.items()}
+
+
+def _number(value: int) -> dict[str, str]:
+    return {"N": str(value)}

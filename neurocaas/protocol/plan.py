@@ -1,0 +1,172 @@
+"""From a checked submission to the job document: everything that is decided, in one place and once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+
+from neurocaas.protocol.config import MEMBER, JobConfig
+from neurocaas.protocol.documents import iso
+from neurocaas.protocol.job import PASSED_OVER, ConfigSource, Dataset, Job
+from neurocaas.protocol.keys import JobKeys
+from neurocaas.protocol.names import dataset_names
+from neurocaas.protocol.normal import normal_text
+from neurocaas.protocol.pins import Pin, pins_text
+from neurocaas.protocol.problems import Problem
+from neurocaas.protocol.settings import AnalysisSettings
+from neurocaas.protocol.submission import Submission
+
+
+@dataclass(frozen=True)
+class DatasetInput:
+    """A dataset that is there: the object, or the objects of its `folder`."""
+
+    pins: tuple[Pin, ...]
+    folder: bool = False
+
+    @property
+    def size(self) -> int:
+        """Bytes."""
+        return sum(pin.size for pin in self.pins)
+
+
+@dataclass(frozen=True)
+class ReadConfig:
+    """A configuration that was checked, the bytes that were, and where they were from."""
+
+    config: JobConfig
+    raw: bytes
+    source: ConfigSource
+
+
+@dataclass
+class FoundInputs:
+    """The datasets by their paths, in the order of the submission; `passed_over`: up to PASSED_OVER objects
+    of their folders that are none;
+    `dataset_size_gib`: by which their machines' volumes are enlarged."""
+
+    inputs: dict[str, DatasetInput] = field(default_factory=dict)
+    passed_over: list[str] = field(default_factory=list)
+    problems: list[Problem] = field(default_factory=list)
+    config: ReadConfig | None = None
+    dataset_size_gib: int = 0
+
+    def pass_over(self, path: str) -> None:
+        if len(self.passed_over) < PASSED_OVER:
+            self.passed_over.append(path)
+
+
+def display_names(paths: Iterable[str], config: JobConfig) -> list[str]:
+    """The names of the job's datasets: of each path, or of each member of an ensemble over the only path."""
+    names = dataset_names(list(paths))
+    return (
+        names
+        if config.members is None
+        else [f"{names[0]}_inst{number}" for number in range(1, config.members + 1)]
+    )
+
+
+def plan(
+    settings: AnalysisSettings,
+    submission: Submission,
+    submission_key: str,
+    submission_sha256: str,
+    found: FoundInputs,
+    created: datetime,
+) -> Job:
+    """The job of `submission`, of which `found` has all that it names, without problems. Pure."""
+    assert found.config is not None
+    config = found.config.config
+    chosen = submission.instance_type or settings.instance.type
+    # A type that the analyst chose is kept; the analysis's own may be replaced by its alternatives.
+    others = () if submission.instance_type else settings.instance.fallback
+    types = (chosen, *(name for name in others if name != chosen))
+    larger = tuple(settings.oom_types.get(chosen, ()))
+    return Job(
+        analysis=settings.analysis,
+        stage=settings.stage,
+        bucket=settings.bucket,
+        region=settings.region,
+        group=submission.group,
+        timestamp=submission.timestamp,
+        submission_key=submission_key,
+        submission_sha256=submission_sha256,
+        resultdir=submission.resultdir,
+        configpath=submission.configname,
+        configname=submission.configname.rpartition("/")[2],
+        config=config.values,
+        script=settings.script,
+        code=settings.code,
+        instance_type=chosen,
+        instance_types=types,
+        prices={name: settings.prices[name] for name in (*types, *larger)},
+        duration_minutes=config.duration_minutes,
+        volume_gib=settings.instance.volume_gib + found.dataset_size_gib,
+        dataset_size_gib=found.dataset_size_gib,
+        image=settings.image,
+        launch_template=settings.groups[submission.group],
+        price_per_hour=settings.prices[chosen],
+        created=iso(created),
+        datasets=_datasets(submission, found.inputs, config),
+        market=settings.instance.market,
+        zones=settings.instance.zones,
+        attempts=settings.limits.attempts,
+        blueprint_digest=settings.blueprint_digest,
+        blueprint_commit=settings.blueprint_commit,
+        config_source=found.config.source,
+        passed_over=tuple(found.passed_over),
+        oom_types=larger,
+        results_required=settings.results_required,
+        notes=config.notes,
+        rates=settings.rates,
+        subnets=settings.subnets,
+    )
+
+
+def _datasets(
+    submission: Submission, inputs: Mapping[str, DatasetInput], config: JobConfig
+) -> tuple[Dataset, ...]:
+    keys, configname = submission.keys, submission.configname.rpartition("/")[2]
+    names = display_names(inputs, config)
+    common = keys.records.config(configname)
+    if config.members is None:
+        return tuple(
+            _dataset(keys, index, *one, common)
+            for index, one in enumerate(zip(names, inputs.items(), strict=True))
+        )
+    (item,) = inputs.items()
+    return tuple(
+        replace(_dataset(keys, index, name, item, keys.member_config(index + 1, configname)), jobnb=index + 1)
+        for index, name in enumerate(names)
+    )
+
+
+def _dataset(
+    keys: JobKeys, index: int, name: str, item: tuple[str, DatasetInput], configpath: str
+) -> Dataset:
+    path, one = item
+    plain = Dataset(index, name, path, keys.status(name), one.size, configpath, pins=one.folder)
+    return plain if one.folder else replace(plain, etag=one.pins[0].etag, version_id=one.pins[0].version_id)
+
+
+def records(job: Job, found: FoundInputs) -> Iterator[tuple[str, str | bytes]]:
+    """Keys and contents of what the machines of a job read beside job.json: the objects of folders, the
+    configuration (of each member of an ensemble), and for people the one that was submitted."""
+    assert found.config is not None
+    for dataset in job.datasets:
+        if dataset.pins:
+            yield job.keys.records.pins(dataset.index), pins_text(found.inputs[dataset.inputpath].pins)
+    yield from configs(job).items()
+    yield job.keys.records.original_config(job.configname), found.config.raw
+
+
+def configs(job: Job) -> dict[str, str]:
+    """Key and text of the configuration of each machine: one for all, or one for each member of an
+    ensemble.
+    """
+    numbers = {job.configpath_of(dataset.index): dataset.jobnb for dataset in job.datasets}
+    return {
+        key: normal_text(job.config if number is None else {**job.config, MEMBER: number})
+        for key, number in numbers.items()
+    }

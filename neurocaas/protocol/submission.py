@@ -1,0 +1,371 @@
+"""The submission file `{group}/submissions/{id}_submit.json`: what an analyst asks for.
+
+```json
+{"dataname": "lab/inputs/data.zip", "configname": "lab/configs/config.json", "timestamp": "2026-01-31T12:00:00"}
+```
+`dataname` may be a list (one machine for each; what is named twice is one dataset); a name that ends in `/`
+is a folder: one dataset, or each object below it is one, as the blueprint says. The configuration may lie in
+any of the group's folders configs, inputs and results.
+Optional: `instance_type`; `rerun_of`, the timestamp of an earlier job of the group, whose image and code are
+taken in place of those that are deployed now; `resultpath`, an `s3://{bucket}/{folder}` in which the job's
+folder `job_{timestamp}` is made. Paths may be written with `s3://{bucket}/` in front; other buckets than the
+analysis's own must be registered in its blueprint.
+"""  # noqa: E501
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from difflib import get_close_matches
+from typing import Any
+
+from neurocaas.protocol.config import SUFFIXES
+from neurocaas.protocol.documents import TwiceError, once
+from neurocaas.protocol.keys import CONFIGS, INPUTS, RESULTS, JobKeys, SubmissionKey
+from neurocaas.protocol.limits import KEY_MAX_BYTES, SUBMISSION_MAX_BYTES
+from neurocaas.protocol.names import check_timestamp, dataset_names, key_fault
+from neurocaas.protocol.outside import SCHEME, admits, place_of, registered, whole
+from neurocaas.protocol.problems import InvalidInput, Problem, shown
+from neurocaas.protocol.settings import AnalysisSettings
+
+FIELDS = frozenset({"dataname", "configname", "timestamp", "instance_type", "resultpath", "rerun_of"})
+CONFIG_FOLDERS = (CONFIGS, INPUTS, RESULTS)
+"""Where a group's configurations may lie."""
+
+_FACTS_SHOWN = 20
+
+
+@dataclass(frozen=True)
+class Submission:
+    """A checked submission. `instance_type` is None when the analysis's own is wanted; `names` are the
+    display names of `datanames`; `resultpath` is the job's folder in an outside bucket, None for the usual
+    one; `ignored` are fields that mean nothing here, `repeated` the datasets that are named more than once
+    (each is one dataset all the same)."""
+
+    group: str
+    timestamp: str
+    datanames: tuple[str, ...]
+    names: tuple[str, ...]
+    configname: str
+    instance_type: str | None
+    resultpath: str | None
+    rerun_of: str | None
+    ignored: tuple[str, ...]
+    repeated: tuple[str, ...] = ()
+
+    @property
+    def keys(self) -> JobKeys:
+        return JobKeys.of(self.group, self.timestamp)
+
+    @property
+    def resultdir(self) -> str:
+        """What `run_main.sh` gets: below the group, or a whole s3:// path."""
+        return self.resultpath or self.keys.resultdir
+
+
+class InvalidSubmission(InvalidInput):
+    """A refused submission. `timestamp` is set when that field alone is usable: the answer then goes to its
+    job folder, otherwise to `keys.rejected_keys`. `datanames` and `configname` are the parts that are right
+    so far, so that whoever can may look them up and tell all problems at once."""
+
+    def __init__(
+        self,
+        problems: Sequence[Problem],
+        timestamp: str | None,
+        datanames: Sequence[str] = (),
+        configname: str = "",
+    ) -> None:
+        super().__init__(problems)
+        self.timestamp = timestamp
+        self.datanames = tuple(datanames)
+        self.configname = configname
+
+
+def too_large(size: int) -> Problem:
+    return Problem(
+        "submission file",
+        f"{size} bytes",
+        f"up to {SUBMISSION_MAX_BYTES} bytes",
+        "Name a folder instead of each of its files",
+    )
+
+
+def parse_submission(raw: bytes, key: str, settings: AnalysisSettings) -> Submission:
+    """Check a submission stored under `key` (decoded). Raises InvalidSubmission with every problem found, and
+    ValueError when `key` is not the key of a submission."""
+    group = SubmissionKey.parse(key).group
+    data = _read(raw)
+    stamp = data.get("timestamp")
+    if isinstance(stamp, int) and not isinstance(stamp, bool) and abs(stamp) < 10**20:
+        stamp = str(stamp)
+    problems = check_timestamp(stamp)
+    timestamp = None if problems else str(stamp)
+    datanames, repeated = _datanames(data.get("dataname"), group, settings, problems)
+    configname = _configname(data.get("configname"), group, settings, problems)
+    instance_type = _instance_type(data.get("instance_type"), settings, problems)
+    _check_one_source([*datanames, *([configname] if configname else [])], settings, problems)
+    resultpath = _resultpath(data.get("resultpath"), group, timestamp, settings, problems)
+    earlier = data.get("rerun_of")
+    if earlier is not None:
+        do = "Name the earlier job by its timestamp, or leave it out"
+        problems += [replace(problem, field="rerun_of", do=do) for problem in check_timestamp(earlier)]
+    names = dataset_names(datanames)
+    if timestamp is not None:
+        problems += long_names(JobKeys.of(group, timestamp), names, resultpath)
+    if problems or timestamp is None:
+        raise InvalidSubmission(
+            [_misspelt(problem, data) for problem in problems], timestamp, datanames, configname
+        )
+    ignored = tuple(sorted(str(name) for name in data if name not in FIELDS))
+    every = tuple(datanames)
+    return Submission(
+        group,
+        timestamp,
+        every,
+        tuple(names),
+        configname,
+        instance_type,
+        resultpath,
+        earlier,
+        ignored,
+        tuple(repeated),
+    )
+
+
+def _read(raw: bytes) -> Mapping[str, Any]:
+    if len(raw) > SUBMISSION_MAX_BYTES:
+        raise InvalidSubmission([too_large(len(raw))], None)
+    allowed = 'a JSON object such as {"dataname": …, "configname": …, "timestamp": …}'
+    try:
+        data = json.loads(raw.decode("utf-8-sig"), object_pairs_hook=once)
+    except TwiceError as error:
+        raise InvalidSubmission([error.problem("submission file")], None) from error
+    except json.JSONDecodeError as error:
+        got = f"text that is not JSON: {error.msg} at line {error.lineno}, column {error.colno}"
+        raise InvalidSubmission(
+            [Problem("submission file", got, allowed, "Correct the file and upload it again")], None
+        ) from error
+    except (UnicodeDecodeError, ValueError, RecursionError) as error:
+        problem = Problem(
+            "submission file",
+            "text that is not JSON in UTF-8",
+            allowed,
+            "Correct the file and upload it again",
+        )
+        raise InvalidSubmission([problem], None) from error
+    if not isinstance(data, dict):
+        raise InvalidSubmission(
+            [Problem("submission file", shown(data), allowed, "Correct the file and upload it again")], None
+        )
+    return data
+
+
+def _misspelt(problem: Problem, data: Mapping[str, Any]) -> Problem:
+    """The problem of a missing field, with what may have been meant to be it."""
+    others = [name for name in data if name not in FIELDS]
+    near = (
+        get_close_matches(problem.field, {name.lower(): name for name in others}, 1, 0.8)
+        if problem.got == "nothing"
+        else []
+    )
+    if not near:
+        return problem
+    name = next(name for name in others if name.lower() == near[0])
+    return replace(
+        problem, got=f"nothing, but {shown(name)}, which is no field", do=f"Write it as {problem.field!r}"
+    )
+
+
+def _datanames(
+    value: Any, group: str, settings: AnalysisSettings, problems: list[Problem]
+) -> tuple[list[str], list[str]]:
+    """The datasets, each once, and those of them that are named more than once."""
+    allowed = (
+        f"a path such as '{group}/{INPUTS}/data.zip', or a list of 1 to {settings.limits.datasets} of them"
+    )
+    if value is None:
+        problems.append(Problem("dataname", "nothing", allowed, "Say which data to analyse"))
+        return [], []
+    entries = [value] if isinstance(value, str) else value
+    if not isinstance(entries, list) or not 1 <= len(entries) <= settings.limits.datasets:
+        got = f"a list of {len(entries)}" if isinstance(entries, list) else shown(value)
+        do = (
+            "Split the work into several submissions"
+            if isinstance(entries, list) and entries
+            else "Name your data"
+        )
+        problems.append(Problem("dataname", got, allowed, do))
+        return [], []
+    found: dict[str, int] = {}
+    faults: list[Problem] = []
+    for number, entry in enumerate(entries):
+        field = "dataname" if entries is not value else f"dataname[{number}]"
+        key = _own_key(entry, field, group, settings, (INPUTS, RESULTS), faults)
+        if key is not None:
+            found[key] = found.get(key, 0) + 1
+    problems += faults[:_FACTS_SHOWN]
+    if len(faults) > _FACTS_SHOWN:
+        problems.append(
+            Problem(
+                "dataname", f"{len(faults) - _FACTS_SHOWN} more wrong entries", allowed, "Correct them too"
+            )
+        )
+    return list(found), [key for key, times in found.items() if times > 1]
+
+
+def _configname(value: Any, group: str, settings: AnalysisSettings, problems: list[Problem]) -> str:
+    if value is None:
+        allowed = f"a path such as '{group}/{CONFIGS}/config.json'"
+        problems.append(
+            Problem("configname", "nothing", allowed, "Upload a configuration file and name it here")
+        )
+        return ""
+    key = _own_key(value, "configname", group, settings, CONFIG_FOLDERS, problems)
+    if key is not None and not key.lower().endswith(SUFFIXES):
+        problems.append(
+            Problem(
+                "configname",
+                shown(key),
+                f"a file ending in {', '.join(SUFFIXES)}",
+                "Rename the configuration file",
+            )
+        )
+        return ""
+    return key or ""
+
+
+def _own_key(
+    value: Any,
+    field: str,
+    group: str,
+    settings: AnalysisSettings,
+    folders: Sequence[str],
+    problems: list[Problem],
+) -> str | None:
+    """The key that a path of a submission means, None (and a problem) unless it lies in the submitting
+    group's folders.
+    Only the group that submits pays and may be read from; a name of another group is refused before anything
+    is looked up, so that not even the existence of its data is told."""
+    places = " or ".join(f"'{group}/{folder}/…'" for folder in folders)
+    if not isinstance(value, str):
+        problems.append(
+            Problem(field, shown(value), f"text such as {places}", f"Write {field} as a path in quotes")
+        )
+        return None
+    bucket, key = place_of(value, settings.bucket)
+    if bucket != settings.bucket and not admits(settings.outside_buckets, group, INPUTS, value):
+        allowed = f"paths in {places}{_registered(settings, group, INPUTS)}"
+        problems.append(
+            Problem(
+                field, shown(value), allowed, f"Upload it to s3://{settings.bucket}/{group}/{folders[0]}/"
+            )
+        )
+        return None
+    fault = key_fault(key)
+    if fault is not None:
+        do = "Leave out the '/' at its beginning" if key.startswith("/") else "Rename it"
+        if "://" in value:
+            do = f"Write it as a path in the bucket, or with s3://{settings.bucket}/ in front"
+        problems.append(Problem(field, f"{shown(value)}: {fault}", f"a path such as {places}", do))
+        return None
+    if bucket != settings.bucket:
+        return whole(bucket, key)
+    if not any(key.startswith(f"{group}/{folder}/") for folder in folders):
+        do = (
+            f"Upload it to s3://{settings.bucket}/{group}/{folders[0]}/ and name it by its full path "
+            "without the bucket"
+        )
+        problems.append(Problem(field, shown(value), f"paths of your own group: {places}", do))
+        return None
+    return key
+
+
+def _check_one_source(paths: Sequence[str], settings: AnalysisSettings, problems: list[Problem]) -> None:
+    """Data and configuration of outside buckets come from one bucket: its owner answers for what belongs
+    together.
+    """
+    sources = sorted({place_of(path, settings.bucket)[0] for path in paths})
+    if len(sources) > 1:
+        got = (
+            f"buckets {', '.join(sources)}: If bypassing storage for input, data and config must be from "
+            "same bucket."
+        )
+        problems.append(
+            Problem(
+                "dataname",
+                got,
+                "one bucket",
+                "Put data and configuration into one bucket, or split the submission",
+            )
+        )
+
+
+def _resultpath(
+    value: Any, group: str, timestamp: str | None, settings: AnalysisSettings, problems: list[Problem]
+) -> str | None:
+    """The job's folder in the outside bucket that a submission wants its results in, without a '/' at the
+    end.
+    """
+    if value is None:
+        return None
+    allowed = (
+        f"no resultpath (results appear below '{group}/{RESULTS}/'){_registered(settings, group, RESULTS)}"
+    )
+    do = "Correct it, or leave it out"
+    if not isinstance(value, str) or not value.startswith(SCHEME):
+        got = f"{shown(value)}: If bypassing storage for output, s3:// format path required"
+        problems.append(Problem("resultpath", got, allowed, do))
+        return None
+    bucket, key = place_of(value, settings.bucket)
+    fault = key_fault(key.rstrip("/")) if key.strip("/") else None
+    folder = whole(
+        bucket,
+        "".join(f"{part}/" for part in (key.rstrip("/"), JobKeys.of(group, timestamp or "0").folder) if part),
+    )
+    if fault is not None:
+        problems.append(Problem("resultpath", f"{shown(value)}: {fault}", allowed, do))
+        return None
+    if bucket == settings.bucket or not admits(settings.outside_buckets, group, RESULTS, folder):
+        problems.append(Problem("resultpath", shown(value), allowed, do))
+        return None
+    return folder.rstrip("/")
+
+
+def _registered(settings: AnalysisSettings, group: str, use: str) -> str:
+    """What a group may name outside, as the end of a sentence about what is allowed."""
+    known = [f"'{one.path}…'" for one in registered(settings.outside_buckets, group, use)]
+    if known:
+        return f", or below {' or '.join(known)}"
+    return f"; analysis {settings.analysis!r} has no outside bucket registered for {use} of group {group!r}"
+
+
+def _instance_type(value: Any, settings: AnalysisSettings, problems: list[Problem]) -> str | None:
+    if value is None:
+        return None
+    if value not in settings.instance.types:
+        allowed = "one of " + ", ".join(settings.instance.types)
+        do = (
+            f"Choose one, or leave it out for {settings.instance.type}; others the analysis's developer "
+            "adds to instance.types"
+        )
+        problems.append(Problem("instance_type", shown(value), allowed, do))
+        return None
+    return str(value)
+
+
+def long_names(keys: JobKeys, names: Sequence[str], resultpath: str | None = None) -> list[Problem]:
+    """Problems of display names that make keys which are longer than S3 allows, here or below an outside
+    `resultpath`.
+    """
+    outside = max(0, len((resultpath or "").partition("/")[2]) - len(keys.prefix))
+    return [
+        Problem(
+            "dataname",
+            f"{shown(name)}: too long for its status file",
+            f"keys of up to {KEY_MAX_BYTES} bytes",
+            "Shorten the name",
+        )
+        for name in names
+        if len(keys.status(name).encode()) + outside > KEY_MAX_BYTES
+    ][:_FACTS_SHOWN]
