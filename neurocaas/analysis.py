@@ -6,7 +6,7 @@ import json
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from datetime import UTC, datetime
+from datetime import datetime, timezone
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
@@ -363,11 +363,11 @@ class Analysis:
 
 def now() -> datetime:
     """The time, in UTC."""
-    return datetime.now(UTC)
+    return datetime.now(timezone.utc)
 
 
 def new_timestamp(moment: datetime) -> str:
     """A job name from a moment, fine enough that two submissions by hand do not meet:
     2026-11-25T03-04-05.678Z.
     """
-    return f"{moment.astimezone(UTC):%Y-%m-%dT%H-%M-%S}.{moment.microsecond // 1000:03d}Z"
+    return f"{moment.astimezone(timezone.utc):%Y-%m-%dT%H-%M-%S}.{moment.microsecond // 1000:03d}Z"

@@ -5,7 +5,7 @@ import difflib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime, timezone
 from typing import Any
 
 import botocore.exceptions
@@ -48,7 +48,7 @@ def gather(
     job: JobHandle, others: Sequence[str], dead_letters: str, session: Any, types: Sequence[str] = ()
 ) -> Evidence:
     """Read what there is. `dead_letters`: URL of the dead-letter queue, "" when it is not known."""
-    now = datetime.now(UTC)
+    now = datetime.now(timezone.utc)
     state = job.status()
     key, came = _submission(job)
     certificate = job.answer()

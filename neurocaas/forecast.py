@@ -12,7 +12,7 @@ import statistics
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import datetime, timezone
 from typing import Any
 
 from neurocaas.bucket import Bucket
@@ -261,7 +261,7 @@ def budget_left(about: About, group: str, session: Any, certificates: Iterable[s
 
     try:
         limit = _limit(about, group, session)
-        name = budget_name(about.analysis, group, datetime.now(UTC))
+        name = budget_name(about.analysis, group, datetime.now(timezone.utc))
         answer = session.client("dynamodb").get_item(
             TableName=about.ledger_table, Key={"pk": {"S": BUDGETS}, "sk": {"S": name}}
         )

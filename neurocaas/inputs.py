@@ -7,7 +7,6 @@ before), the times of the objects say it.
 """
 
 import contextlib
-import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -16,6 +15,7 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from neurocaas.bucket import Bucket
+from neurocaas.digests import sha256_of_stream
 from neurocaas.errors import AnalysisError, code_of
 from neurocaas.protocol.keys import INPUTS
 from neurocaas.protocol.outside import SCHEME
@@ -181,7 +181,7 @@ def _is_same(objects: Bucket, known: JobInput | None, entry: Mapping[str, Any], 
         return False
     # Members of a group may not read its inputs back; then the content is not known.
     with contextlib.suppress(AnalysisError), contextlib.closing(objects.open(known.key)) as body:
-        return hashlib.file_digest(body, "sha256").hexdigest() == known.sha256
+        return sha256_of_stream(body) == known.sha256
     return False
 
 

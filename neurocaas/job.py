@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
@@ -82,7 +82,7 @@ class JobHandle:
             [key for dataset in known for key in (dataset.status_key, self.keys.verdict(dataset.index))],
             listed,
         )
-        now, statuses = datetime.now(UTC), self._seen.statuses
+        now, statuses = datetime.now(timezone.utc), self._seen.statuses
         datasets = tuple(
             dataset_state(
                 dataset, statuses.get(dataset.status_key), now, statuses.get(self.keys.verdict(dataset.index))

@@ -9,7 +9,7 @@ import difflib
 from collections.abc import Collection, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta, timezone
 
 from neurocaas.bucket import AT_ONCE, Bucket
 from neurocaas.errors import AnalysisError
@@ -40,7 +40,7 @@ CLOCKS = timedelta(seconds=5)
 
 _JOB, _REJECTED = "job_", "rejected_"
 _CANCEL = f"_{CANCEL_SUFFIX.removesuffix('.json')}"
-_BEGINNING = datetime.min.replace(tzinfo=UTC)
+_BEGINNING = datetime.min.replace(tzinfo=timezone.utc)
 
 
 @dataclass(frozen=True)
@@ -75,7 +75,7 @@ def listing(objects: Bucket, group: str) -> list[ListedJob]:
         files, folders = came.result(), refused.result()
     named = {rejected_keys(group, name).folder.removeprefix(_REJECTED): name for name in files}
     refusals = {named.get(folder, folder) for folder in folders if not folder.endswith(_CANCEL)}
-    latest, answered = datetime.now(UTC) - JUST_SUBMITTED, jobs | refusals
+    latest, answered = datetime.now(timezone.utc) - JUST_SUBMITTED, jobs | refusals
     waiting = {name: sent for name, sent in files.items() if sent.time >= latest and name not in answered}
     claims = _claims(objects, group, jobs - files.keys(), waiting.values())
     times = {name: sent.time for name, sent in (files | claims).items()}

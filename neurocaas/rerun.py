@@ -11,7 +11,7 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ from neurocaas.analysis import Analysis, new_timestamp
 from neurocaas.bucket import Bucket
 from neurocaas.checks import timestamp_error, timestamp_used
 from neurocaas.compare import DIFFERENT, IDENTICAL, OutputVerdict, checked, compare, rule_for
+from neurocaas.digests import sha256_of_stream
 from neurocaas.errors import AnalysisError, code_of, raise_all
 from neurocaas.inputs import LARGEST, JobInput, Then
 from neurocaas.job import JobHandle
@@ -263,7 +264,7 @@ def prepare(
             "a job that wrote some, which are still in the bucket",
             "choose another",
         )
-    stamp = timestamp or new_timestamp(datetime.now(UTC))
+    stamp = timestamp or new_timestamp(datetime.now(timezone.utc))
     raise_all(_cannot_be_asked(of, analysis, about, stamp))
     job = _record(of, analysis)
     then = _as_pinned(of, job, analysis.objects)
@@ -404,11 +405,8 @@ class _Outputs:
 
     def digest(self, path: str) -> str:
         if path not in self.digests:
-            digest = hashlib.sha256()
             with contextlib.closing(self.objects.open(self.prefix + path)) as body:
-                for chunk in body.iter_chunks(1 << 20):
-                    digest.update(chunk)
-            self.digests[path] = digest.hexdigest()
+                self.digests[path] = sha256_of_stream(body)
         return self.digests[path]
 
 

@@ -29,6 +29,7 @@ from urllib.parse import quote
 
 from botocore.exceptions import ClientError
 
+from neurocaas.digests import md5_of_stream, sha256_of_stream
 from neurocaas.errors import AnalysisError, UnreachableError, code_of, raise_all, s3_errors
 from neurocaas.protocol.names import bounded
 from neurocaas.protocol.printable import printable
@@ -340,7 +341,7 @@ def _check(path: Path, file: WantedObject, answer: Mapping[str, Any]) -> tuple[s
     # under a KMS key an ETag looks the same and is no MD5
     if md5 and answer.get("ServerSideEncryption", "AES256") == "AES256":
         with path.open("rb") as content:
-            digest = hashlib.file_digest(content, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
+            digest = md5_of_stream(content)
         return "md5", "" if digest == md5[1] else f"has MD5 {digest}, not {md5[1]}"
     return "size", ""
 
@@ -348,7 +349,7 @@ def _check(path: Path, file: WantedObject, answer: Mapping[str, Any]) -> tuple[s
 def sha256_of(path: Path) -> str:
     """The SHA-256 of a file, in hex."""
     with path.open("rb") as content:
-        return hashlib.file_digest(content, "sha256").hexdigest()
+        return sha256_of_stream(content)
 
 
 def _manifest(folder: Path) -> dict[str, Mapping[str, Any]]:

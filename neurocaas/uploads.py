@@ -29,6 +29,7 @@ import boto3.exceptions
 import botocore.exceptions
 
 from neurocaas.bucket import TAKEN, UNCONDITIONAL, Bucket
+from neurocaas.digests import sha256_of_stream
 from neurocaas.errors import AnalysisError, code_of, every, s3_errors
 from neurocaas.protocol.ignored import is_ignored
 from neurocaas.protocol.names import key_fault
@@ -63,7 +64,7 @@ class UploadContent:
     @cached_property
     def sha256(self) -> str:
         with self.open() as stream:
-            return hashlib.file_digest(stream, "sha256").hexdigest()
+            return sha256_of_stream(stream)
 
     def state(self) -> tuple[int, ...]:
         """Changes when the file does."""

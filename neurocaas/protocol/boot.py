@@ -47,7 +47,7 @@ def fetch(request: urllib.request.Request, tries: int = 6) -> bytes:
         except urllib.error.HTTPError as error:
             if error.code == 403 and b"RequestTimeTooSkewed" in error.read():
                 date = email.utils.parsedate_to_datetime(error.headers["Date"])
-                raise Skewed(date.replace(tzinfo=datetime.UTC).timestamp()) from error
+                raise Skewed(date.replace(tzinfo=datetime.timezone.utc).timestamp()) from error
             if attempt == tries - 1 or error.code not in (403, 429, 500, 502, 503, 504):
                 raise
         except OSError:
@@ -120,7 +120,7 @@ class Machine:
             base, path = (base or f"https://s3.{self.region}.{suffix}").rstrip("/"), f"/{bucket}{path}"
         else:
             base = f"https://{bucket}.s3.{self.region}.{suffix}"
-        moment = datetime.datetime.now(datetime.UTC) + datetime.timedelta(seconds=self.skew)
+        moment = datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(seconds=self.skew)
         now = moment.strftime("%Y%m%dT%H%M%SZ")
         digest = hashlib.sha256(body).hexdigest()
         headers = {
@@ -258,7 +258,7 @@ def settle(
     with contextlib.suppress(OSError, ValueError):
         status = json.loads(machine.s3("GET", job["bucket"], keys[0], tries=2))
     if status.get("status") not in ("SUCCESS", "FAILED"):
-        now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+        now = datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds")
         status.update(status="FAILED", reason=reason, exit_code=code, job_finish=now, updated=now)
         for key in keys:
             machine.s3("PUT", job["bucket"], key, json.dumps(status).encode())

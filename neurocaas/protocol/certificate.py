@@ -13,7 +13,7 @@ import hashlib
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta, timezone
 from typing import Any
 
 from neurocaas.protocol.documents import dumps, iso
@@ -156,7 +156,7 @@ class SetupLog:
     def render(self, datasets: Sequence[str] = (), *, complete: bool = False) -> str:
         """The whole certificate. `datasets` are monitoring lines; without any, the block is left out."""
         text = [
-            f"REQUEST START TIME: {self.started.astimezone(UTC).replace(tzinfo=None)} (GMT)",
+            f"REQUEST START TIME: {self.started.astimezone(timezone.utc).replace(tzinfo=None)} (GMT)",
             f"ANALYSIS VERSION ID: {self.version}",
             f"JOB ID: {self.job_id}",
             "",

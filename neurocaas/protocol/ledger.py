@@ -52,7 +52,7 @@ import re
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime, timezone
 from typing import Any
 
 from neurocaas.protocol.keys import JobId
@@ -106,7 +106,7 @@ def retry_name(dataset: int, attempt: int) -> str:
 
 def budget_name(analysis: str, group: str, when: datetime) -> str:
     """The sort key of a budget item."""
-    return f"{analysis}/{group}/{when.astimezone(UTC):%Y-%m}"
+    return f"{analysis}/{group}/{when.astimezone(timezone.utc):%Y-%m}"
 
 
 def budget_read(table: str, budget: str) -> dict[str, Any]:

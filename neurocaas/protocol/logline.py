@@ -14,7 +14,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import datetime, timezone
 from typing import Any
 
 from neurocaas.protocol.keys import JobId
@@ -47,7 +47,7 @@ def line(
     """One line, without its end. `job`: bucket, group and timestamp. `metrics` need a `bucket`; default that
     of the job.
     """
-    now = datetime.now(UTC)
+    now = datetime.now(timezone.utc)
     entry: dict[str, Any] = {
         "schema_version": SCHEMA_VERSION,
         "time": now.isoformat(timespec="milliseconds"),

@@ -82,13 +82,14 @@ def test_a_fault_would_be_seen() -> None:
     assert "SC2086" in shellcheck("-", text='#!/bin/bash\nname="$1"\nrm $name\n')
 
 
-def test_what_runs_in_aws_is_python_3_10() -> None:
+def test_what_runs_in_aws_or_is_installed_by_analysts_is_python_3_10() -> None:
     command: list[str | Path] = [
         TOOLS / "vermin",
         "--target=3.10-",
         "--violations",
         "--no-tips",
         "--eval-annotations",
+        "neurocaas",
         "runtime",
     ]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
