@@ -8,6 +8,7 @@ from invoke.collection import Collection
 from invoke.tasks import Task
 
 import ci.commands
+import console.analysts
 import console.authoring
 import console.commands
 import console.development
@@ -30,7 +31,6 @@ import image_builder.images_commands
 import image_builder.lint.commands
 import image_builder.recording.commands
 import localcloud.commands
-import neurocaas.commands
 import road.commands
 import smoke.commands
 from console.cloud import in_cloud, project_root
@@ -92,14 +92,14 @@ IN_A_CLOUD = (
     console.publishing.collection,
     console.upkeep.collection,
     image_builder.commands.collection,
-    neurocaas.commands.collection,
+    console.analysts.collection,
     image_builder.dev.commands.access_commands(shell_here),
     road.commands.collection,
     smoke.commands.collection,
 )
 
-neurocaas.commands.collection.tasks["logs"] = console.lambda_logs.with_lambdas(
-    neurocaas.commands.collection.tasks["logs"]
+console.analysts.collection.tasks["logs"] = console.lambda_logs.with_lambdas(
+    console.analysts.collection.tasks["logs"]
 )
 
 

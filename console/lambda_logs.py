@@ -2,7 +2,6 @@
 (`neurocaas.protocol.logline`).
 """
 
-import functools
 import inspect
 import json as json_format
 import re
@@ -51,7 +50,6 @@ def with_lambdas(task: Any) -> Task:  # type: ignore[type-arg]
     """The task `logs` of jobs, which now shows the functions' logs as well."""
     body: Callable[..., Any] = task.body
 
-    @functools.wraps(body)
     def logs(
         c: Any,
         job: list[str],
@@ -81,7 +79,7 @@ def with_lambdas(task: Any) -> Task:  # type: ignore[type-arg]
         else:
             body(c, job[0], *args, **more)
 
-    mine = inspect.signature(logs, follow_wrapped=False).parameters
+    mine = inspect.signature(logs).parameters
     own = [mine[name] for name in ("lambda_", "stack", "since", "json")]
     theirs = list(inspect.signature(body).parameters.values())
     keywords = [one.replace(kind=inspect.Parameter.KEYWORD_ONLY) for one in (*theirs[2:], *own)]

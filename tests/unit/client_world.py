@@ -1,12 +1,10 @@
 """A group's bucket as the manager and the monitor leave it, for the tests of the client."""
 
-import inspect
 import json
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from invoke.context import Context
-
+from neurocaas.commands.command import Command
 from neurocaas.protocol.documents import iso
 from neurocaas.protocol.keys import JobKeys
 from neurocaas.protocol.published_settings import About, about_key
@@ -89,8 +87,8 @@ def ended(
     put(s3, keys.records.certificate_json, json.dumps({**certificate, **facts}))
 
 
-def run(task: Any, *arguments: Any, **flags: Any) -> None:
-    """A command as its room has it, without what `tasks.py` puts around it: the choice of a cloud, errors as
-    exit codes.
+def run(command: Command, *arguments: Any, **flags: Any) -> None:
+    """A command as its module has it, without what the command line and `tasks.py` put around it: the choice
+    of a cloud, errors as exit codes.
     """
-    inspect.unwrap(task.body)(Context(), *arguments, **flags)
+    command.body(*arguments, **flags)

@@ -12,10 +12,13 @@ from typing import Any
 import boto3
 import pytest
 from botocore.exceptions import ClientError
-from invoke.exceptions import Exit
 from moto import mock_aws
 
-from neurocaas import Analysis, AnalysisError, commands, job_commands, listing, speaking
+from neurocaas import Analysis, AnalysisError, listing
+from neurocaas.commands import jobs as job_commands
+from neurocaas.commands import speaking
+from neurocaas.commands import submitting as commands
+from neurocaas.commands.command import Ended
 from neurocaas.protocol.certificate import claim_metadata
 from neurocaas.protocol.config import ConfigRules
 from neurocaas.protocol.keys import JobKeys, rejected_keys
@@ -209,7 +212,7 @@ def test_a_failed_job_shows_why_and_exits_with_one(s3: Any, capsys: pytest.Captu
     put(s3, keys.verdict(0), failed)
     put(s3, keys.records.certificate_json, json.dumps({"exit_class": "analysis", "problems": []}))
     put(s3, keys.records.end, "FAILED 0/1")
-    with pytest.raises(Exit) as caught:
+    with pytest.raises(Ended) as caught:
         run(job_commands.follow, "t1")
     assert caught.value.code == 1
     assert "a: its script failed (exit code 3)" in str(caught.value.message)
@@ -348,7 +351,7 @@ def test_at_a_terminal_the_forecast_is_confirmed(
     if goes:
         run(commands.submit, [str(data)], [], timestamp="t1", yes=yes)
     else:
-        with pytest.raises(Exit, match="nothing was uploaded or submitted"):
+        with pytest.raises(Ended, match="nothing was uploaded or submitted"):
             run(commands.submit, [str(data)], [], timestamp="t1", yes=yes)
     assert ("submit? [y/N]" in person.text) == (not yes)
     assert ("Contents" in s3.list_objects_v2(Bucket=BUCKET, Prefix=f"{GROUP}/inputs/")) == goes
@@ -365,7 +368,7 @@ def test_a_mistake_in_the_names_ends_with_exit_code_two() -> None:
         env={"PATH": "/usr/bin:/bin"},
     )
     assert done.returncode == 2
-    assert "no --bucket and no --group" in done.stderr
+    assert "no --analysis and no --group" in done.stderr
     assert "Traceback" not in done.stderr
 
 

@@ -7,10 +7,12 @@ from typing import Any
 
 import boto3
 import pytest
-from invoke.exceptions import Exit
 from moto import mock_aws
 
-from neurocaas import Analysis, AnalysisError, job_commands, speaking
+from neurocaas import Analysis, AnalysisError
+from neurocaas.commands import jobs as job_commands
+from neurocaas.commands import speaking
+from neurocaas.commands.command import Ended
 from neurocaas.logs import LogReader
 from neurocaas.protocol.keys import JobKeys
 from neurocaas.protocol.status import DatasetStatus
@@ -122,13 +124,13 @@ def test_another_machine_of_a_dataset_begins_again(s3: Any) -> None:
 
 def test_a_job_that_has_not_begun_says_so(s3: Any, capsys: pytest.CaptureFixture[str]) -> None:
     put(s3, f"{GROUP}/submissions/t2_submit.json", "{}")
-    with pytest.raises(Exit) as caught:
+    with pytest.raises(Ended) as caught:
         run(job_commands.logs, "t2", [])
     assert caught.value.code == 0
     assert "waits for the manager" in capsys.readouterr().err
     put(s3, JobKeys.of(GROUP, "t2").records.certificate, "…")
     put(s3, JobKeys.of(GROUP, "t2").records.end, "FAILED 0/0 no data")
-    with pytest.raises(Exit) as caught:
+    with pytest.raises(Ended) as caught:
         run(job_commands.logs, "t2", [], follow=True)
     assert caught.value.code == 1
     assert "was refused" in capsys.readouterr().err

@@ -16,11 +16,14 @@ import boto3
 import pytest
 from boto3.s3.transfer import TransferConfig
 from botocore.exceptions import ClientError
-from invoke.exceptions import Exit
 from moto import mock_aws
 
-from neurocaas import Analysis, AnalysisError, commands, job_commands, speaking
+from neurocaas import Analysis, AnalysisError
 from neurocaas import rerun as again
+from neurocaas.commands import jobs as job_commands
+from neurocaas.commands import speaking
+from neurocaas.commands import submitting as commands
+from neurocaas.commands.command import Ended
 from neurocaas.protocol.documents import iso
 from neurocaas.protocol.keys import JobKeys
 from neurocaas.protocol.pins import Pin, pins_text
@@ -461,7 +464,7 @@ def test_a_refused_submission_is_explained_and_exits_with_one(
     out = capsys.readouterr().out
     assert out.startswith("Job t1 was refused: dataname: got nothing; allowed: a path.")
     assert "do: Say which data to analyse" in out
-    with pytest.raises(Exit) as caught:
+    with pytest.raises(Ended) as caught:
         run(job_commands.status, "t1")
     assert caught.value.code == 1
 

@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 from moto import mock_aws
 
 from localcloud.tests.properties import examples
-from neurocaas import Analysis, AnalysisError, job_commands
+from neurocaas import Analysis, AnalysisError
+from neurocaas.commands import jobs as job_commands
 from neurocaas.logs import LogReader
 from neurocaas.protocol.status import DatasetStatus
 from neurocaas.results import MANIFEST, NameRules, WantedObject, placed
@@ -369,7 +370,7 @@ def test_the_command_says_which_names_are_others(
     for name in ("a", "a/b", "\x1b[2J"):
         put(s3, KEYS.process_prefix + name, b"x")
     put(s3, KEYS.job, job_json("s", "a").encode())
-    run(job_commands.results, STAMP, bucket=BUCKET, group=GROUP, to=str(tmp_path))
+    run(job_commands.results, STAMP, analysis=BUCKET, group=GROUP, to=str(tmp_path))
     said = capsys.readouterr()
     assert said.err.count("whose name cannot be had here") == 2
     assert "\x1b" not in said.out + said.err

@@ -16,7 +16,9 @@ from hypothesis import strategies as st
 from moto import mock_aws
 
 from localcloud.tests.properties import examples
-from neurocaas import Analysis, AnalysisError, commands, speaking
+from neurocaas import Analysis, AnalysisError
+from neurocaas.commands import speaking
+from neurocaas.commands import submitting as commands
 from neurocaas.uploads import UploadContent, Uploads
 from tests.unit.client_jobs import BUCKET, GROUP
 from tests.unit.client_world import ABOUT, run, tell

@@ -28,7 +28,7 @@ RULES = {
     "image_builder.bash": set(),
     "image_builder": {"account", "awstoe", "blueprints", *PROTOCOL},
     "components": {"account", "blueprints", "checks", "image_builder", *PROTOCOL},
-    "console": {"account", "blueprints", "localcloud", "runtime.local", *PROTOCOL},
+    "console": {"account", "blueprints", "localcloud", "neurocaas", "runtime.local", *PROTOCOL},
     "ci": {"blueprints", "checks", "console", "image_builder", *PROTOCOL},
     # What goes through all rooms.
     "demo": {"account", "blueprints", "neurocaas", "console", "image_builder", "localcloud", *PROTOCOL},
@@ -42,9 +42,7 @@ WITH_BOTO3_ONLY = ("runtime.aws", "runtime.manager", "runtime.monitor", "runtime
 BOTO3 = {"boto3", "botocore", "s3transfer"}
 # What a room needs on top, and why.
 ALSO = {
-    "neurocaas.commands": {"invoke"},  # the tasks; a notebook does not import them
-    "neurocaas.job_commands": {"invoke"},
-    "neurocaas.speaking": {"invoke"},
+    "neurocaas.cli": {"click"},  # the command line; a notebook does not import it
     "neurocaas.protocol.yaml12": {"yaml"},  # beside the Lambda's code; imported only for a YAML document
     "neurocaas.images": {"PIL"},  # pixels of images, imported only when images differ and if it is there
     "neurocaas.view": {"rich"},  # the live table, imported only for a terminal

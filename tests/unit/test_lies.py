@@ -13,10 +13,10 @@ from typing import Any
 
 import boto3
 import pytest
-from invoke.exceptions import Exit
 from moto import mock_aws
 
-from neurocaas import job_commands
+from neurocaas.commands import jobs as job_commands
+from neurocaas.commands.command import Ended
 from neurocaas.protocol.certificate import claim_id
 from neurocaas.protocol.job import Dataset
 from neurocaas.protocol.keys import JobId, JobKeys
@@ -339,7 +339,7 @@ def test_commands_show_the_services_outcome(s3: Any, capsys: pytest.CaptureFixtu
         for name in ("a", "b"):
             put(s3, keys.status(name), DatasetStatus("SUCCESS").to_json())
     put(s3, JobKeys.of(GROUP, "done").records.end, "FAILED 1/2 b: no\n")
-    where = {"bucket": CLIENT_BUCKET, "group": GROUP}
+    where = {"analysis": CLIENT_BUCKET, "group": GROUP}
 
     run(job_commands.jobs, **where)
     listed = dict(line.split("  ", 1) for line in map(str.strip, capsys.readouterr().out.splitlines()))
@@ -378,7 +378,7 @@ def test_no_command_lets_a_machine_speak_to_the_terminal(
     put(s3, f"{keys.logs_prefix}b/stdout.\u00b2", "no number")
     put(s3, keys.verdict(1), DatasetStatus("FAILED", reason=TRICKS, stdout={"0": TRICKS}).to_json())
     put(s3, keys.process_prefix + TRICKS, "x")
-    where = {"bucket": CLIENT_BUCKET, "group": GROUP}
+    where = {"analysis": CLIENT_BUCKET, "group": GROUP}
     for command, more in (
         (job_commands.status, {}),
         (job_commands.status, {"certificate": True}),
@@ -398,7 +398,7 @@ def test_no_command_lets_a_machine_speak_to_the_terminal(
         if more.get("json"):
             json.loads(said.out)
     put(s3, keys.records.end, "FAILED 0/2\n")
-    with pytest.raises(Exit) as ended:
+    with pytest.raises(Ended) as ended:
         run(job_commands.follow, "t1", **where)
     assert not set(str(ended.value.message) + capsys.readouterr().out) & set("\x1b\x07\x9b\u202e")
 

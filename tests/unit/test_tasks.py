@@ -441,7 +441,7 @@ def test_every_task_explains_itself(task: str, flag: str) -> None:
 def test_a_command_without_its_names_says_all_that_are_missing() -> None:
     done = invoke("jobs")
     assert done.returncode == 2
-    assert "no --bucket and no --group" in done.stderr
+    assert "no --analysis and no --group" in done.stderr
 
 
 def test_listing_the_tasks_imports_nothing_heavy() -> None:

@@ -7,22 +7,22 @@ import os
 from dataclasses import asdict, is_dataclass
 from typing import Any
 
-from invoke.exceptions import Exit
-
+from neurocaas.commands.command import Ended
 from neurocaas.errors import AnalysisError
 from neurocaas.notes import note as note
 from neurocaas.protocol.lines import say as say
 from neurocaas.protocol.printable import printable, printable_json
 
-BUCKET, GROUP = "NEUROCAAS_BUCKET", "NEUROCAAS_GROUP"
+ANALYSIS, BUCKET, GROUP = "NEUROCAAS_ANALYSIS", "NEUROCAAS_BUCKET", "NEUROCAAS_GROUP"
 WHERE = {
-    "bucket": f"The analysis's name; NAME-STAGE for one of its stages, or its bucket. Default: ${BUCKET}.",
+    "analysis": f"The analysis's name; NAME-STAGE for one of its stages. Default: ${ANALYSIS}.",
     "group": f"Your group. Default: ${GROUP}.",
 }
 JOB = {
     **WHERE,
     "job": (
-        "The job's timestamp, the beginning of only one, its submission's name, or 'last' for the latest one."
+        "The job's timestamp, the beginning of only one, its submission's name, or 'last' for the latest "
+        "one. ANALYSIS/JOB names the analysis as well."
     ),
 }
 JSON = {"json": "One JSON document."}
@@ -36,20 +36,39 @@ def _plain(value: Any) -> Any:
     return asdict(value) if is_dataclass(value) and not isinstance(value, type) else str(value)
 
 
-def analysis_of(bucket: str, group: str) -> Any:
-    """The analysis of a command's --bucket and --group. Looked up now: a wrong name is told before anything
-    else."""
+def analysis_of(analysis: str, group: str) -> Any:
+    """The analysis of a command's --analysis and --group. Looked up now: a wrong name is told before anything
+    else. NEUROCAAS_BUCKET is an older name of NEUROCAAS_ANALYSIS."""
     from neurocaas.analysis import Analysis
 
-    bucket, group = bucket or os.environ.get(BUCKET, ""), group or os.environ.get(GROUP, "")
-    missing = [f"--{name}" for name, value in (("bucket", bucket), ("group", group)) if not value]
+    analysis = analysis or os.environ.get(ANALYSIS, "") or os.environ.get(BUCKET, "")
+    group = group or os.environ.get(GROUP, "")
+    missing = [f"--{name}" for name, value in (("analysis", analysis), ("group", group)) if not value]
     if missing:
         raise AnalysisError(
             f"no {' and no '.join(missing)}",
             "an analysis and your group in it",
-            f"say which: --bucket NAME --group NAME, or set {BUCKET} and {GROUP}",
+            f"say which: --analysis NAME --group NAME, or set {ANALYSIS} and {GROUP}",
         )
-    return Analysis(bucket, group)
+    return Analysis(analysis, group)
+
+
+def named_job(job: str, analysis: str, group: str) -> tuple[Any, str]:
+    """The analysis, and the job's name in it, of a command's argument JOB or ANALYSIS/JOB."""
+    named, _, name = job.rpartition("/")
+    if named and analysis and named != analysis:
+        raise AnalysisError(
+            f"two analyses: {named!r} in the job's name, and --analysis {analysis}",
+            "one",
+            "leave one of them out",
+        )
+    return analysis_of(named or analysis, group), name
+
+
+def job_of(job: str, analysis: str, group: str) -> tuple[Any, Any]:
+    """The analysis and the job of a command's arguments."""
+    chosen, name = named_job(job, analysis, group)
+    return chosen, chosen.find(name)
 
 
 def explanation_lines(analysis: Any, handle: Any) -> list[str]:
@@ -84,7 +103,7 @@ def follow(
         with board(out, typical) as shown:
             return handle.follow(lambda now: shown.show(handle.timestamp, now), timeout=timeout)
     except KeyboardInterrupt:
-        raise Exit(
+        raise Ended(
             f"job {handle.timestamp} goes on: `invoke follow {handle.timestamp}` shows it, `invoke cancel` "
             "ends it",
             code=130,
@@ -94,4 +113,4 @@ def follow(
 def end_with(analysis: Any, handle: Any, state: Any) -> None:
     """Exit code 1 and the reason for a job that has ended without success."""
     if state.finished and not state.succeeded:
-        raise Exit("\n".join(explanation_lines(analysis, handle)), code=1)
+        raise Ended("\n".join(explanation_lines(analysis, handle)), code=1)

@@ -4,17 +4,26 @@ import sys
 from dataclasses import asdict
 from typing import Any
 
-from invoke.context import Context
-from invoke.exceptions import Exit
-from invoke.tasks import task
-
+from neurocaas.commands.command import Ended, command
+from neurocaas.commands.speaking import (
+    JOB,
+    JSON,
+    WHERE,
+    analysis_of,
+    as_json,
+    end_with,
+    explanation_lines,
+    job_of,
+    named_job,
+    note,
+    say,
+)
+from neurocaas.commands.speaking import follow as follow_job
 from neurocaas.errors import AnalysisError
 from neurocaas.protocol.printable import printable
-from neurocaas.speaking import JOB, JSON, WHERE, analysis_of, as_json, end_with, explanation_lines, note, say
-from neurocaas.speaking import follow as follow_job
 
 
-@task(
+@command(
     help={
         **WHERE,
         **JSON,
@@ -23,15 +32,15 @@ from neurocaas.speaking import follow as follow_job
     }
 )
 def jobs(
-    c: Context, bucket: str = "", group: str = "", limit: int = 20, names: bool = False, json: bool = False
+    analysis: str = "", group: str = "", limit: int = 20, names: bool = False, json: bool = False
 ) -> None:
     """List the group's jobs, the latest last: when submitted, name, outcome."""
     from neurocaas.view import job_lines
 
-    analysis = analysis_of(bucket, group)
-    every = analysis.jobs() if names else analysis.listing()
+    chosen = analysis_of(analysis, group)
+    every = chosen.jobs() if names else chosen.listing()
     shown = every[-limit:] if limit > 0 else every
-    ends = {} if names else analysis.ends(shown)
+    ends = {} if names else chosen.ends(shown)
     if json:
         say(
             as_json(
@@ -44,7 +53,7 @@ def jobs(
         for line in shown if names else job_lines(shown, ends):
             say(line)
     if not every:
-        note(f"group {analysis.group} has no job in bucket {analysis.bucket} yet (`invoke submit --help`)")
+        note(f"group {chosen.group} has no job in bucket {chosen.bucket} yet (`invoke submit --help`)")
     elif len(every) > len(shown):
         note(f"{len(shown)} of {len(every)} jobs; --limit 0 shows all")
 
@@ -53,49 +62,46 @@ def _iso(time: Any) -> str | None:
     return time.isoformat() if time else None
 
 
-@task(help={**JOB, "timeout": "Stop following after so many seconds (the job goes on)."})
-def follow(c: Context, job: str, bucket: str = "", group: str = "", timeout: int = 0) -> None:
+@command(help={**JOB, "timeout": "Stop following after so many seconds (the job goes on)."})
+def follow(job: str, analysis: str = "", group: str = "", timeout: int = 0) -> None:
     """Show a job until it ends. Exit code 1 when a dataset failed or the submission was refused."""
-    analysis = analysis_of(bucket, group)
-    handle = analysis.find(job)
-    end_with(analysis, handle, follow_job(handle, timeout or None, typical=analysis.typical(handle)))
+    chosen, handle = job_of(job, analysis, group)
+    end_with(chosen, handle, follow_job(handle, timeout or None, typical=chosen.typical(handle)))
 
 
-@task(help={**JOB, **JSON, "certificate": "Its certificate, the human-readable log, before that."})
+@command(help={**JOB, **JSON, "certificate": "Its certificate, the human-readable log, before that."})
 def status(
-    c: Context, job: str, bucket: str = "", group: str = "", certificate: bool = False, json: bool = False
+    job: str, analysis: str = "", group: str = "", certificate: bool = False, json: bool = False
 ) -> None:
     """Show a job and its datasets as they are now. Exit code 1 when it has failed."""
     from neurocaas.view import status_lines
 
-    analysis = analysis_of(bucket, group)
-    handle = analysis.find(job)
+    chosen, handle = job_of(job, analysis, group)
     state = handle.status()
     if json:
         facts = {**asdict(state), "finished": state.finished, "succeeded": state.succeeded}
         say(as_json({**facts, "certificate": handle.answer()} if certificate else facts))
         if state.finished and not state.succeeded:
-            raise Exit(code=1)
+            raise Ended(code=1)
         return
     if certificate:
         say(handle.answer().rstrip() or "no certificate yet")
         say("")
     for line in status_lines(state):
         say(line)
-    end_with(analysis, handle, state)
+    end_with(chosen, handle, state)
 
 
-@task(
-    iterable=["dataset"],
+@command(
+    lists=["dataset"],
     help={**JOB, "follow": "Stay, and show new lines until the job ends.",
         "dataset": "Only this one. May be given several times.",
           "stderr": "Only what went to standard error."},
 )  # fmt: skip
 def logs(
-    c: Context,
     job: str,
     dataset: list[str],
-    bucket: str = "",
+    analysis: str = "",
     group: str = "",
     follow: bool = False,
     stderr: bool = False,
@@ -106,8 +112,7 @@ def logs(
     """
     from neurocaas.logs import STREAMS, LogReader
 
-    analysis = analysis_of(bucket, group)
-    handle = analysis.find(job)
+    chosen, handle = job_of(job, analysis, group)
     reader = LogReader(
         handle, dataset, ("stderr",) if stderr else STREAMS, live=not follow or sys.stdout.isatty()
     )
@@ -130,14 +135,14 @@ def logs(
         try:
             state = handle.follow(show)
         except KeyboardInterrupt:
-            raise Exit(f"job {handle.timestamp} goes on", code=130) from None
+            raise Ended(f"job {handle.timestamp} goes on", code=130) from None
     if not state.datasets:
-        for line in explanation_lines(analysis, handle):
+        for line in explanation_lines(chosen, handle):
             note(line)
-        raise Exit(code=1 if state.finished else 0)
+        raise Ended(code=1 if state.finished else 0)
 
 
-@task(
+@command(
     help={
         **JOB,
         **JSON,
@@ -146,9 +151,8 @@ def logs(
     }
 )
 def results(
-    c: Context,
     job: str,
-    bucket: str = "",
+    analysis: str = "",
     group: str = "",
     to: str = "results",
     no_logs: bool = False,
@@ -158,7 +162,7 @@ def results(
 
     An interrupted copy is continued.
     """
-    handle = analysis_of(bucket, group).find(job)
+    _, handle = job_of(job, analysis, group)
     files = handle.fetch(to, logs=not no_logs)
     if json:
         say(as_json(files))
@@ -175,15 +179,13 @@ def results(
         note(f"job {handle.timestamp} has not ended: more may come; fetch again then")
 
 
-@task(help={**JOB, **JSON, "follow": "Stay until the job has ended."})
-def cancel(
-    c: Context, job: str, bucket: str = "", group: str = "", follow: bool = False, json: bool = False
-) -> None:
+@command(help={**JOB, **JSON, "follow": "Stay until the job has ended."})
+def cancel(job: str, analysis: str = "", group: str = "", follow: bool = False, json: bool = False) -> None:
     """End a job: its machines stop, and what they have so far is kept.
 
     Only the time that they ran is paid.
     """
-    handle = analysis_of(bucket, group).find(job)
+    _, handle = job_of(job, analysis, group)
     state = handle.status()
     if state.finished:
         raise AnalysisError(
@@ -199,22 +201,22 @@ def cancel(
         say(as_json({"job": handle.timestamp, "request": request, **({"state": state} if state else {})}))
 
 
-@task(help={**JOB, **JSON})
-def explain(c: Context, job: str, bucket: str = "", group: str = "", json: bool = False) -> None:
+@command(help={**JOB, **JSON})
+def explain(job: str, analysis: str = "", group: str = "", json: bool = False) -> None:
     """Say in one sentence why a job waits or failed, on what evidence, and what to do."""
     from neurocaas.explain import explain as why
     from neurocaas.listing import UnknownJobError
 
-    analysis = analysis_of(bucket, group)
+    chosen, name = named_job(job, analysis, group)
     try:
-        handle = analysis.find(job)
+        handle = chosen.find(name)
     except UnknownJobError:
-        handle = analysis.job(job)  # that there is none is an explanation too
+        handle = chosen.job(name)  # that there is none is an explanation too
     if json:
-        say(as_json(why(analysis.evidence(handle))))
+        say(as_json(why(chosen.evidence(handle))))
         return
-    for line in explanation_lines(analysis, handle):
+    for line in explanation_lines(chosen, handle):
         say(line)
 
 
-TASKS = (jobs, follow, status, logs, results, cancel, explain)
+COMMANDS = (jobs, follow, status, logs, results, cancel, explain)

@@ -1,7 +1,4 @@
-"""The analyst's commands: thin over `neurocaas.Analysis`. Here: what starts jobs; `neurocaas.job_commands`
-has what looks at them.
-
-Exit codes: 0; 1: a job failed, a rerun differs; 2: a mistake in what was asked; 130: interrupted."""
+"""The commands that start jobs: thin over `neurocaas.Analysis`."""
 
 import os
 import sys
@@ -9,14 +6,9 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from invoke.collection import Collection
-from invoke.context import Context
-from invoke.exceptions import Exit
-from invoke.tasks import task
-
-from neurocaas import job_commands
-from neurocaas.speaking import JSON, WHERE, analysis_of, as_json, end_with, note, say
-from neurocaas.speaking import follow as follow_job
+from neurocaas.commands.command import Ended, command
+from neurocaas.commands.speaking import JSON, WHERE, analysis_of, as_json, end_with, note, say
+from neurocaas.commands.speaking import follow as follow_job
 
 if TYPE_CHECKING:
     from neurocaas.analysis import Analysis
@@ -40,8 +32,9 @@ _DATA = {
 }
 
 
-@task(
-    iterable=["data", "key"],
+@command(
+    starts=True,
+    lists=["data", "key"],
     help={
         **WHERE,
         **_DATA,
@@ -57,10 +50,9 @@ _DATA = {
     },
 )
 def submit(
-    c: Context,
     data: list[str],
     key: list[str],
-    bucket: str = "",
+    analysis: str = "",
     group: str = "",
     config: str = "",
     timestamp: str = "",
@@ -75,17 +67,17 @@ def submit(
     from neurocaas.analysis import new_timestamp, now
     from neurocaas.checks import Wish
 
-    analysis = analysis_of(bucket, group)
-    foreseen = _forecast(analysis, Wish(data, key, config, timestamp, instance_type))
+    chosen = analysis_of(analysis, group)
+    foreseen = _forecast(chosen, Wish(data, key, config, timestamp, instance_type))
     if forecast:
         for line in foreseen.lines():
             note(line)
         if not yes and sys.stdin.isatty() and sys.stderr.isatty():
             _ask()
     stamp = timestamp or new_timestamp(now())
-    keys = [*key, *(analysis.upload(data) if data else [])]
-    configname = _configname(analysis, config, stamp)
-    handle = analysis.submit(keys, configname, stamp, instance_type or None, resultpath or None)
+    keys = [*key, *(chosen.upload(data) if data else [])]
+    configname = _configname(chosen, config, stamp)
+    handle = chosen.submit(keys, configname, stamp, instance_type or None, resultpath or None)
     if not json:
         say(handle.timestamp)
     state = follow_job(handle, quiet=json, typical=foreseen.p50) if follow else None
@@ -94,15 +86,14 @@ def submit(
         submitted |= {"config": configname, "forecast": _facts(foreseen)}
         say(as_json({**submitted, "state": state} if state else submitted))
     if state:
-        end_with(analysis, handle, state)
+        end_with(chosen, handle, state)
 
 
-@task(iterable=["data", "key"], help={**WHERE, **_DATA, **JSON})
+@command(starts=True, lists=["data", "key"], help={**WHERE, **_DATA, **JSON})
 def forecast(
-    c: Context,
     data: list[str],
     key: list[str],
-    bucket: str = "",
+    analysis: str = "",
     group: str = "",
     config: str = "",
     instance_type: str = "",
@@ -112,20 +103,19 @@ def forecast(
     from neurocaas.checks import Wish
 
     wish = Wish(data, key, config, instance_type=instance_type)
-    found = _forecast(analysis_of(bucket, group), wish, submits=False)
+    found = _forecast(analysis_of(analysis, group), wish, submits=False)
     say(as_json(_facts(found)) if json else "\n".join(found.lines()))
 
 
-@task(
+@command(
     help={**WHERE, **JSON,
         "certificate": "A certificate.json on this computer or in S3 (s3://…), or a job that has ended.",
           "timestamp": "The new job's name; the time of now when left out.",
           "anyway": "With the image, the code and the inputs of now, where those of then cannot be had."},
 )  # fmt: skip
 def rerun(
-    c: Context,
     certificate: str,
-    bucket: str = "",
+    analysis: str = "",
     group: str = "",
     timestamp: str = "",
     anyway: bool = False,
@@ -136,20 +126,20 @@ def rerun(
     from neurocaas import rerun as again
 
     elsewhere = os.path.isfile(certificate) or certificate.startswith("s3://")
-    of = again.original(certificate, None if elsewhere else analysis_of(bucket, group))
-    analysis = Analysis(bucket or of.bucket, group or of.group)
-    about = analysis.about()
-    prepared = again.prepare(of, analysis, about, timestamp or None, anyway=anyway)
-    handle = again.submit(of, analysis, prepared)
+    of = again.original(certificate, None if elsewhere else analysis_of(analysis, group))
+    chosen = Analysis(analysis or of.bucket, group or of.group)
+    about = chosen.about()
+    prepared = again.prepare(of, chosen, about, timestamp or None, anyway=anyway)
+    handle = again.submit(of, chosen, prepared)
     note(f"job {handle.timestamp} runs {of.timestamp} again")
     state = follow_job(handle, quiet=json, out=sys.stderr)
     if state.phase != "DONE":
-        end_with(analysis, handle, state)
+        end_with(chosen, handle, state)
     verdicts, more = again.judge(of, handle, about, prepared.names)
     done = again.Rerun(of.timestamp, handle.timestamp, state.end, tuple(verdicts), (*prepared.notes, *more))
     say(as_json({**asdict(done), "reproduced": done.reproduced}) if json else "\n".join(again.lines(done)))
     if not done.reproduced:
-        raise Exit(code=1)
+        raise Ended(code=1)
 
 
 def _ask() -> None:
@@ -157,7 +147,7 @@ def _ask() -> None:
     sys.stderr.write("submit? [y/N] ")
     sys.stderr.flush()
     if sys.stdin.readline().strip().lower() not in ("y", "yes"):
-        raise Exit("nothing was uploaded or submitted", code=1)
+        raise Ended("nothing was uploaded or submitted", code=1)
 
 
 def _configname(analysis: Any, config: str, stamp: str) -> Any:
@@ -198,4 +188,4 @@ def _facts(found: "Forecast") -> dict[str, Any]:
     }
 
 
-collection = Collection(submit, forecast, rerun, *job_commands.TASKS)
+COMMANDS = (submit, forecast, rerun)

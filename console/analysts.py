@@ -1,0 +1,46 @@
+"""The analyst's commands (`neurocaas.commands`) as invoke tasks, for those who work in a checkout."""
+
+from __future__ import annotations
+
+import inspect
+from typing import Any
+
+from invoke.collection import Collection
+from invoke.exceptions import Exit
+from invoke.tasks import Task
+
+from console.errors import UserError
+from neurocaas.commands import COMMANDS
+from neurocaas.commands.command import Command, Ended
+
+BUCKET = "The same as --analysis."
+
+
+def as_task(one: Command) -> Task:  # type: ignore[type-arg]
+    """The command as a task: the same parameters, and `--bucket`, as --analysis was called before."""
+
+    def body(c: Any, *given: Any, **named: Any) -> None:
+        bucket = named.pop("bucket", "")
+        if bucket and named.get("analysis", bucket) not in ("", bucket):
+            raise UserError(
+                f"--bucket {bucket} and --analysis {named['analysis']}", "one of them", "leave one out"
+            )
+        if bucket:
+            named["analysis"] = bucket
+        try:
+            one.body(*given, **named)
+        except Ended as end:
+            raise Exit(end.message or None, code=end.code) from None
+
+    own, words = list(one.parameters), dict(one.help)
+    if any(parameter.name == "analysis" for parameter in own):
+        kind = inspect.Parameter.POSITIONAL_OR_KEYWORD
+        own.append(inspect.Parameter("bucket", kind, default=""))
+        words["bucket"] = BUCKET
+    context = inspect.Parameter("c", inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    body.__signature__ = inspect.Signature([context, *own])  # type: ignore[attr-defined]
+    body.__name__, body.__doc__ = one.name, one.body.__doc__
+    return Task(body, name=one.name, iterable=list(one.lists), help=words)
+
+
+collection = Collection(*(as_task(one) for one in COMMANDS))

@@ -1,0 +1,9 @@
+"""The commands of analysts, each in the module of its concern. Exit codes: 0; 1: a job failed, was refused,
+or a rerun differs; 2: a mistake in what was asked; 130: interrupted.
+"""
+
+from neurocaas.commands import jobs, submitting
+from neurocaas.commands.command import Command
+
+COMMANDS: tuple[Command, ...] = (*submitting.COMMANDS, *jobs.COMMANDS)
+"""In the order of `neurocaas --help`."""

@@ -1,0 +1,56 @@
+"""One way to write a command of analysts: a function. The command line `neurocaas` (`neurocaas.cli`) and the
+project's invoke tasks (`console.analysts`) are both made of it.
+
+A parameter without a default is a positional argument; one whose default is True or False a flag; one named
+in `lists` may be given several times; every other is an option. `analysis` is the analysis's name, `group`
+the group: a function that takes them looks the analysis up with `speaking.analysis_of`.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+
+class Ended(Exception):
+    """A command ends here with `code`, after `message` on standard error."""
+
+    def __init__(self, message: str = "", code: int = 0) -> None:
+        super().__init__(message)
+        self.message, self.code = message, code
+
+
+@dataclass(frozen=True)
+class Command:
+    """`name` as it is typed. `help` has a text for each parameter, by its name as it is typed. `starts`: the
+    command line takes the analysis's name as its first argument as well (`neurocaas submit dti`)."""
+
+    name: str
+    body: Callable[..., None]
+    help: Mapping[str, str]
+    lists: tuple[str, ...]
+    starts: bool
+
+    @property
+    def doc(self) -> str:
+        return inspect.getdoc(self.body) or ""
+
+    @property
+    def parameters(self) -> tuple[inspect.Parameter, ...]:
+        return tuple(inspect.signature(self.body).parameters.values())
+
+
+def command(
+    *,
+    help: Mapping[str, str],  # noqa: A002  (as in click and invoke)
+    name: str = "",
+    lists: Sequence[str] = (),
+    starts: bool = False,
+) -> Callable[[Callable[..., None]], Command]:
+    """Makes a command of a function; its name is the function's unless `name` says another."""
+
+    def made(body: Callable[..., None]) -> Command:
+        return Command(name or body.__name__.replace("_", "-"), body, help, tuple(lists), starts)
+
+    return made
