@@ -27,7 +27,6 @@ from neurocaas.protocol.documents import DocumentError
 from neurocaas.protocol.keys import CONFIGS, INPUTS, JOBS, JobKeys, rejected_keys
 from neurocaas.protocol.limits import CONFIG_MAX_BYTES
 from neurocaas.protocol.names import GROUP_NAME, TIMESTAMP
-from neurocaas.protocol.normal import normal_text
 from neurocaas.protocol.outside import place_of
 from neurocaas.protocol.owner import expect_owner
 from neurocaas.protocol.problems import InvalidInput
@@ -111,15 +110,7 @@ class Analysis:
         """Put a config (a mapping, or a JSON or YAML file) into the group's `configs/` and return its key.
         Like `upload`, it replaces nothing."""
         if isinstance(config, Mapping):
-            try:
-                body = normal_text(config).encode()
-            except (TypeError, ValueError) as error:
-                raise AnalysisError(
-                    f"a config that JSON cannot hold: {error}",
-                    "texts, numbers, lists and mappings",
-                    "change it",
-                ) from error
-            name = name or "config.json"
+            body, name = checks.mapping_text(config).encode(), name or "config.json"
         else:
             path = Path(config)
             if not path.is_file():

@@ -3,15 +3,17 @@ of it again, and more.
 """
 
 import contextlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from neurocaas.bucket import Bucket
 from neurocaas.errors import AnalysisError, raise_all
 from neurocaas.protocol.config import SUFFIXES, ConfigRules, JobConfig, max_bytes, parse_config
 from neurocaas.protocol.keys import CONFIGS, INPUTS, RESULTS
 from neurocaas.protocol.names import TIMESTAMP, key_fault
+from neurocaas.protocol.normal import normal_text
 from neurocaas.protocol.outside import SCHEME
 from neurocaas.protocol.problems import InvalidInput, shown
 from neurocaas.protocol.published_settings import About
@@ -24,15 +26,17 @@ _ANY = 10**9
 
 @dataclass(frozen=True)
 class Wish:
-    """What is to be submitted: `files` (and folders) here, `keys` in the bucket, `config` either ("" for
-    none), and how.
+    """What somebody wants to submit as one job: `files` (and folders) here, `keys` in the bucket, `config`
+    either, or the values themselves (nothing: the analysis's defaults), and how. Without a `timestamp` the
+    job is named by the time of now.
     """
 
     files: Sequence[str] = ()
     keys: Sequence[str] = ()
-    config: str = ""
+    config: str | Mapping[str, Any] = ""
     timestamp: str = ""
     instance_type: str = ""
+    resultpath: str = ""
 
 
 @dataclass(frozen=True)
@@ -59,11 +63,10 @@ def check(wish: Wish, about: About, objects: Bucket, group: str, *, submits: boo
                 "name files with --data, or keys in the bucket with --key",
             )
         )
-    if wish.config and not wish.config.lower().endswith(SUFFIXES):
+    name = wish.config if isinstance(wish.config, str) else ""
+    if name and not name.lower().endswith(SUFFIXES):
         errors.append(
-            AnalysisError(
-                f"config {wish.config!r}", f"a file ending in {', '.join(SUFFIXES)}", "rename the config"
-            )
+            AnalysisError(f"config {name!r}", f"a file ending in {', '.join(SUFFIXES)}", "rename the config")
         )
     if wish.timestamp and not TIMESTAMP.fullmatch(wish.timestamp):
         errors.append(timestamp_error(wish.timestamp))
@@ -80,9 +83,7 @@ def check(wish: Wish, about: About, objects: Bucket, group: str, *, submits: boo
     try:
         raw = _read(wish.config, objects)
         config = (
-            raw
-            if raw is None
-            else parse_config(raw, wish.config or "config.json", about.config or _open(about))
+            raw if raw is None else parse_config(raw, name or "config.json", about.config or _open(about))
         )
     except InvalidInput as error:
         errors += [
@@ -110,9 +111,11 @@ def _open(about: About) -> ConfigRules:
     return ConfigRules(about.duration_minutes, _ANY, _ANY, _ANY)
 
 
-def _read(config: str, objects: Bucket) -> bytes | None:
+def _read(config: str | Mapping[str, Any], objects: Bucket) -> bytes | None:
     """The config: a file here, or a key that these credentials may read (analysts write inputs and do not
     read them). Without one, the job's is empty."""
+    if not isinstance(config, str):
+        return mapping_text(config).encode()
     if not config:
         return b"{}"
     if not config.lower().endswith(SUFFIXES):
@@ -123,6 +126,16 @@ def _read(config: str, objects: Bucket) -> bytes | None:
         with contextlib.suppress(AnalysisError):
             return objects.get(config, max_bytes(config))
     return None
+
+
+def mapping_text(config: Mapping[str, Any]) -> str:
+    """A config that is a mapping, as its file has it. Raises AnalysisError for what JSON cannot hold."""
+    try:
+        return normal_text(config)
+    except (TypeError, ValueError) as error:
+        raise AnalysisError(
+            f"a config that JSON cannot hold: {error}", "texts, numbers, lists and mappings", "change it"
+        ) from error
 
 
 def _small(sentence: str) -> str:
@@ -199,7 +212,7 @@ def _keys(wish: Wish, objects: Bucket, group: str) -> list[AnalysisError]:
     """What is wrong with the names of objects in the bucket."""
     errors = []
     wanted: list[tuple[str, tuple[str, ...]]] = [(key, (INPUTS, RESULTS)) for key in wish.keys]
-    if wish.config and not Path(wish.config).is_file():
+    if isinstance(wish.config, str) and wish.config and not Path(wish.config).is_file():
         wanted.append((wish.config, CONFIG_FOLDERS))
     for key, folders in wanted:
         if key.startswith(SCHEME):

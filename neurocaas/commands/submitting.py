@@ -2,8 +2,8 @@
 
 import os
 import sys
+from collections.abc import Sequence
 from dataclasses import asdict
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from neurocaas.commands.command import Ended, command
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from neurocaas.analysis import Analysis
     from neurocaas.checks import Wish
     from neurocaas.forecast import Forecast
+    from neurocaas.steps import Plan
 
 _DATA = {
     "data": (
@@ -64,27 +65,30 @@ def submit(
     json: bool = False,
 ) -> None:
     """Show the forecast, upload data, submit it, and print the job's timestamp."""
-    from neurocaas.analysis import new_timestamp, now
     from neurocaas.checks import Wish
+    from neurocaas.steps import submitted, uploaded
 
     chosen = analysis_of(analysis, group)
-    foreseen = _forecast(chosen, Wish(data, key, config, timestamp, instance_type))
+    wish = Wish(data, key, config, timestamp, instance_type, resultpath)
+    (plan,) = _planned(chosen, [wish])
     if forecast:
-        for line in foreseen.lines():
+        for line in plan.forecast.lines():
             note(line)
         if not yes and sys.stdin.isatty() and sys.stderr.isatty():
             _ask()
-    stamp = timestamp or new_timestamp(now())
-    keys = [*key, *(chosen.upload(data) if data else [])]
-    configname = _configname(chosen, config, stamp)
-    handle = chosen.submit(keys, configname, stamp, instance_type or None, resultpath or None)
+    (sent,) = uploaded(chosen, [plan])
+    handle = submitted(chosen, plan, sent)
     if not json:
         say(handle.timestamp)
-    state = follow_job(handle, quiet=json, typical=foreseen.p50) if follow else None
+    state = follow_job(handle, quiet=json, typical=plan.forecast.p50) if follow else None
     if json:
-        submitted = {"job": handle.timestamp, "submission": handle.submission_key, "datasets": keys}
-        submitted |= {"config": configname, "forecast": _facts(foreseen)}
-        say(as_json({**submitted, "state": state} if state else submitted))
+        facts: dict[str, Any] = {
+            "job": handle.timestamp,
+            "submission": handle.submission_key,
+            "datasets": sent.keys,
+        }
+        facts |= {"config": sent.configname, "forecast": _facts(plan.forecast)}
+        say(as_json({**facts, "state": state} if state else facts))
     if state:
         end_with(chosen, handle, state)
 
@@ -103,7 +107,7 @@ def forecast(
     from neurocaas.checks import Wish
 
     wish = Wish(data, key, config, instance_type=instance_type)
-    found = _forecast(analysis_of(analysis, group), wish, submits=False)
+    found = _planned(analysis_of(analysis, group), [wish], submits=False)[0].forecast
     say(as_json(_facts(found)) if json else "\n".join(found.lines()))
 
 
@@ -150,33 +154,15 @@ def _ask() -> None:
         raise Ended("nothing was uploaded or submitted", code=1)
 
 
-def _configname(analysis: Any, config: str, stamp: str) -> Any:
-    """The config's key in the bucket: what was named, or what was uploaded under a name of the job's own."""
-    if config and not Path(config).is_file():
-        return config
-    return (
-        analysis.upload_config(config, f"{stamp}_{Path(config).name}")
-        if config
-        else analysis.upload_config({}, f"{stamp}_config.json")
-    )
+def _planned(analysis: "Analysis", wishes: "Sequence[Wish]", *, submits: bool = True) -> "list[Plan]":
+    """The plans, and on standard error what the authors of the configs may not have meant."""
+    from neurocaas.steps import planned
 
-
-def _forecast(analysis: "Analysis", wish: "Wish", *, submits: bool = True) -> "Forecast":
-    """The forecast of a submission that has nothing wrong that can be seen from here."""
-    from neurocaas.checks import check
-
-    checked = check(wish, analysis.about(), analysis.objects, analysis.group, submits=submits)
-    config, sizes = checked.config, [*analysis.sizes(wish.keys), *checked.sizes]
-    for text in config.notes if config else ():
+    plans = planned(analysis, wishes, submits=submits)
+    notes = [text for plan in plans if plan.checked.config for text in plan.checked.config.notes]
+    for text in dict.fromkeys(notes):
         note(f"note: {text}")
-    machines = sizes * (config.members or 1) if config else sizes
-    minutes = config.duration_minutes if config else analysis.duration(wish.config)
-    return analysis.forecast(
-        machines,
-        minutes=minutes,
-        instance_type=wish.instance_type or None,
-        dataset_size_gib=config.dataset_size_gib if config else 0,
-    )
+    return plans
 
 
 def _facts(found: "Forecast") -> dict[str, Any]:

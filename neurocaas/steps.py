@@ -1,0 +1,130 @@
+"""From a wish to an answered job, in steps: check all, upload what is only here, submit, wait for the answer.
+
+    plans = planned(analysis, wishes)         # everything that is wrong is raised, nothing is uploaded
+    sent = uploaded(analysis, plans)          # a file that several wishes name goes up once
+    handles = [submitted(analysis, plan, one) for plan, one in zip(plans, sent)]
+    answer = answered(handles[0])             # None: the service has not answered in this time
+
+Several wishes are one request of a person (a sweep, a job for each participant): their faults are told
+together, and the budget has to have room for all.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from neurocaas.checks import CheckedWish, Wish, check
+from neurocaas.errors import AnalysisError, SeveralErrors, UnreachableError, raise_all
+
+if TYPE_CHECKING:
+    from neurocaas.analysis import Analysis
+    from neurocaas.forecast import Forecast
+    from neurocaas.job import JobHandle
+    from neurocaas.states import JobState
+
+ANSWER_SECONDS = 60.0
+"""So long is an answer waited for; it usually comes within five seconds."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A wish that has nothing wrong that can be seen from here, under the job's name `wish.timestamp`."""
+
+    wish: Wish
+    checked: CheckedWish
+    forecast: Forecast
+
+
+@dataclass(frozen=True)
+class Sent:
+    """What a submission names: keys of its datasets and of its config, all in the bucket (or outside)."""
+
+    keys: tuple[str, ...]
+    configname: str
+
+
+def planned(analysis: Analysis, wishes: Sequence[Wish], *, submits: bool = True) -> list[Plan]:
+    """A plan for each wish. Raises AnalysisError with everything that is wrong with any of them. Without
+    `submits`, nothing will be submitted: no machine image is needed."""
+    from neurocaas.analysis import new_timestamp, now
+
+    plans, errors = list[Plan](), list[AnalysisError]()
+    stamp = new_timestamp(now())
+    about = analysis.about()
+    for number, wish in enumerate(wishes, 1):
+        own = stamp if len(wishes) == 1 else f"{stamp}-{number}"
+        try:
+            checked = check(wish, about, analysis.objects, analysis.group, submits=submits)
+            foreseen = _foreseen(analysis, wish, checked)
+            plans.append(Plan(replace(wish, timestamp=wish.timestamp or own), checked, foreseen))
+        except SeveralErrors as error:
+            errors += error.errors
+        except UnreachableError:
+            raise
+        except AnalysisError as error:
+            errors.append(error)
+    told = {str(error): error for error in errors}  # what is wrong with all of them is told once
+    raise_all(list(told.values()))
+    return plans
+
+
+def uploaded(analysis: Analysis, plans: Sequence[Plan]) -> list[Sent]:
+    """Upload what the plans name of this computer, each file once, and the configs."""
+    files = list(dict.fromkeys(path for plan in plans for path in plan.wish.files))
+    keys = dict(zip(files, analysis.upload(files), strict=True)) if files else {}
+    return [
+        Sent((*plan.wish.keys, *(keys[path] for path in plan.wish.files)), _configname(analysis, plan.wish))
+        for plan in plans
+    ]
+
+
+def submitted(analysis: Analysis, plan: Plan, sent: Sent) -> JobHandle:
+    """Submit what was uploaded."""
+    wish = plan.wish
+    return analysis.submit(
+        sent.keys, sent.configname, wish.timestamp, wish.instance_type or None, wish.resultpath or None
+    )
+
+
+def answered(handle: JobHandle, seconds: float = ANSWER_SECONDS, clock: Any = time) -> JobState | None:
+    """The job's state as soon as the service has taken or refused it (`phase` REJECTED, or DONE of a very
+    short one); None when it has not within `seconds`."""
+    until = clock.monotonic() + seconds
+    while True:
+        state = handle.status()
+        if state.phase != "SUBMITTED":
+            return state
+        if clock.monotonic() >= until:
+            return None
+        clock.sleep(0.5)
+
+
+def _foreseen(analysis: Analysis, wish: Wish, checked: CheckedWish) -> Forecast:
+    config, sizes = checked.config, [*analysis.sizes(wish.keys), *checked.sizes]
+    machines = sizes * (config.members or 1) if config else sizes
+    minutes = config.duration_minutes if config else _duration(analysis, wish.config)
+    return analysis.forecast(
+        machines,
+        minutes=minutes,
+        instance_type=wish.instance_type or None,
+        dataset_size_gib=config.dataset_size_gib if config else 0,
+    )
+
+
+def _duration(analysis: Analysis, config: str | Mapping[str, Any]) -> int | None:
+    return analysis.duration(config) if isinstance(config, str) else None
+
+
+def _configname(analysis: Analysis, wish: Wish) -> str:
+    """The config's key in the bucket: what was named, or what is uploaded under a name of the job's own."""
+    config, stamp = wish.config, wish.timestamp
+    if isinstance(config, str):
+        if config and not Path(config).is_file():
+            return config
+        if config:
+            return analysis.upload_config(config, f"{stamp}_{Path(config).name}")
+    return analysis.upload_config(config or {}, f"{stamp}_config.json")
