@@ -2,8 +2,8 @@
 or a rerun differs; 2: a mistake in what was asked; 130: interrupted.
 """
 
-from neurocaas.commands import jobs, submitting
+from neurocaas.commands import fetching, jobs, submitting
 from neurocaas.commands.command import Command
 
-COMMANDS: tuple[Command, ...] = (*submitting.COMMANDS, *jobs.COMMANDS)
+COMMANDS: tuple[Command, ...] = (*submitting.COMMANDS, *jobs.COMMANDS, *fetching.COMMANDS)
 """In the order of `neurocaas --help`."""

@@ -15,10 +15,10 @@ from botocore.exceptions import ClientError
 from moto import mock_aws
 
 from neurocaas import Analysis, AnalysisError, listing
+from neurocaas.commands import fetching, speaking
 from neurocaas.commands import jobs as job_commands
-from neurocaas.commands import speaking
 from neurocaas.commands import submitting as commands
-from neurocaas.commands.command import Ended
+from neurocaas.commands.command import Command, Ended
 from neurocaas.protocol.certificate import claim_metadata
 from neurocaas.protocol.config import ConfigRules
 from neurocaas.protocol.keys import JobKeys, rejected_keys
@@ -163,13 +163,15 @@ def test_times_of_s3_are_those_of_botocore(s3: Any) -> None:
     ] == slow.replace(microsecond=0)
 
 
-@pytest.mark.parametrize("command", ["status", "follow", "results", "cancel"])
+@pytest.mark.parametrize(
+    "command", [job_commands.status, job_commands.follow, fetching.results, job_commands.cancel]
+)
 def test_a_job_that_is_not_there_is_one_message_and_nothing_is_written(
-    s3: Any, command: str, tmp_path: Path
+    s3: Any, command: Command, tmp_path: Path
 ) -> None:
     before = s3.list_objects_v2(Bucket=BUCKET)["KeyCount"]
     with pytest.raises(AnalysisError, match="has no job 'nonesuch'"):
-        run(getattr(job_commands, command), "nonesuch")
+        run(command, "nonesuch")
     assert s3.list_objects_v2(Bucket=BUCKET)["KeyCount"] == before
 
 

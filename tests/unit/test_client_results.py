@@ -17,7 +17,7 @@ from moto import mock_aws
 
 from localcloud.tests.properties import examples
 from neurocaas import Analysis, AnalysisError
-from neurocaas.commands import jobs as job_commands
+from neurocaas.commands import fetching
 from neurocaas.logs import LogReader
 from neurocaas.protocol.status import DatasetStatus
 from neurocaas.results import MANIFEST, NameRules, WantedObject, placed
@@ -370,7 +370,7 @@ def test_the_command_says_which_names_are_others(
     for name in ("a", "a/b", "\x1b[2J"):
         put(s3, KEYS.process_prefix + name, b"x")
     put(s3, KEYS.job, job_json("s", "a").encode())
-    run(job_commands.results, STAMP, analysis=BUCKET, group=GROUP, to=str(tmp_path))
+    run(fetching.results, STAMP, analysis=BUCKET, group=GROUP, to=str(tmp_path))
     said = capsys.readouterr()
     assert said.err.count("whose name cannot be had here") == 2
     assert "\x1b" not in said.out + said.err

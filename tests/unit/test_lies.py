@@ -15,6 +15,7 @@ import boto3
 import pytest
 from moto import mock_aws
 
+from neurocaas.commands import fetching
 from neurocaas.commands import jobs as job_commands
 from neurocaas.commands.command import Ended
 from neurocaas.protocol.certificate import claim_id
@@ -386,8 +387,8 @@ def test_no_command_lets_a_machine_speak_to_the_terminal(
         (job_commands.explain, {}),
         (job_commands.explain, {"json": True}),
         (job_commands.logs, {"dataset": []}),
-        (job_commands.results, {"to": str(tmp_path)}),
-        (job_commands.results, {"to": str(tmp_path), "json": True}),
+        (fetching.results, {"to": str(tmp_path)}),
+        (fetching.results, {"to": str(tmp_path), "json": True}),
         (job_commands.jobs, {}),
     ):
         run(command, *(["t1"] if command is not job_commands.jobs else []), **where, **more)
