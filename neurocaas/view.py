@@ -10,18 +10,13 @@ from typing import Any, TextIO
 
 from neurocaas.durations import clock
 from neurocaas.forecast import Countdown
+from neurocaas.layout import cell, columns
+from neurocaas.layout import table as table
 from neurocaas.listing import ListedJob
-from neurocaas.protocol.printable import printable
 from neurocaas.states import DatasetState, JobState
 
 _PROGRESS = re.compile(r"::progress[ \t]+[0-9.eE+-]+(?:[ \t].*)?")
-_BREAK = re.compile(r"[\t\r\n]+")
 _COLOURS = {"INITIALIZING": "yellow", "IN PROGRESS": "cyan", "SUCCESS": "green", "FAILED": "red"}
-
-
-def cell(text: str) -> str:
-    """What others have written, as it may stand in a row of a table."""
-    return printable(_BREAK.sub(" ", text), keep="")
 
 
 def what_is_said(dataset: DatasetState, *, left: bool = True) -> str:
@@ -59,27 +54,6 @@ def job_lines(jobs: Sequence[ListedJob], ends: Mapping[ListedJob, str]) -> list[
         open_ = {"job": "open", "refused": "refused", "": "no answer yet"}[one.answer]
         rows.append((time, cell(one.job), cell(ends[one]) or open_))
     return columns(rows)
-
-
-def columns(rows: Sequence[Sequence[str]]) -> list[str]:
-    """Rows with their cells below each other, two spaces apart. On a terminal a line ends at its edge."""
-    import shutil
-    import unicodedata
-
-    def wide(text: str) -> int:
-        return sum(
-            2 if unicodedata.east_asian_width(one) in "WF" else not unicodedata.combining(one) for one in text
-        )
-
-    widths = [max(map(wide, cells)) for cells in zip(*rows, strict=True)]
-    lines = [
-        "  ".join(cell + " " * (width - wide(cell)) for cell, width in zip(row, widths, strict=True)).rstrip()
-        for row in rows
-    ]
-    if not sys.stdout.isatty():
-        return lines
-    edge = shutil.get_terminal_size().columns
-    return [line if wide(line) <= edge else line[: edge - 1] + "…" for line in lines]
 
 
 class Changes:

@@ -1,0 +1,75 @@
+"""Sizes, money, durations and dates as people read them, everywhere in the same way.
+
+A value is never written as nothing where it is something: 12 bytes are no `0.000 GB`, and a run that cost
+$0.0004 did not cost `$0.00`. Units are decimal (1 kB is 1000 bytes), as of disks and of networks.
+"""
+
+from __future__ import annotations
+
+import math
+from datetime import datetime
+
+_PREFIXES = ("k", "M", "G", "T", "P", "E")
+_SCALES = ((86400, "day", "days", 3600), (3600, "h", "h", 60), (60, "min", "min", 1))
+_NEXT = {3600: "h", 60: "min", 1: "s"}
+
+
+def size(count: float) -> str:
+    """`1 byte`, `999 bytes`, `1.2 MB`."""
+    whole = round(count)
+    if whole < 1000:
+        return f"{whole} byte{'' if whole == 1 else 's'}"
+    return scaled(count, "B")
+
+
+def scaled(count: float, unit: str) -> str:
+    """A number with a decimal prefix: `1.0 kB`, `12.3 MB`."""
+    power = 1
+    while power < len(_PREFIXES) and round(count / 1000**power, 1) >= 1000:
+        power += 1
+    return f"{count / 1000**power:.1f} {_PREFIXES[power - 1]}{unit}"
+
+
+def rate(count: float, seconds: float) -> str:
+    """So many bytes in so many seconds: `4.0 MB/s`; "" where no time has passed."""
+    return f"{size(count / seconds)}/s" if seconds > 0 else ""
+
+
+def money(usd: float) -> str:
+    """Dollars: in cents, and finer below ten of them, to two digits that say something."""
+    if usd < 0:
+        return f"-{money(-usd)}"
+    if usd == 0 or usd >= 0.1:
+        return f"${usd:,.2f}"
+    if usd < 0.00005:
+        return "less than $0.0001"
+    digits = max(2, 1 - math.floor(math.log10(usd)))
+    return price(round(usd, min(digits, 4)))
+
+
+def price(usd: float) -> str:
+    """A price for one of something (an hour, a GiB): as exact as it is told, to four digits: `$0.096`."""
+    text = f"{usd:,.4f}".rstrip("0")
+    whole, _, digits = text.partition(".")
+    return f"${whole}.{digits:0<2}"
+
+
+def duration(seconds: float | None, *, tenths: bool = False) -> str:
+    """`7 s`, `1 min 5 s`, `2 h 3 min`, `3 days 4 h`; "" when unknown. With `tenths`, `0.3 s` below a
+    minute."""
+    if seconds is None:
+        return ""
+    if tenths and round(seconds, 1) < 60:
+        return f"{seconds:.1f} s"
+    whole = round(seconds) if tenths else int(seconds)
+    for length, one, several, below in _SCALES:
+        if whole >= length:
+            count, rest = divmod(whole, length)
+            more = f" {rest // below} {_NEXT[below]}" if rest // below else ""
+            return f"{count} {one if count == 1 else several}{more}"
+    return f"{whole} s"
+
+
+def minute(time: datetime | None) -> str:
+    """A time as this computer's clock shows it, to the minute: `2026-11-30 21:05`; "" when unknown."""
+    return f"{time.astimezone():%Y-%m-%d %H:%M}" if time else ""
