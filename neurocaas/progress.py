@@ -146,7 +146,7 @@ class Transfers:
             done = self.ended_bytes + sum(min(one.done, one.total) for one in every)
             files = max(self.expected, self.files + len(every))
             if files > 1:
-                more = f", {len(every) - len(shown)} more now" if len(every) > len(shown) else ""
+                more = f", {len(every) - len(shown)} more" if len(every) > len(shown) else ""
                 took = now - (now if self.begun is None else self.begun)
                 name = f"{self.files} of {files} files{more}"
                 lines.append(_line(name, done, total, took, width, ascii_only, moved=self.bytes))
