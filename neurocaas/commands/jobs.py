@@ -53,7 +53,7 @@ def jobs(
         for line in shown if names else job_lines(shown, ends):
             say(line)
     if not every:
-        note(f"group {chosen.group} has no job in bucket {chosen.bucket} yet (`invoke submit --help`)")
+        note(f"group {chosen.group} has no job in bucket {chosen.bucket} yet (`neurocaas submit --help`)")
     elif len(every) > len(shown):
         note(f"{len(shown)} of {len(every)} jobs; --limit 0 shows all")
 

@@ -104,8 +104,8 @@ def follow(
             return handle.follow(lambda now: shown.show(handle.timestamp, now), timeout=timeout)
     except KeyboardInterrupt:
         raise Ended(
-            f"job {handle.timestamp} goes on: `invoke follow {handle.timestamp}` shows it, `invoke cancel` "
-            "ends it",
+            f"job {handle.timestamp} goes on: `neurocaas follow {handle.timestamp}` shows it, "
+            "`neurocaas cancel` ends it",
             code=130,
         ) from None
 

@@ -19,7 +19,7 @@ from tests.local.states import State, States, up
 
 ROOT = Path(__file__).resolve().parents[2]
 BEFORE = {
-    "invoke cancel last": "invoke submit --data scan.zip --yes",
+    "neurocaas cancel last": "neurocaas submit --data scan.zip --yes",
     "invoke destroy dti-webdev": "invoke empty-bucket dti-webdev --yes",
     "invoke destroy dti-webdev --delete-data": "invoke deploy dti-webdev --yes",
 }

@@ -22,7 +22,7 @@ FENCE = re.compile(
 )
 TABLE = re.compile(r"^\|[^\n]*\| (?:type|do) \|\n\| --- [^\n]*\n((?:\|[^\n]*\n)+)", re.MULTILINE)
 """A table of what to do: its last column has the commands."""
-IN_A_ROW = re.compile(r"`(invoke [^`]+)`")
+IN_A_ROW = re.compile(r"`((?:invoke|neurocaas) [^`]+)`")
 FILE = re.compile(r"# (\S+\.yaml)\n")
 CONTROL = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|\x1b\][^\x07]*\x07|\x1b[=>]")
 LIMIT_SECONDS = 180

@@ -83,7 +83,7 @@ def test_a13_a_failing_script_is_told_with_its_exit_code_and_output(lab: Lab, ma
     assert said.sentence.startswith(
         f"Job {many.timestamp} has failed for 1 of 10 datasets: exit-3.txt: its script failed"
     )
-    assert "invoke logs" in said.fix
+    assert "neurocaas logs" in said.fix
 
 
 def test_a13_the_notice_tells_outcome_time_cost_and_why(lab: Lab, many: JobHandle, inbox: Inbox) -> None:

@@ -41,7 +41,7 @@ REFUSED = {
 @pytest.mark.parametrize(
     ("found", "sentence", "fix"),
     [
-        (Evidence(job("SUBMITTED"), others=["t2"]), "There is no job t1", "invoke jobs"),
+        (Evidence(job("SUBMITTED"), others=["t2"]), "There is no job t1", "neurocaas jobs"),
         (Evidence(job("SUBMITTED"), submitted=3.0), "waits for the manager", "wait a moment"),
         (Evidence(job("SUBMITTED"), submitted=300.0), "has had no answer", "is the stack deployed"),
         (Evidence(job("SUBMITTED"), submitted=300.0, dead=True), "set aside", "redrive"),
@@ -89,7 +89,7 @@ REFUSED = {
                 facts={"exit_class": "analysis"},
             ),
             "has failed for 1 of 1 datasets: a: its script failed (exit code 3).",
-            "invoke logs t1",
+            "neurocaas logs t1",
         ),
         (
             Evidence(
@@ -143,7 +143,7 @@ REFUSED = {
                 )
             ),
             "a: its script failed (exit code 137: ",
-            "invoke logs t1",
+            "neurocaas logs t1",
         ),
         (
             Evidence(
@@ -170,7 +170,7 @@ REFUSED = {
                 facts={"exit_class": "of a later version"},
             ),
             "the reason is not known to this client (why)",
-            "invoke status t1 --certificate",
+            "neurocaas status t1 --certificate",
         ),
         (
             Evidence(

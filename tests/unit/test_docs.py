@@ -11,6 +11,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import click
 import jsonschema
 import pytest
 from hypothesis import given, settings
@@ -18,6 +19,7 @@ from hypothesis import strategies as st
 
 from console import reference
 from localcloud.tests.properties import examples
+from neurocaas.cli import application
 from neurocaas.protocol.names import check_timestamp
 from neurocaas.protocol.submission import FIELDS
 
@@ -32,6 +34,7 @@ PAGES = sorted(
     ]
 )
 COMMAND = re.compile(r"(?<![\w./-])invoke ((?:--[a-z]|[a-z])[^`\n|;&)#]*)")
+ANALYSTS_COMMAND = re.compile(r"(?:^|(?<=`))neurocaas ((?:--[a-z]|[a-z])[^`\n|;&)#]*)", re.MULTILINE)
 PARSE = """
 import json, sys
 from invoke.parser import Parser, ParserContext
@@ -55,10 +58,11 @@ print(json.dumps(wrong))
 """  # noqa: E501
 
 
-def commands() -> list[tuple[str, list[str]]]:
+def commands(written: re.Pattern[str] = COMMAND) -> list[tuple[str, list[str]]]:
+    """(page, words after the program's name) of all that is typed in the pages."""
     found = []
     for page in PAGES:
-        for match in COMMAND.finditer(page.read_text()):
+        for match in written.finditer(page.read_text()):
             text = match[1].split(" -> ")[0].strip().rstrip(".,:\"']")
             words = shlex.split(text.replace("\\|", " "), posix=True)
             if words and not words[0].startswith("--") and not words[0].isupper():
@@ -95,6 +99,37 @@ def test_the_check_finds_what_is_not_there() -> None:
         check=True,
     )
     assert len(json.loads(done.stdout)) == 3
+
+
+def unknown(page: str, words: list[str]) -> list[str]:
+    """What click's own parser says against `neurocaas WORDS`; the name of a command alone is a mention."""
+    group = application()
+    if len(words) == 1 and words[0] in group.commands:
+        return []
+    try:
+        with group.make_context("neurocaas", list(words)) as context:
+            name, command, rest = group.resolve_command(context, [*context._protected_args, *context.args])
+            assert name
+            assert command
+            command.make_context(name, rest, parent=context)
+    except click.exceptions.Exit:  # --help, --version
+        return []
+    except click.ClickException as error:
+        return [f"{page}: neurocaas {' '.join(words)}: {error.format_message()}"]
+    return []
+
+
+def test_every_command_of_analysts_in_the_docs_exists_with_its_flags() -> None:
+    every = commands(ANALYSTS_COMMAND)
+    assert {"submit", "jobs", "results"} <= {words[0] for _, words in every}
+    assert [text for page, words in every for text in unknown(page, words)] == []
+
+
+@pytest.mark.parametrize(
+    "words", ["nonesuch", "jobs --nonesuch", "follow --timeout 3", "jobs --limit many", "--nonesuch"]
+)
+def test_a_command_of_analysts_that_is_not_there_is_found(words: str) -> None:
+    assert unknown("page", words.split())
 
 
 def test_every_method_of_the_console_in_the_docs_exists() -> None:
