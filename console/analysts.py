@@ -11,12 +11,12 @@ from invoke.tasks import Task
 
 from console.errors import UserError
 from neurocaas.commands import COMMANDS
-from neurocaas.commands.command import Command, Ended
+from neurocaas.commands.command import AnalystCommand, Ended
 
 BUCKET = "The same as --analysis."
 
 
-def as_task(one: Command) -> Task:  # type: ignore[type-arg]
+def as_task(one: AnalystCommand) -> Task:  # type: ignore[type-arg]
     """The command as a task: the same parameters, and `--bucket`, as --analysis was called before."""
 
     def body(c: Any, *given: Any, **named: Any) -> None:

@@ -18,18 +18,18 @@ PATIENCE = 30.0
 
 
 @dataclass
-class Ended:
+class MachinesEnd:
     """The filed compute reports and the images that the machines started from, both by instance id."""
 
     reports: dict[str, ComputeReport] = field(default_factory=dict)
     images: dict[str, str] = field(default_factory=dict)
 
 
-def await_end(ec2: Any, s3: Any, bucket: str, group: str, instances: Sequence[str]) -> Ended:
+def await_end(ec2: Any, s3: Any, bucket: str, group: str, instances: Sequence[str]) -> MachinesEnd:
     """Wait until every machine is terminated and its report is filed. Raises UserError when one outlives its
     job.
     """
-    ended, wanted = Ended(), [one for one in instances if one]
+    ended, wanted = MachinesEnd(), [one for one in instances if one]
     deadline = time.monotonic() + PATIENCE
     alive = list(wanted)
     while True:
@@ -70,7 +70,7 @@ def clear(folder: Path) -> None:
         shutil.rmtree(folder)
 
 
-def _is_gone(ec2: Any, instance: str, ended: Ended) -> bool:
+def _is_gone(ec2: Any, instance: str, ended: MachinesEnd) -> bool:
     try:
         found = ec2.describe_instances(InstanceIds=[instance])["Reservations"]
     except ClientError as error:

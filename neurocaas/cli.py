@@ -14,7 +14,7 @@ from typing import Any
 import click
 
 from neurocaas.commands import COMMANDS
-from neurocaas.commands.command import Command, Ended
+from neurocaas.commands.command import AnalystCommand, Ended
 from neurocaas.protocol.printable import printable
 from neurocaas.protocol.problems import UserFacingError, three_parts
 
@@ -22,7 +22,7 @@ _SHORT = {"analysis": ("-a", "--bucket"), "group": ("-g",)}
 """Other names of options."""
 
 
-def application(commands: Sequence[Command] = COMMANDS) -> click.Group:
+def application(commands: Sequence[AnalystCommand] = COMMANDS) -> click.Group:
     """The whole command line."""
 
     @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
@@ -35,7 +35,7 @@ def application(commands: Sequence[Command] = COMMANDS) -> click.Group:
     return neurocaas
 
 
-def _as_click(one: Command) -> click.Command:
+def _as_click(one: AnalystCommand) -> click.Command:
     parameters = [_parameter(one, parameter) for parameter in one.parameters]
     if one.starts:
         parameters.insert(0, click.Argument(["first"], required=False, metavar="[ANALYSIS]"))
@@ -50,7 +50,7 @@ def _as_click(one: Command) -> click.Command:
     return click.Command(one.name, callback=body, params=parameters, help=one.doc)
 
 
-def _parameter(one: Command, parameter: inspect.Parameter) -> click.Parameter:
+def _parameter(one: AnalystCommand, parameter: inspect.Parameter) -> click.Parameter:
     typed = parameter.name.rstrip("_").replace("_", "-")
     words = one.help[typed]
     if parameter.name in one.lists:

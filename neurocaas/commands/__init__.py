@@ -3,7 +3,7 @@ or a rerun differs; 2: a mistake in what was asked; 130: interrupted.
 """
 
 from neurocaas.commands import fetching, jobs, submitting
-from neurocaas.commands.command import Command
+from neurocaas.commands.command import AnalystCommand
 
-COMMANDS: tuple[Command, ...] = (*submitting.COMMANDS, *jobs.COMMANDS, *fetching.COMMANDS)
+COMMANDS: tuple[AnalystCommand, ...] = (*submitting.COMMANDS, *jobs.COMMANDS, *fetching.COMMANDS)
 """In the order of `neurocaas --help`."""

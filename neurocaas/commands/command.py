@@ -22,7 +22,7 @@ class Ended(Exception):
 
 
 @dataclass(frozen=True)
-class Command:
+class AnalystCommand:
     """`name` as it is typed. `help` has a text for each parameter, by its name as it is typed. `starts`: the
     command line takes the analysis's name as its first argument as well (`neurocaas submit dti`)."""
 
@@ -47,10 +47,10 @@ def command(
     name: str = "",
     lists: Sequence[str] = (),
     starts: bool = False,
-) -> Callable[[Callable[..., None]], Command]:
+) -> Callable[[Callable[..., None]], AnalystCommand]:
     """Makes a command of a function; its name is the function's unless `name` says another."""
 
-    def made(body: Callable[..., None]) -> Command:
-        return Command(name or body.__name__.replace("_", "-"), body, help, tuple(lists), starts)
+    def made(body: Callable[..., None]) -> AnalystCommand:
+        return AnalystCommand(name or body.__name__.replace("_", "-"), body, help, tuple(lists), starts)
 
     return made

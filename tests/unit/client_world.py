@@ -4,7 +4,7 @@ import json
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from neurocaas.commands.command import Command
+from neurocaas.commands.command import AnalystCommand
 from neurocaas.protocol.documents import iso
 from neurocaas.protocol.keys import JobKeys
 from neurocaas.protocol.published_settings import About, about_key
@@ -87,7 +87,7 @@ def ended(
     put(s3, keys.records.certificate_json, json.dumps({**certificate, **facts}))
 
 
-def run(command: Command, *arguments: Any, **flags: Any) -> None:
+def run(command: AnalystCommand, *arguments: Any, **flags: Any) -> None:
     """A command as its module has it, without what the command line and `tasks.py` put around it: the choice
     of a cloud, errors as exit codes.
     """

@@ -18,7 +18,7 @@ from neurocaas import Analysis, AnalysisError, listing
 from neurocaas.commands import fetching, speaking
 from neurocaas.commands import jobs as job_commands
 from neurocaas.commands import submitting as commands
-from neurocaas.commands.command import Command, Ended
+from neurocaas.commands.command import AnalystCommand, Ended
 from neurocaas.protocol.certificate import claim_metadata
 from neurocaas.protocol.config import ConfigRules
 from neurocaas.protocol.keys import JobKeys, rejected_keys
@@ -167,7 +167,7 @@ def test_times_of_s3_are_those_of_botocore(s3: Any) -> None:
     "command", [job_commands.status, job_commands.follow, fetching.results, job_commands.cancel]
 )
 def test_a_job_that_is_not_there_is_one_message_and_nothing_is_written(
-    s3: Any, command: Command, tmp_path: Path
+    s3: Any, command: AnalystCommand, tmp_path: Path
 ) -> None:
     before = s3.list_objects_v2(Bucket=BUCKET)["KeyCount"]
     with pytest.raises(AnalysisError, match="has no job 'nonesuch'"):
