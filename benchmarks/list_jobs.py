@@ -48,7 +48,7 @@ def _measured() -> list[Figure]:
     say(f"writing {JOBS} jobs")
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(lambda number: _job(analysis.s3, number), range(JOBS)))
-    names = analysis.jobs()
+    names = analysis.job_names()
     assert len(names) == len(analysis.listing()) == JOBS
     calls = list[str]()
     analysis.s3.meta.events.register("before-call.s3", lambda model, **_: calls.append(model.name))

@@ -19,6 +19,7 @@ from neurocaas.errors import AnalysisError, every, raise_all
 from neurocaas.evidence import Evidence, gather
 from neurocaas.forecast import LATEST, Forecast, budget_left, estimate, history, volume_gib
 from neurocaas.job import JobHandle
+from neurocaas.job_list import JobList
 from neurocaas.listing import ListedJob, listing, resolve
 from neurocaas.lookup import BucketOfAnalysis, find
 from neurocaas.notes import note
@@ -198,7 +199,15 @@ class Analysis:
         """
         return listing(self.objects, self.group)
 
-    def jobs(self, *, after: str = "") -> list[str]:
+    def jobs(self, limit: int = 20) -> JobList:
+        """The group's last jobs and refused submissions (0: all) with their outcomes, the latest last: a
+        list that shows itself as a table.
+        """
+        every = self.listing()
+        shown = every[-limit:] if limit > 0 else every
+        return JobList(shown, self.ends(shown))
+
+    def job_names(self, *, after: str = "") -> list[str]:
         """The timestamps of the group's jobs, sorted; with `after`, only those behind it. One LIST for a
         thousand jobs.
         """
@@ -287,7 +296,7 @@ class Analysis:
             about = self.about()
             dead_letters, types = about.dead_letter_queue_url, about.instance_types
         return gather(
-            job, self.jobs() if not job.status().datasets else [], dead_letters, self.session, types
+            job, self.job_names() if not job.status().datasets else [], dead_letters, self.session, types
         )
 
     def typical(self, job: JobHandle) -> float | None:
@@ -298,7 +307,7 @@ class Analysis:
         if state.finished or not state.datasets:
             return None
         record = job.job()
-        runs = history(self.objects, self.group, self.jobs()[: -LATEST - 1 : -1], record.instance_type)
+        runs = history(self.objects, self.group, self.job_names()[: -LATEST - 1 : -1], record.instance_type)
         return estimate(runs, [one.size for one in record.datasets])[0]
 
     def forecast(
@@ -325,7 +334,7 @@ class Analysis:
                 "choose one of the analysis's types",
             )
         stand_ins = () if instance_type else about.fallback_types
-        latest = self.jobs()[: -LATEST - 1 : -1]
+        latest = self.job_names()[: -LATEST - 1 : -1]
         gib = volume_gib(about.disk, dataset_size_gib, sizes)
         p50, p90, count, similar = estimate(history(self.objects, self.group, latest, chosen), sizes)
         certificates = (

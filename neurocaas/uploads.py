@@ -140,9 +140,14 @@ class Uploads:
     def folder(self, path: Path, ignore: Sequence[str]) -> str:
         """Put the files of a folder, but for those that `ignore` matches, below a folder that is named by its
         content; return that with a '/' at its end."""
-        files = {name: UploadContent(path / name) for name in names_below(path, ignore)}
+        files = {name: path / name for name in names_below(path, ignore)}
+        return self.tree(name_of(path), files, str(path))
+
+    def tree(self, name: str, paths: Mapping[str, Path], what: str) -> str:
+        """The same for files that need not lie in one folder: `name` is the folder's, `paths` are by their
+        names below it, `what` is what `say` calls it."""
+        files = {below: UploadContent(path) for below, path in paths.items()}
         listing = "\n".join(f"{files[name].sha256} {name}" for name in sorted(files))
-        name = name_of(path)
         for prefix in _hashed(
             f"{self._group}/inputs/", hashlib.sha256(listing.encode("utf-8", "surrogatepass")).hexdigest()
         ):
@@ -157,7 +162,7 @@ class Uploads:
             if None not in sent:
                 there = sum(not one for one in sent)
                 self._say(
-                    f"{path}: {len(files)} files are at "
+                    f"{what}: {len(files)} files are at "
                     f"{target}{f', {there} of them already' if there else ''}"
                 )
                 return target

@@ -2,7 +2,6 @@
 file.
 """
 
-import re
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -13,30 +12,10 @@ from neurocaas.forecast import Countdown
 from neurocaas.layout import cell, columns
 from neurocaas.layout import table as table
 from neurocaas.listing import ListedJob
-from neurocaas.states import DatasetState, JobState
+from neurocaas.saying import what_is_said
+from neurocaas.states import JobState
 
-_PROGRESS = re.compile(r"::progress[ \t]+[0-9.eE+-]+(?:[ \t].*)?")
 _COLOURS = {"INITIALIZING": "yellow", "IN PROGRESS": "cyan", "SUCCESS": "green", "FAILED": "red"}
-
-
-def what_is_said(dataset: DatasetState, *, left: bool = True) -> str:
-    """The one line that says most about a dataset: why it failed, else how far its script is, about how long
-    it will take (with `left`), and its last line: `25 % fitting, about 1:30 left`. A progress mark
-    (`::progress 0.25 fitting`) is no line of its own.
-    """
-    if dataset.state == "FAILED" and dataset.reason:
-        return cell(dataset.reason)
-    line = "" if _PROGRESS.fullmatch(dataset.last_line) else cell(dataset.last_line)
-    far = (
-        ""
-        if dataset.progress is None
-        else f"{dataset.progress:.0%} {cell(dataset.progress_text)}".replace("%", " %", 1).rstrip()
-    )
-    if dataset.final and line:
-        return line
-    if left and dataset.eta_seconds is not None and not dataset.final:
-        far += f"{', ' if far else ''}about {clock(dataset.eta_seconds)} left"
-    return f"{far}: {line}" if far and line else far or line
 
 
 def status_lines(state: JobState) -> list[str]:

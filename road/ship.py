@@ -244,7 +244,7 @@ class Road:
         what = [outputs[name] for name in ("code_sha256", "image_id", "blueprint_digest")]
         digest = hashlib.sha256(json_format.dumps([*what, tried.digest()]).encode()).hexdigest()
         analysis, number = Analysis(str(outputs["bucket"]), tried.group), 1
-        known = set(analysis.jobs())
+        known = set(analysis.job_names())
         while (name := f"ship-{digest[:12]}-{number}") in known:
             if analysis.job(name).status().succeeded:
                 return name, True

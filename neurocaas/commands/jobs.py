@@ -38,7 +38,7 @@ def jobs(
     from neurocaas.view import job_lines
 
     chosen = analysis_of(analysis, group)
-    every = chosen.jobs() if names else chosen.listing()
+    every = chosen.job_names() if names else chosen.listing()
     shown = every[-limit:] if limit > 0 else every
     ends = {} if names else chosen.ends(shown)
     if json:

@@ -126,7 +126,7 @@ def test_a11_an_analyst_needs_no_other_rights_than_the_groups(
     assert forecast.budget is not None
     assert "may not read the ledger" in forecast.budget.source
     assert forecast.budget.left is not None
-    assert job.timestamp in member.jobs()
+    assert job.timestamp in member.job_names()
     files = {one.path: one.checked for one in member.job(job.timestamp).fetch(tmp_path)}
     assert files["process_results/a11.txt/summary.json"] == "certificate", (
         "checked against the machine's own record"

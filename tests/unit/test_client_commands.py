@@ -85,7 +85,7 @@ def test_jobs_are_listed_with_their_outcomes_the_latest_last(
     assert json.loads(capsys.readouterr().out) == ["c", "old"]
     run(job_commands.jobs, names=True)
     assert capsys.readouterr().out == "b\nc\nold\n"
-    assert Analysis(BUCKET, GROUP).jobs(after="b") == ["c", "old"]
+    assert Analysis(BUCKET, GROUP).job_names(after="b") == ["c", "old"]
 
 
 def test_a_job_is_named_by_its_beginning_or_as_the_last(s3: Any) -> None:
@@ -405,7 +405,7 @@ def test_a_cloud_that_is_down_is_one_message(monkeypatch: pytest.MonkeyPatch) ->
     session = boto3.Session(aws_access_key_id="k", aws_secret_access_key="s", region_name="us-east-1")
     analysis = Analysis(BUCKET, GROUP, session=session)
     with pytest.raises(AnalysisError, match=r"^no answer from http://127\.0\.0\.1:9\n"):
-        analysis.jobs()
+        analysis.job_names()
 
 
 @pytest.mark.parametrize("name", ["first_submit.json", "firstsubmit.json", "first-submit.json"])

@@ -17,8 +17,9 @@ from neurocaas.durations import clock
 from neurocaas.protocol.job import Dataset
 from neurocaas.protocol.keys import JobKeys, rejected_keys
 from neurocaas.protocol.status import DatasetStatus
+from neurocaas.saying import what_is_said
 from neurocaas.states import DatasetState, dataset_state
-from neurocaas.view import Changes, what_is_said
+from neurocaas.view import Changes
 from tests.unit.client_jobs import BUCKET, GROUP, KEYS, STAMP, job_json
 
 
@@ -244,7 +245,7 @@ def test_jobs_are_listed_by_timestamp(s3: Any) -> None:
     for stamp in ("b", "a"):
         put(s3, JobKeys.of(GROUP, stamp).records.certificate, "x")
     put(s3, "jobs/debuggers/rejected_z/certificate.txt", "x")
-    assert Analysis(BUCKET, GROUP).jobs() == ["a", "b"]
+    assert Analysis(BUCKET, GROUP).job_names() == ["a", "b"]
 
 
 def test_plain_output_says_each_change_once() -> None:

@@ -96,19 +96,19 @@ def test_a_bucket_that_the_index_has_not_is_taken_when_the_group_has_its_folder_
 
 def test_without_an_index_the_name_is_that_of_a_bucket(ssm: Any) -> None:
     boto3.client("s3").create_bucket(Bucket="dti")
-    assert Analysis("dti", "lab1").jobs() == []
+    assert Analysis("dti", "lab1").job_names() == []
 
 
 def test_an_unknown_name_is_told_with_the_nearest(ssm: Any) -> None:
     tell(ssm, "lab1", *ANALYSES)
     for name, do in (("dtii", "did you mean 'dti'?"), ("dti-prd", "did you mean 'dti-prod'?")):
         with pytest.raises(AnalysisError) as error:
-            Analysis(name, "lab1").jobs()
+            Analysis(name, "lab1").job_names()
         assert error.value.got == f"no analysis {name!r} for the group lab1"
         assert error.value.allowed == "the analyses of the group: dti, dti-prod, fmri, old"
         assert error.value.do == do
     with pytest.raises(AnalysisError, match="check the names"):
-        Analysis("nothing-like-it", "lab1").jobs()
+        Analysis("nothing-like-it", "lab1").job_names()
 
 
 def test_every_call_to_the_analysis_s_bucket_expects_its_owner(ssm: Any, tmp_path: Any) -> None:
@@ -138,7 +138,7 @@ def test_every_call_to_the_analysis_s_bucket_expects_its_owner(ssm: Any, tmp_pat
     keys = analysis.upload([tmp_path / "scan", tmp_path / "big"], say=lambda _: None)
     analysis.submit(keys, {"wait": 1}, "t1")
     analysis.sizes([*keys, "s3://open-recordings/a"])
-    analysis.jobs()
+    analysis.job_names()
     analysis.objects.copy({"Bucket": "dti-abc-prod", "Key": keys[0]}, "lab1/configs/copy")
     assert {owner for owner, _ in said["dti-abc-prod"]} == {"210987654321"}
     assert {"PutObject", "UploadPart", "CompleteMultipartUpload", "ListObjectsV2", "CopyObject"} <= {
@@ -153,4 +153,4 @@ def test_a_service_that_is_away_is_no_missing_analysis(ssm: Any, monkeypatch: py
 
     monkeypatch.setattr("neurocaas.lookup.listed", throttled)
     with pytest.raises(AnalysisError, match="cannot answer now"):
-        Analysis("dti", "lab1").jobs()
+        Analysis("dti", "lab1").job_names()
