@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from neurocaas.forecast import Forecast
     from neurocaas.futures import DatasetFailedError
     from neurocaas.job import JobHandle
-    from neurocaas.results import FetchedFile
+    from neurocaas.results_folder import FetchedFile
     from neurocaas.states import DatasetState, JobState
 
 __all__ = [
@@ -40,7 +40,7 @@ _WHERE = {
     "AnalysisError": "neurocaas.errors",
     "DatasetFailedError": "neurocaas.futures",
     "DatasetState": "neurocaas.states",
-    "FetchedFile": "neurocaas.results",
+    "FetchedFile": "neurocaas.results_folder",
     "JobHandle": "neurocaas.job",
     "JobState": "neurocaas.states",
 }

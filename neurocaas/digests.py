@@ -14,17 +14,11 @@ class Readable(Protocol):
     def read(self, size: int, /) -> bytes: ...
 
 
-def sha256_of_stream(stream: Readable) -> str:
-    """Of all that is left in it."""
-    return _fed(hashlib.sha256(), stream)
-
-
-def md5_of_stream(stream: Readable) -> str:
-    """Of all that is left in it; it finds damage, and proves nothing."""
-    return _fed(hashlib.md5(usedforsecurity=False), stream)
-
-
-def _fed(digest: Any, stream: Readable) -> str:
+def sha256_of_stream(stream: Readable, *others: Any) -> str:
+    """Of all that is left in it; `others` are digests (hashlib's) that are fed with the same."""
+    digest = hashlib.sha256()
     while piece := stream.read(_PIECE):
         digest.update(piece)
-    return str(digest.hexdigest())
+        for other in others:
+            other.update(piece)
+    return digest.hexdigest()

@@ -12,13 +12,17 @@ from pathlib import Path
 from typing import Any
 
 from neurocaas.bucket import Bucket
+from neurocaas.downloads import ChangedError, WantedObject
 from neurocaas.errors import AnalysisError, Patient, s3_errors
 from neurocaas.futures import of_datasets, of_job
+from neurocaas.notes import note
+from neurocaas.progress import SILENT, Progress
 from neurocaas.protocol.documents import DocumentError, loads, moment
 from neurocaas.protocol.job import Job
 from neurocaas.protocol.keys import (
     CANCEL_SUFFIX,
     SUBMISSIONS,
+    JobId,
     JobKeys,
     ResultKeys,
     SubmissionKey,
@@ -26,7 +30,8 @@ from neurocaas.protocol.keys import (
 )
 from neurocaas.protocol.limits import RECORD_MAX_BYTES, STATUS_MAX_BYTES
 from neurocaas.protocol.status import DatasetStatus
-from neurocaas.results import ChangedError, FetchedFile, NameRules, WantedObject, fetch, placed, wanted
+from neurocaas.results import Choice, Fetching, NameRules, fetch, own_folder, placed, wanted
+from neurocaas.results_folder import FetchedFile
 from neurocaas.states import DatasetState, JobState, dataset_state
 
 RECORD_SUFFIX = "_files.json"
@@ -182,21 +187,38 @@ class JobHandle:
         job = self._seen.job
         return None if job is None else max(0.0, (now - moment(job.created)).total_seconds())
 
-    def fetch(self, target: str | os.PathLike[str], *, logs: bool = True) -> list[FetchedFile]:
-        """Copy the results (and `logs`) below the folder `target`, and return them with their SHA-256, sorted
-        by path.
+    def fetch(
+        self,
+        target: str | os.PathLike[str] | None = None,
+        *,
+        logs: bool = True,
+        only: Sequence[str] = (),
+        without: Sequence[str] = (),
+        datasets: Sequence[str] = (),
+        overwrite: bool = False,
+        progress: Progress = SILENT,
+        say: Callable[[str], None] = note,
+    ) -> list[FetchedFile]:
+        """Copy the results (and `logs`) below the folder `target` (`results/JOB` when left out), and return
+        them with their SHA-256, sorted by path.
 
         The paths are those below the job's folder: `process_results/…` (in the outside bucket, where the
-        submission had a `resultpath`) and `logs/…`. A second call completes what was interrupted and fetches
-        what has changed. Every file is checked, see `neurocaas.results`; AnalysisError when one is wrong.
+        submission had a `resultpath`) and `logs/…`; `only` and `without` are patterns of them (`*.csv`), and
+        `datasets` are names of datasets whose files alone are wanted. A second call completes what was
+        interrupted and fetches what has changed. Every file is checked, see `neurocaas.results`;
+        AnalysisError when one is wrong, when the folder belongs to another job, or for files that were edited
+        here, unless `overwrite`.
         """
+        folder = own_folder(self.timestamp) if target is None else Path(target)
+        chosen = Choice(tuple(only), tuple(without), None, logs)
+        how = Fetching(JobId(self.bucket, self.group, self.timestamp), chosen, overwrite, progress, say)
         for _ in range(LISTINGS - 1):
             # two monitors may write the same end of a job, one a moment after the other
             with contextlib.suppress(ChangedError):
-                return self._fetch(Path(target), logs)
-        return self._fetch(Path(target), logs)
+                return self._fetch(folder, how, datasets)
+        return self._fetch(folder, how, datasets)
 
-    def _fetch(self, target: Path, logs: bool) -> list[FetchedFile]:
+    def _fetch(self, target: Path, how: Fetching, datasets: Sequence[str]) -> list[FetchedFile]:
         bucket, keys = self.results_place()
         certified = self._certified()
         known, source = self._digests("results", certified)
@@ -209,11 +231,38 @@ class JobHandle:
             known,
             source,
         )
-        if logs:
-            files += wanted(
-                self.bucket, list(self.objects.list(self.keys.logs_prefix)), self.keys.prefix, known, source
+        files += wanted(
+            self.bucket, list(self.objects.list(self.keys.logs_prefix)), self.keys.prefix, known, source
+        )
+        if datasets:
+            chosen = self._of_datasets(datasets, certified, [file.key for file in files])
+            how = replace(how, choice=replace(how.choice, keys=chosen))
+        return fetch(self.s3, placed(self._as_recorded(files), NameRules.of(target)), target, how)
+
+    def _of_datasets(
+        self, names: Sequence[str], certified: Sequence[Any] | None, keys: Sequence[str]
+    ) -> frozenset[str]:
+        """The keys of what these datasets have written, and of their logs."""
+        there = [one.name for one in self.job().datasets]
+        if unknown := [name for name in names if name not in there]:
+            raise AnalysisError(
+                f"no dataset {', '.join(unknown)} in job {self.timestamp}",
+                ", ".join(there[:10]) + (f" and {len(there) - 10} more" if len(there) > 10 else ""),
+                f"`neurocaas status {self.timestamp}` lists them",
             )
-        return fetch(self.s3, placed(self._as_recorded(files), NameRules.of(target)), target)
+        found = set[str]()
+        for name in names:
+            own = (self.keys.status(name), self.keys.record(name))
+            found |= {key for key in keys if key in own or key.startswith(f"{self.keys.logs_prefix}{name}/")}
+            facts: Any = None
+            with contextlib.suppress(LookupError, TypeError):
+                facts = next((one for one in certified or () if one["name"] == name), None)
+            if facts is None:
+                with contextlib.suppress(DocumentError):
+                    facts = loads(self.objects.get(self.keys.record(name), RECORD_MAX_BYTES) or b"", "record")
+            with contextlib.suppress(LookupError, TypeError):
+                found |= {str(moved["key"]) for moved in facts["results"]}
+        return frozenset(found)
 
     def _as_recorded(self, files: Sequence[WantedObject]) -> list[WantedObject]:
         """Those files that are copies of the service's records, in place of which the records are fetched."""

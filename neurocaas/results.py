@@ -11,33 +11,31 @@ Keys in a bucket may be any text; what cannot be a file here, or not beside the 
 another name (`placed`).
 """
 
-import base64
-import contextlib
 import hashlib
 import itertools
-import json
 import os
 import re
 import tempfile
 import unicodedata
-from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Callable, Collection, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+from fnmatch import fnmatchcase
 from pathlib import Path, PurePosixPath
 from typing import Any
 from urllib.parse import quote
 
-from botocore.exceptions import ClientError
-
-from neurocaas.digests import md5_of_stream, sha256_of_stream
-from neurocaas.errors import AnalysisError, UnreachableError, code_of, raise_all, s3_errors
+from neurocaas import results_folder
+from neurocaas.downloads import ChangedError, Checked, Download, WantedObject, is_same, sha256_of
+from neurocaas.errors import AnalysisError, UnreachableError, raise_all
+from neurocaas.notes import note
+from neurocaas.patience import Patience
+from neurocaas.progress import SILENT, Progress
+from neurocaas.protocol.keys import JobId
 from neurocaas.protocol.names import bounded
 from neurocaas.protocol.printable import printable
+from neurocaas.results_folder import FetchedFile, ResultsFolder
 
-MANIFEST = "manifest.json"
-"""The list of what was fetched, in the folder that it was fetched to."""
-
-CHUNK = 1 << 20
 WORKERS = 8
 UNVERIFIED = ".unverified"
 """How the name of a file ends that does not have the digest that it should have."""
@@ -47,39 +45,6 @@ _TOLD = 10
 
 _WINDOWS = re.compile(r'[<>:"|?*\\]|[ .]+\Z|\A(?:con|prn|aux|nul|com[0-9]|lpt[0-9])(?=\.|\Z)', re.IGNORECASE)
 """What a name cannot have on Windows (Win32, "Naming Files, Paths, and Namespaces")."""
-
-_MD5 = re.compile(r'"?([0-9a-f]{32})"?')
-
-
-@dataclass(frozen=True)
-class FetchedFile:
-    """A result on this computer; `path` is relative to the folder that was asked for. `checked` says against
-    what:
-    `certificate`, `record`, `s3-sha256`, `md5` or `size`. `kept`: it was there already, complete. `renamed`:
-    the path is not that of its key, which cannot be had here."""
-
-    path: str
-    key: str
-    size: int
-    sha256: str
-    checked: str = "size"
-    kept: bool = False
-    renamed: bool = False
-
-
-@dataclass(frozen=True)
-class WantedObject:
-    """An object to fetch, and where to. `sha256`: as the certificate (or the `record` of a machine) says,
-    none when it says nothing; of an object that several datasets have written, one that it may have."""
-
-    bucket: str
-    key: str
-    path: str
-    size: int
-    etag: str
-    sha256: tuple[str, ...] = ()
-    source: str = "certificate"
-    renamed: bool = False
 
 
 def wanted(
@@ -188,44 +153,119 @@ def _digest(text: str) -> str:
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:8]
 
 
-def fetch(s3: Any, files: Sequence[WantedObject], folder: Path) -> list[FetchedFile]:
-    """Copy `files` below `folder`, eight at a time. Files that are there, unchanged, are kept; half a file is
-    completed.
+def own_folder(timestamp: str) -> Path:
+    """Where the results of a job go when nobody says another place: `results/JOB`, on every system."""
+    return Path("results") / _segment(timestamp, NameRules(windows=True))
+
+
+@dataclass(frozen=True)
+class Choice:
+    """Which files of a job are wanted: of paths that match one of `only` (all, without any) and none of
+    `without`. A pattern with a '/' is of the path below the job's folder or below process_results/, else of
+    the file's name. `keys`: of these objects alone."""
+
+    only: Sequence[str] = ()
+    without: Sequence[str] = ()
+    keys: Collection[str] | None = None
+    logs: bool = True
+
+    def takes(self, file: WantedObject) -> bool:
+        if not self.logs and file.path.startswith("logs/"):
+            return False
+        if self.keys is not None and file.key not in self.keys:
+            return False
+        chosen = not self.only or any(_matches(file.path, pattern) for pattern in self.only)
+        return chosen and not any(_matches(file.path, pattern) for pattern in self.without)
+
+
+def _matches(path: str, pattern: str) -> bool:
+    if "/" not in pattern:
+        return fnmatchcase(path.rpartition("/")[2], pattern)
+    return fnmatchcase(path, pattern) or fnmatchcase(path.partition("/")[2], pattern)
+
+
+@dataclass(frozen=True)
+class Fetching:
+    """How files are fetched. `overwrite`: also those that were edited here, or are somebody's own. `say` is
+    told what is left here that the job has no more, and that a network is waited for."""
+
+    job: JobId | None = None
+    choice: Choice = field(default_factory=Choice)
+    overwrite: bool = False
+    progress: Progress = SILENT
+    say: Callable[[str], None] = note
+
+
+def fetch(s3: Any, files: Sequence[WantedObject], folder: Path, how: Fetching) -> list[FetchedFile]:
+    """Copy those of `files` that are chosen below `folder`, which belongs to the job then. Files that are
+    there, unchanged, are kept; half a file is completed; a file that was edited here stays.
 
     Raises AnalysisError for what could not be fetched, or does not have the digest that it should have, after
     all others were fetched.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    before = _manifest(folder)
-    with ThreadPoolExecutor(WORKERS) as pool:
-        done = [pool.submit(_one, s3, file, folder, before) for file in files]
-    fetched, faults, stuck, errors = [], [], [], list[AnalysisError]()
-    for future in done:
+    chosen = [file for file in files if how.choice.takes(file)]
+    if files and not chosen:
+        some = _few([file.path for file in files])
+        raise AnalysisError("no file of the job is chosen", some, "change --only, --without or --dataset")
+    with results_folder.opened(folder, how.job) as place:
+        left = sorted(place.known.keys() - {file.path for file in files})
+        gone = [path for path in left if folder.joinpath(*PurePosixPath(path).parts).is_file()]
+        found = _Found()
+        how.progress.expect(len(chosen), sum(file.size for file in chosen))
+        _Fetcher(s3, place, how, Patience(how.say)).run(chosen, found)
+    if gone:
+        how.say(f"not in the job any more: {_files(gone)} in {folder}: {_few(gone)}")
+    found.raise_all(folder)
+    return found.fetched
+
+
+@dataclass
+class _Found:
+    """What became of the files."""
+
+    fetched: list[FetchedFile] = field(default_factory=list)
+    faults: list[str] = field(default_factory=list)
+    stuck: list[str] = field(default_factory=list)
+    own: list[str] = field(default_factory=list)
+    errors: list[AnalysisError] = field(default_factory=list)
+
+    def take(self, file: WantedObject, future: "Future[FetchedFile]") -> None:
         try:
-            fetched.append(future.result())
+            self.fetched.append(future.result())
         except _WrongDigestError as error:
-            faults.append(str(error))
+            self.faults.append(str(error))
         except _NoPlaceError as error:
-            stuck.append(str(error))
+            self.stuck.append(str(error))
+        except _OwnFileError:
+            self.own.append(file.path)
         except AnalysisError as error:
-            errors.append(error)
-    _remember(folder, before, fetched, files)
-    passing = [error for error in errors if isinstance(error, (ChangedError, UnreachableError))]
-    raise_all(passing[:1])  # for whoever asks again
-    if stuck:
-        got = f"files that cannot be written: {_few(stuck)}"
-        errors.append(AnalysisError(got, "a folder with room for them", "fetch into another folder: --to"))
-    if faults:
-        allowed = "files as the certificate or S3 describe them"
-        do = (
-            "fetch again; if it stays so, they were replaced after the job had recorded them: look at what "
-            f"was kept ({UNVERIFIED}), and"
-        )
-        errors.append(
-            AnalysisError(f"wrong content: {_few(faults)}", allowed, f"{do} tell the administrator")
-        )
-    raise_all(errors[:_TOLD])
-    return fetched
+            self.errors.append(error)
+
+    def raise_all(self, folder: Path) -> None:
+        passing = [error for error in self.errors if isinstance(error, (ChangedError, UnreachableError))]
+        raise_all(passing[:1])  # for whoever asks again
+        errors = self.errors[:_TOLD]
+        if self.own:
+            got = f"not as fetched: {_files(self.own)} in {folder}: {_few(self.own)}"
+            allowed = "files that nobody has edited here; these stay as they are"
+            errors.append(AnalysisError(got, allowed, "move them away, or give them up: --overwrite"))
+        if self.stuck:
+            got = f"files that cannot be written: {_few(self.stuck)}"
+            errors.append(
+                AnalysisError(got, "a folder with room for them", "fetch into another folder: --to")
+            )
+        if self.faults:
+            allowed = "files as the certificate or S3 describe them"
+            do = (
+                "fetch again; if it stays so, they were replaced after the job had recorded them: look at "
+                f"what was kept ({UNVERIFIED}), and tell the administrator"
+            )
+            errors.append(AnalysisError(f"wrong content: {_few(self.faults)}", allowed, do))
+        raise_all(errors)
+
+
+def _files(names: Sequence[str]) -> str:
+    return f"{len(names)} file{'' if len(names) == 1 else 's'}"
 
 
 def _few(texts: Sequence[str]) -> str:
@@ -233,144 +273,98 @@ def _few(texts: Sequence[str]) -> str:
     return "; ".join([*texts[:_TOLD], *([f"{more} more"] if more > 0 else [])])
 
 
-class ChangedError(AnalysisError):
-    """An object is another one than was listed."""
-
-
 class _NoPlaceError(Exception):
     """Something else is here where a file, or the folder that it lies in, should be."""
+
+
+class _OwnFileError(Exception):
+    """A file is here that somebody has edited, or that was never fetched."""
 
 
 class _WrongDigestError(Exception):
     """A file has come, but not with the content that it should have."""
 
 
-def _one(s3: Any, file: WantedObject, folder: Path, earlier: Mapping[str, Mapping[str, Any]]) -> FetchedFile:
-    path, before = folder.joinpath(*PurePosixPath(file.path).parts), earlier.get(file.path)
-    try:
-        if (
-            before is not None
-            and before.get("etag") == file.etag
-            and path.is_file()
-            and path.stat().st_size == file.size
-        ):
-            digest = sha256_of(path)
-            if digest == before.get("sha256") and (not file.sha256 or digest in file.sha256):
-                checked = str(before.get("checked", "size"))
-                return FetchedFile(
-                    file.path, file.key, file.size, digest, checked, kept=True, renamed=file.renamed
-                )
-        # fetched as a file while nothing lay below it: its name is another now
-        for above in PurePosixPath(file.path).parents:
-            if str(above) in earlier and folder.joinpath(above).is_file():
-                folder.joinpath(above).unlink(missing_ok=True)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        if path.is_dir():
-            raise _NoPlaceError(f"{file.path} (Is a directory)")
-        return _fetched(s3, file, path)
-    except (ConnectionError, TimeoutError) as error:
-        raise UnreachableError(
-            f"the connection broke while {file.path} was fetched", "a network that works", "fetch again"
-        ) from error
-    except OSError as error:
-        raise _NoPlaceError(f"{file.path} ({error.strerror or error})") from error
+@dataclass(frozen=True)
+class _Fetcher:
+    s3: Any
+    place: ResultsFolder
+    how: Fetching
+    patience: Patience
 
+    def run(self, files: Sequence[WantedObject], found: _Found) -> None:
+        """Small files eight at a time; then the large ones one by one, each in ranges."""
+        earlier = dict(self.place.known)
+        for large, workers in ((False, WORKERS), (True, 1)):
+            with ThreadPoolExecutor(workers) as pool:
+                some = [file for file in files if file.large is large]
+                try:
+                    for file, future in [(file, pool.submit(self.one, file, earlier)) for file in some]:
+                        found.take(file, future)
+                except BaseException:
+                    pool.shutdown(wait=False, cancel_futures=True)  # interrupted: what is under way ends
+                    raise
 
-def _fetched(s3: Any, file: WantedObject, path: Path) -> FetchedFile:
-    # The name has the object's version in it, so that half of an older object is never completed with half of
-    # a newer one.
-    partial = path.with_name(
-        bounded(path.name, before=".", ending=f".{hashlib.sha256(file.etag.encode()).hexdigest()[:12]}.part")
-    )
-    checked, fault = "size", "half"
-    for half in (partial.exists(), False):
-        checked, fault = _check(partial, file, _copy(s3, file, partial))
-        if not (fault and half):
-            break
-        partial.unlink()  # what was here of it was spoilt
-    unverified = path.with_name(bounded(path.name, ending=UNVERIFIED))
-    if fault:
-        partial.replace(unverified)
-        raise _WrongDigestError(f"{file.path} {fault}, kept as {unverified.name}")
-    partial.replace(path)
-    unverified.unlink(missing_ok=True)
-    return FetchedFile(file.path, file.key, file.size, sha256_of(path), checked, renamed=file.renamed)
-
-
-def _copy(s3: Any, file: WantedObject, partial: Path) -> Mapping[str, Any]:
-    """Bring `partial` to the object's length; S3's answer, which says what is known of the content."""
-    have = partial.stat().st_size if partial.exists() else 0
-    if have > file.size:
-        partial.unlink()
-        have = 0
-    ask = {"Bucket": file.bucket, "Key": file.key, "IfMatch": file.etag}
-    with s3_errors(file.bucket, file.key):
+    def one(self, file: WantedObject, earlier: Mapping[str, Mapping[str, Any]]) -> FetchedFile:
+        folder = self.place.folder
+        path = folder.joinpath(*PurePosixPath(file.path).parts)
         try:
-            if have and have == file.size:
-                return dict(s3.head_object(**ask, ChecksumMode="ENABLED"))
-            answer = s3.get_object(
-                **ask, **({"Range": f"bytes={have}-"} if have else {"ChecksumMode": "ENABLED"})
-            )
-        except ClientError as error:
-            if code_of(error) not in ("PreconditionFailed", "412"):
-                raise
-            raise ChangedError(
-                f"{file.key} has changed while it was fetched",
-                "results of a job that has ended",
-                "wait for the job's end, then fetch again",
-            ) from error
-        with partial.open("ab") as out:
-            for chunk in answer["Body"].iter_chunks(CHUNK):
-                out.write(chunk)
-    return dict(answer)
+            checked = self._there(file, path, earlier.get(file.path))
+            if checked is not None:
+                return self._done(file, checked, kept=True)
+            # fetched as a file while nothing lay below it: its name is another now
+            for above in PurePosixPath(file.path).parents:
+                if str(above) in earlier and folder.joinpath(above).is_file():
+                    folder.joinpath(above).unlink(missing_ok=True)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            if path.is_dir():
+                raise _NoPlaceError(f"{file.path} (Is a directory)")
+            return self._done(file, self._fetched(file, path))
+        except OSError as error:
+            raise _NoPlaceError(f"{file.path} ({error.strerror or error})") from error
 
-
-def _check(path: Path, file: WantedObject, answer: Mapping[str, Any]) -> tuple[str, str]:
-    """Against what the file was checked, and what is wrong with it ("" when nothing is)."""
-    size = path.stat().st_size
-    if size != file.size:
-        return "size", f"has {size} bytes, not {file.size}"
-    of_s3 = answer.get("ChecksumSHA256", "") if answer.get("ChecksumType") != "COMPOSITE" else ""
-    if file.sha256 or of_s3:
-        known, source = (
-            (file.sha256, file.source) if file.sha256 else ((base64.b64decode(of_s3).hex(),), "s3-sha256")
-        )
+    def _there(self, file: WantedObject, path: Path, before: Mapping[str, Any] | None) -> Checked | None:
+        """How a file that is here was checked; None when it is to be fetched. Raises _OwnFileError."""
+        if not path.is_file():
+            return None
+        if before is None:
+            same = is_same(path, file)
+            if same is None and not self.how.overwrite:
+                raise _OwnFileError
+            return same
         digest = sha256_of(path)
-        return source, "" if digest in known else f"has SHA-256 {digest}, not {' or '.join(known)}"
-    md5 = _MD5.fullmatch(file.etag)
-    # under a KMS key an ETag looks the same and is no MD5
-    if md5 and answer.get("ServerSideEncryption", "AES256") == "AES256":
-        with path.open("rb") as content:
-            digest = md5_of_stream(content)
-        return "md5", "" if digest == md5[1] else f"has MD5 {digest}, not {md5[1]}"
-    return "size", ""
+        if digest != before.get("sha256") and not self.how.overwrite:
+            if (same := is_same(path, file)) is not None:
+                return same
+            raise _OwnFileError
+        if before.get("etag") != file.etag or digest != before.get("sha256"):
+            return None
+        if file.sha256 and digest not in file.sha256:
+            return None
+        return Checked(str(before.get("checked", "size")), digest)
 
+    def _fetched(self, file: WantedObject, path: Path) -> Checked:
+        progress = self.how.progress
+        progress.begin(file.path, file.size)
+        checked, partial = Download(
+            self.s3, file, lambda count: progress.advance(file.path, count), self.patience
+        ).into(path)
+        unverified = path.with_name(bounded(path.name, ending=UNVERIFIED))
+        if checked.fault:
+            partial.replace(unverified)
+            progress.end(file.path, f"{checked.fault}, kept as {unverified.name}")
+            raise _WrongDigestError(f"{file.path} {checked.fault}, kept as {unverified.name}")
+        partial.replace(path)
+        unverified.unlink(missing_ok=True)
+        progress.end(file.path)
+        return checked
 
-def sha256_of(path: Path) -> str:
-    """The SHA-256 of a file, in hex."""
-    with path.open("rb") as content:
-        return sha256_of_stream(content)
-
-
-def _manifest(folder: Path) -> dict[str, Mapping[str, Any]]:
-    with contextlib.suppress(OSError, ValueError, TypeError, AttributeError):
-        files = json.loads((folder / MANIFEST).read_text())["files"]
-        return {str(file["path"]): file for file in files}
-    return {}
-
-
-def _remember(
-    folder: Path,
-    before: Mapping[str, Mapping[str, Any]],
-    fetched: Sequence[FetchedFile],
-    files: Sequence[WantedObject],
-) -> None:
-    etags = {file.path: file.etag for file in files}
-    now = {**before}
-    for file in fetched:
-        entry = {name: value for name, value in asdict(file).items() if name != "kept"}
-        now[file.path] = {**entry, "etag": etags[file.path]}
-    text = json.dumps({"schema_version": 1, "files": [now[path] for path in sorted(now)]}, indent=1) + "\n"
-    partial = folder / f".{MANIFEST}.{os.getpid()}"
-    partial.write_text(text)
-    partial.replace(folder / MANIFEST)
+    def _done(self, file: WantedObject, checked: Checked, *, kept: bool = False) -> FetchedFile:
+        done = FetchedFile(
+            file.path, file.key, file.size, checked.sha256, checked.against, kept, file.renamed
+        )
+        self.place.noted(done, file.etag)
+        if kept:
+            self.how.progress.begin(file.path, 0)
+            self.how.progress.end(file.path, "was there")
+        return done

@@ -1,42 +1,65 @@
 """The analyst's commands that fetch results."""
 
+from pathlib import Path
+
 from neurocaas.commands.command import command
 from neurocaas.commands.speaking import JOB, JSON, as_json, job_of, note, say
 
 
 @command(
+    lists=["only", "without", "dataset"],
     help={
         **JOB,
         **JSON,
-        "to": "The folder for the results; made when missing.",
+        "to": "The folder for the results, made when missing. Default: results/JOB.",
+        "only": "Only files of such names ('*.csv', 'figures/*'). May be given several times.",
+        "without": "No files of such names. May be given several times.",
+        "dataset": "Only what this dataset has written, and its logs. May be given several times.",
         "no-logs": "Only the results, without the logs.",
-    }
+        "overwrite": "Also files that were edited here.",
+    },
 )
 def results(
     job: str,
+    only: list[str],
+    without: list[str],
+    dataset: list[str],
     analysis: str = "",
     group: str = "",
-    to: str = "results",
+    to: str = "",
     no_logs: bool = False,
+    overwrite: bool = False,
     json: bool = False,
 ) -> None:
     """Copy a job's results and logs to a folder here, checked by their digests.
 
-    An interrupted copy is continued.
+    An interrupted copy is continued. A folder belongs to one job, and what was edited here stays.
     """
+    from neurocaas.progress import SILENT, shown
+    from neurocaas.results import own_folder
+
     _, handle = job_of(job, analysis, group)
-    files = handle.fetch(to, logs=not no_logs)
+    folder = Path(to) if to else own_folder(handle.timestamp)
+    with shown() as progress:
+        files = handle.fetch(
+            folder,
+            logs=not no_logs,
+            only=only,
+            without=without,
+            datasets=dataset,
+            overwrite=overwrite,
+            progress=SILENT if json else progress,
+            say=note,
+        )
     if json:
         say(as_json(files))
     else:
         for one in files:
-            say(
-                f"{to}/{one.path}  {one.size} bytes  {'was there' if one.kept else 'checked: ' + one.checked}"
-            )
-        for one in files:
             if one.renamed:
-                note(f"{to}/{one.path} is {one.key}, whose name cannot be had here")
-        say(f"{len(files)} files in {to}/; their SHA-256 are in {to}/manifest.json")
+                note(f"{folder / one.path} is {one.key}, whose name cannot be had here")
+        there = sum(one.kept for one in files)
+        some = f", {there} of them were there" if there else ""
+        say(f"{len(files)} files in {folder}{some}; their SHA-256 are in {folder / 'manifest.json'}")
     if not handle.status().finished:
         note(f"job {handle.timestamp} has not ended: more may come; fetch again then")
 

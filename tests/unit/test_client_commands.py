@@ -170,8 +170,9 @@ def test_a_job_that_is_not_there_is_one_message_and_nothing_is_written(
     s3: Any, command: AnalystCommand, tmp_path: Path
 ) -> None:
     before = s3.list_objects_v2(Bucket=BUCKET)["KeyCount"]
+    lists: Any = {name: [] for name in command.lists}
     with pytest.raises(AnalysisError, match="has no job 'nonesuch'"):
-        run(command, "nonesuch")
+        run(command, "nonesuch", **lists)
     assert s3.list_objects_v2(Bucket=BUCKET)["KeyCount"] == before
 
 

@@ -18,9 +18,12 @@ from moto import mock_aws
 from localcloud.tests.properties import examples
 from neurocaas import Analysis, AnalysisError
 from neurocaas.commands import fetching
+from neurocaas.downloads import WantedObject
 from neurocaas.logs import LogReader
+from neurocaas.protocol.keys import JobKeys
 from neurocaas.protocol.status import DatasetStatus
-from neurocaas.results import MANIFEST, NameRules, WantedObject, placed
+from neurocaas.results import NameRules, placed
+from neurocaas.results_folder import JOURNAL, MANIFEST
 from tests.unit.client_jobs import BUCKET, GROUP, KEYS, STAMP, job_json
 from tests.unit.client_world import run
 
@@ -56,14 +59,14 @@ def fetch(folder: Path, **more: Any) -> dict[str, Any]:
     return {one.path: one for one in Analysis(BUCKET, GROUP).job(STAMP).fetch(folder, **more)}
 
 
-def gets(s3: Any, folder: Path) -> list[str]:
+def gets(s3: Any, folder: Path, **more: Any) -> list[str]:
     """The keys that a fetch downloads."""
     seen: list[str] = []
     analysis = Analysis(BUCKET, GROUP)
     analysis.s3.meta.events.register(
         "before-call.s3.GetObject", lambda params, **_: seen.append(params["url_path"])
     )
-    analysis.job(STAMP).fetch(folder, logs=False)
+    analysis.job(STAMP).fetch(folder, logs=False, **more)
     return [path for path in seen if not path.startswith("/jobs/")]
 
 
@@ -74,7 +77,7 @@ def test_a_second_fetch_downloads_only_what_has_changed(s3: Any, tmp_path: Path)
     assert gets(s3, tmp_path) == []
     put(s3, KEYS.process_prefix + "b", b"B")
     (tmp_path / "process_results" / "c").write_text("spoilt here")
-    assert sorted(path.rpartition("/")[2] for path in gets(s3, tmp_path)) == ["b", "c"]
+    assert sorted(path.rpartition("/")[2] for path in gets(s3, tmp_path, overwrite=True)) == ["b", "c"]
     assert [(tmp_path / "process_results" / name).read_text() for name in "abc"] == ["a", "B", "c"]
 
 
@@ -177,9 +180,8 @@ def test_the_manifest_lists_what_was_fetched(s3: Any, tmp_path: Path) -> None:
     (entry,) = json.loads((tmp_path / MANIFEST).read_text())["files"]
     assert (entry["path"], entry["sha256"]) == ("process_results/a", hashlib.sha256(b"a").hexdigest())
     (tmp_path / MANIFEST).write_text("broken")
-    assert not fetch(tmp_path)["process_results/a"].kept, (
-        "an unreadable manifest only costs the time of fetching again"
-    )
+    assert fetch(tmp_path)["process_results/a"].kept, "what is there is known by its content"
+    assert json.loads((tmp_path / MANIFEST).read_text())["files"] == [entry]
 
 
 @pytest.mark.parametrize("changes", [1, 9])
@@ -370,7 +372,7 @@ def test_the_command_says_which_names_are_others(
     for name in ("a", "a/b", "\x1b[2J"):
         put(s3, KEYS.process_prefix + name, b"x")
     put(s3, KEYS.job, job_json("s", "a").encode())
-    run(fetching.results, STAMP, analysis=BUCKET, group=GROUP, to=str(tmp_path))
+    run(fetching.results, STAMP, [], [], [], analysis=BUCKET, group=GROUP, to=str(tmp_path))
     said = capsys.readouterr()
     assert said.err.count("whose name cannot be had here") == 2
     assert "\x1b" not in said.out + said.err
@@ -387,3 +389,135 @@ def test_megabytes_in_place_of_a_status_or_a_record_are_not_read(s3: Any, tmp_pa
     note, line = LogReader(handle).lines()
     assert (line.text, note.note) == ("honest", True)
     assert len(note.text) < 200
+
+
+def finished(s3: Any, *names: str, stamp: str = STAMP) -> None:
+    """A job with results of these names, each of a dataset that is called so."""
+    keys = JobKeys.of(GROUP, stamp)
+    put(s3, keys.job, job_json("s", *names, stamp=stamp).encode())
+    datasets = []
+    for name in names:
+        for ending in (".csv", ".nii"):
+            put(s3, f"{keys.process_prefix}{name}{ending}", f"{stamp} {name}".encode())
+        put(s3, f"{keys.logs_prefix}{name}/stdout.00000", b"said")
+        moved = [{"key": f"{keys.process_prefix}{name}{ending}"} for ending in (".csv", ".nii")]
+        for one in moved:
+            one["sha256"] = hashlib.sha256(f"{stamp} {name}".encode()).hexdigest()
+        datasets.append({"name": name, "inputs": [], "results": moved, "machines": [{"results": moved}]})
+    put(s3, keys.records.certificate_json, json.dumps({"datasets": datasets}).encode())
+
+
+def test_a_folder_belongs_to_one_job(s3: Any, tmp_path: Path) -> None:
+    finished(s3, "a")
+    finished(s3, "a", stamp="other")
+    fetch(tmp_path)
+    with pytest.raises(AnalysisError) as caught:
+        Analysis(BUCKET, GROUP).job("other").fetch(tmp_path)
+    assert caught.value.got == f"{tmp_path} has the results of job {STAMP}"
+    assert "--to" in caught.value.do
+    assert (tmp_path / "process_results" / "a.csv").read_text() == f"{STAMP} a"
+    document = json.loads((tmp_path / MANIFEST).read_text())
+    (tmp_path / MANIFEST).write_text(json.dumps({"schema_version": 1, "files": document["files"]}))
+    with pytest.raises(AnalysisError, match="results of another job"):  # as an earlier version wrote it
+        Analysis(BUCKET, GROUP).job("other").fetch(tmp_path)
+    assert fetch(tmp_path)["process_results/a.csv"].kept
+
+
+def test_each_job_has_its_own_folder_unless_another_is_named(
+    s3: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for stamp in (STAMP, "2026-01-31T12:00:00"):
+        finished(s3, "a", stamp=stamp)
+        run(fetching.results, stamp, [], [], [], analysis=BUCKET, group=GROUP)
+    assert sorted(path.name for path in (tmp_path / "results").iterdir()) == [
+        STAMP,
+        "2026-01-31T12%3A00%3A00",
+    ]
+    assert f"files in {Path('results') / STAMP}; their SHA-256" in capsys.readouterr().out
+
+
+def test_a_file_that_was_edited_here_stays(s3: Any, tmp_path: Path) -> None:
+    finished(s3, "a", "b")
+    own = tmp_path / "process_results" / "b.csv"
+    own.parent.mkdir()
+    own.write_text("was here before")
+    with pytest.raises(AnalysisError, match=r"not as fetched: 1 file in .*: process_results/b\.csv"):
+        fetch(tmp_path)
+    assert own.read_text() == "was here before"
+    assert (tmp_path / "process_results" / "a.csv").exists(), "it keeps no other away"
+    edited = tmp_path / "process_results" / "a.csv"
+    edited.write_text("my own notes")
+    put(s3, KEYS.process_prefix + "a.csv", b"newer at the service")
+    put(s3, KEYS.records.certificate_json, b"{}")
+    with pytest.raises(AnalysisError) as caught:
+        fetch(tmp_path)
+    assert "2 files" in caught.value.got
+    assert "--overwrite" in caught.value.do
+    assert [edited.read_text(), own.read_text()] == ["my own notes", "was here before"]
+    fetch(tmp_path, overwrite=True)
+    assert [edited.read_text(), own.read_text()] == ["newer at the service", f"{STAMP} b"]
+
+
+def test_what_the_job_has_no_more_is_told_and_stays(s3: Any, tmp_path: Path) -> None:
+    finished(s3, "a", "b")
+    fetch(tmp_path)
+    s3.delete_object(Bucket=BUCKET, Key=KEYS.process_prefix + "b.csv")
+    said = list[str]()
+    fetch(tmp_path, only=["*.nii"], say=said.append)
+    assert said == [f"not in the job any more: 1 file in {tmp_path}: process_results/b.csv"]
+    assert (tmp_path / "process_results" / "b.csv").exists()
+
+
+@pytest.mark.parametrize(
+    ("chosen", "names"),
+    [
+        ({"only": ["*.csv"]}, {"process_results/a.csv", "process_results/b.csv"}),
+        (
+            {"only": ["a.*", "b.nii"], "without": ["*.csv"]},
+            {"process_results/a.nii", "process_results/b.nii"},
+        ),
+        ({"only": ["process_results/a*"]}, {"process_results/a.csv", "process_results/a.nii"}),
+        ({"datasets": ["b"]}, {"process_results/b.csv", "process_results/b.nii", "logs/b/stdout.00000"}),
+        ({"datasets": ["b"], "logs": False, "only": ["*.csv"]}, {"process_results/b.csv"}),
+    ],
+)
+@pytest.mark.parametrize("ended", [True, False])
+def test_some_files_of_a_job(
+    s3: Any, tmp_path: Path, chosen: dict[str, Any], names: set[str], ended: bool
+) -> None:
+    finished(s3, "a", "b")
+    if not ended:
+        certificate = json.loads(
+            s3.get_object(Bucket=BUCKET, Key=KEYS.records.certificate_json)["Body"].read()
+        )
+        s3.delete_object(Bucket=BUCKET, Key=KEYS.records.certificate_json)
+        for one in certificate["datasets"]:
+            put(s3, KEYS.record(one["name"]), json.dumps(one).encode())
+        names = names | ({"logs/b_files.json"} if chosen == {"datasets": ["b"]} else set())
+    assert set(fetch(tmp_path, **chosen)) == names
+    assert all(one.kept for one in fetch(tmp_path, **chosen).values())
+
+
+def test_a_choice_of_nothing_and_a_dataset_that_is_none_are_told(s3: Any, tmp_path: Path) -> None:
+    finished(s3, "a", "b")
+    with pytest.raises(AnalysisError, match="no file of the job is chosen"):
+        fetch(tmp_path, only=["*.png"])
+    with pytest.raises(AnalysisError, match=r"(?s)no dataset c in job.*allowed: a, b"):
+        fetch(tmp_path, datasets=["c"])
+
+
+def test_a_fetch_that_is_killed_forgets_nothing_that_it_has(s3: Any, tmp_path: Path) -> None:
+    finished(s3, "a", "b")
+    fetch(tmp_path)
+    document = json.loads((tmp_path / MANIFEST).read_text())
+    lines = [json.dumps(one) for one in document["files"]]
+    (tmp_path / MANIFEST).write_text(json.dumps({**document, "files": []}))
+    (tmp_path / JOURNAL).write_text("\n".join([*lines[:-1], lines[-1][:30]]))
+    (tmp_path / "process_results" / "a.csv").write_text("edited after that")
+    with pytest.raises(AnalysisError, match=r"1 file in .* process_results/a\.csv"):
+        fetch(tmp_path)
+    assert {one["path"] for one in json.loads((tmp_path / MANIFEST).read_text())["files"]} == {
+        one["path"] for one in document["files"]
+    }
+    assert not (tmp_path / JOURNAL).exists()

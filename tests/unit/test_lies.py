@@ -387,8 +387,8 @@ def test_no_command_lets_a_machine_speak_to_the_terminal(
         (job_commands.explain, {}),
         (job_commands.explain, {"json": True}),
         (job_commands.logs, {"dataset": []}),
-        (fetching.results, {"to": str(tmp_path)}),
-        (fetching.results, {"to": str(tmp_path), "json": True}),
+        (fetching.results, {"only": [], "without": [], "dataset": [], "to": str(tmp_path)}),
+        (fetching.results, {"only": [], "without": [], "dataset": [], "to": str(tmp_path), "json": True}),
         (job_commands.jobs, {}),
     ):
         run(command, *(["t1"] if command is not job_commands.jobs else []), **where, **more)
