@@ -7,7 +7,6 @@ developers' own). A group in both is one group: its people and its budget are th
 
 from __future__ import annotations
 
-import hashlib
 import itertools
 import json
 from collections import Counter
@@ -91,24 +90,6 @@ class Directory:
         return sorted(
             (g.name, user in g.leads) for g in self.groups.values() if user in g.members or user in g.leads
         )
-
-
-def session_role(region: str, group: str) -> str:
-    """Name of the role that members of a group take for a session: fixed, because who takes it sees no
-    stack's outputs.
-
-    IAM allows 64 characters; a longer name ends in a digest.
-    """
-    return _fitting(f"neurocaas-{region}-{group}")
-
-
-def lead_role(region: str, group: str) -> str:
-    """The same for its leads. No group's name has a '+', so this is no other group's role."""
-    return _fitting(f"neurocaas-{region}-{group}+lead")
-
-
-def _fitting(name: str) -> str:
-    return name if len(name) <= 64 else f"{name[:55]}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
 
 
 def load(root: Path) -> Directory:

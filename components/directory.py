@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import pulumi
 import pulumi_aws as aws
 
-from blueprints.groups import FILE, Directory, GroupEntry, User, lead_role, session_role
+from blueprints.groups import FILE, Directory, GroupEntry, User
 from components.names import logical
 from components.options import child
 from components.place import Place
@@ -19,6 +19,7 @@ from components.policies import people
 from components.policies.document import Policy, document
 from components.policies.manager import BUDGET_PARAMETERS
 from neurocaas.protocol.problems import Problem
+from neurocaas.protocol.roles import lead_role, session_role
 
 SESSION_SECONDS = 12 * 3600
 """Longest session of a role (IAM user guide, "Modify a role maximum session duration")."""

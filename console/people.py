@@ -51,6 +51,7 @@ def credentials(
     from console import credentials as given
     from console.cloud import project_root
     from console.errors import UserError
+    from neurocaas.protocol.roles import lead_role, session_role
 
     given.check_format(format)
     named = [flag for flag, value in (("--group", group), ("--role", role), ("--user", user)) if value]
@@ -81,7 +82,7 @@ def credentials(
                 f"the groups of {groups.FILE}: {', '.join(sorted(known))}",
                 "correct the name",
             )
-        wanted = (groups.lead_role if lead else groups.session_role)(str(sts.meta.region_name), group)
+        wanted = (lead_role if lead else session_role)(str(sts.meta.region_name), group)
         whose = f"the {'leads' if lead else 'members'} of {group}, and administrators"
     taken = given.session(sts, wanted, _where(sts), hours=hours, whose=whose)
     if target:

@@ -13,8 +13,8 @@ from typing import Any
 
 import boto3
 
-from neurocaas import checks
-from neurocaas.bucket import AT_ONCE, Bucket, own_session, s3_client
+from neurocaas import access, checks
+from neurocaas.bucket import AT_ONCE, Bucket, s3_client
 from neurocaas.errors import AnalysisError, every, raise_all
 from neurocaas.evidence import Evidence, gather
 from neurocaas.forecast import LATEST, Forecast, budget_left, estimate, history, volume_gib
@@ -40,8 +40,8 @@ class Analysis:
     """An analysis for the members of one group.
 
     `name`: the analysis's, for the most released stage that the group has; or `<analysis>-<stage>`; or the
-    name of its bucket. It is looked up when it is first needed. `session` is a boto3 session; without it, the
-    credentials and the endpoint of the environment are used.
+    name of its bucket. It is looked up when it is first needed. `session` is a boto3 session; without it, it
+    is that of `neurocaas.access`: the shell's credentials, else those of `neurocaas login`.
     """
 
     def __init__(self, name: str, group: str, *, session: Any = None) -> None:
@@ -52,7 +52,7 @@ class Analysis:
                 "use the group's name as the administrator gave it",
             )
         self.name, self.group = name, group
-        self.session = session or boto3.DEFAULT_SESSION or own_session()
+        self.session = session or boto3.DEFAULT_SESSION or access.session(group=group)
         self.s3 = self.client()
 
     @cached_property

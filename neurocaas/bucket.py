@@ -33,8 +33,13 @@ def s3_client(session: Any) -> Any:
 
 
 def own_session() -> boto3.Session:
-    """A session for long listings: botocore's parser for times of any form takes half of theirs, so S3's form
-    is read as what it is.
+    """A session with the shell's credentials, for long listings (`own_core`)."""
+    return boto3.Session(botocore_session=own_core())
+
+
+def own_core() -> botocore.session.Session:
+    """The inside of a session for long listings: botocore's parser for times of any form takes half of
+    theirs, so S3's form is read as what it is.
     """
 
     def parse(value: Any) -> datetime:
@@ -46,7 +51,7 @@ def own_session() -> boto3.Session:
 
     core = botocore.session.get_session()
     core.get_component("response_parser_factory").set_parser_defaults(timestamp_parser=parse)
-    return boto3.Session(botocore_session=core)
+    return core
 
 
 class Bucket:

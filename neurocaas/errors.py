@@ -2,6 +2,7 @@
 do next.
 """
 
+import re
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -67,79 +68,180 @@ def every(tasks: Iterable[Callable[[], T]]) -> list[T]:
 
 
 _MEMBER = "a deployed analysis, and credentials of a member of the group"
-_NAMES = (
-    "check the names of the analysis and the group, and this shell's AWS environment (`invoke local.env` "
-    "prints the local one)"
+_NAMES = "check the names of the analysis and the group, and who you are: `neurocaas whoami`"
+_FAULTS = frozenset(
+    {
+        "500",
+        "502",
+        "503",
+        "InternalError",
+        "InternalFailure",
+        "InternalServerError",
+        "ServiceUnavailable",
+        "SlowDown",
+        "Throttling",
+        "ThrottlingException",
+        "TooManyRequestsException",
+    }
 )
-_FAULTS = frozenset({"500", "503", "InternalError", "ServiceUnavailable", "SlowDown"})
-_LOG_IN = "log in again, or set AWS_PROFILE or a key pair (`invoke local.env` prints the local ones)"
+_LOG_IN = "sign in again: `neurocaas login`; or set AWS_PROFILE or a key pair in this shell"
 _KEYS = "credentials that the service knows and that have not expired"
+_UNKNOWN = ("the access key in this shell is not known to the service", _KEYS, _LOG_IN)
+_NOT_ITS_SECRET = ("the secret key in this shell does not belong to its access key", _KEYS, _LOG_IN)
+_EXPIRED = ("the session token in this shell has expired", _KEYS, _LOG_IN)
+_CLOCK = (
+    "the clock of this computer is wrong",
+    "the time of the service, to within 5 minutes",
+    "set the clock",
+)
+_REGION = (
+    "the region {region} is not that of the analysis",
+    "the region of the analysis",
+    "set AWS_REGION to it, or sign in with `neurocaas login --region REGION`",
+)
+_SAID_BY_AWS = {
+    "InvalidAccessKeyId": _UNKNOWN,
+    "InvalidClientTokenId": _UNKNOWN,
+    "UnrecognizedClientException": _UNKNOWN,
+    "AuthFailure": _UNKNOWN,
+    "SignatureDoesNotMatch": _NOT_ITS_SECRET,
+    "InvalidSignatureException": _NOT_ITS_SECRET,
+    "IncompleteSignature": _NOT_ITS_SECRET,
+    "ExpiredToken": _EXPIRED,
+    "ExpiredTokenException": _EXPIRED,
+    "RequestExpired": _CLOCK,
+    "RequestTimeTooSkewed": _CLOCK,
+    "RequestInTheFuture": _CLOCK,
+    "InvalidToken": ("the session token in this shell is not valid", _KEYS, _LOG_IN),
+    "TokenRefreshRequired": _EXPIRED,
+    "MissingAuthenticationToken": ("no AWS credentials in this shell", _KEYS, _LOG_IN),
+    "MissingAuthenticationTokenException": ("no AWS credentials in this shell", _KEYS, _LOG_IN),
+    "AuthorizationHeaderMalformed": _REGION,
+    "IllegalLocationConstraintException": _REGION,
+    "RegionDisabledException": _REGION,
+}
+"""The codes of all its services that say something about who asks, when, and where."""
+
+_SKEW = re.compile(r"Signature (expired|not yet current)|must have expired|is in the future", re.IGNORECASE)
+"""Some services say with one code that a clock is wrong and that a key is."""
+
 _SAID_BY_S3 = {
     "NoSuchBucket": ("there is no bucket '{bucket}'", _MEMBER, _NAMES),
     "PermanentRedirect": (
         "bucket '{bucket}' is in another region",
         "the region of the analysis",
-        "set AWS_REGION to it",
+        "set AWS_REGION to it, or sign in with `neurocaas login --region REGION`",
     ),
     "InvalidBucketName": ("'{bucket}' is no name of a bucket", "the bucket of a deployed analysis", _NAMES),
     "AccessDenied": ("access to s3://{bucket}/{key} was denied", _MEMBER, _NAMES),
     "403": ("access to s3://{bucket}/{key} was denied", _MEMBER, _NAMES),
-    "InvalidAccessKeyId": ("the access key in this shell is not known to the service", _KEYS, _LOG_IN),
-    "SignatureDoesNotMatch": (
-        "the secret key in this shell does not belong to its access key",
-        _KEYS,
-        _LOG_IN,
-    ),
-    "ExpiredToken": ("the session token in this shell has expired", _KEYS, _LOG_IN),
-    "InvalidToken": ("the session token in this shell is not valid", _KEYS, _LOG_IN),
-    "RequestTimeTooSkewed": (
-        "the clock of this computer is wrong",
-        "the time of the service, to within 15 minutes",
-        "set the clock",
-    ),
 }
+_SAID_BY_CLIENT = {
+    "NoCredentialsError": (
+        "no AWS credentials in this shell, and no profile of `neurocaas login`",
+        "one of the two",
+        "sign in: `neurocaas login`; or set AWS_PROFILE or a key pair in this shell",
+    ),
+    "PartialCredentialsError": ("half a key pair in this shell", "both halves, or none", _LOG_IN),
+    "ProfileNotFound": (
+        "{error}",
+        "a profile of the AWS tools, in ~/.aws/config",
+        "correct AWS_PROFILE, or unset it; or sign in another way: `neurocaas login`",
+    ),
+    "NoRegionError": (
+        "no region",
+        "the region of the analysis",
+        "set AWS_REGION, or sign in with `neurocaas login --region REGION`",
+    ),
+    "InvalidRegionError": ("{error}", "the name of a region, for instance us-east-1", "correct AWS_REGION"),
+    "InvalidEndpoint": ("{error}", "an address", "correct AWS_ENDPOINT_URL"),
+    "SSOError": ("{error}", "a sign-in that has not expired", "sign in again: `aws sso login`"),
+    "TokenRetrievalError": ("{error}", "a sign-in that has not expired", "sign in again: `aws sso login`"),
+    "CredentialRetrievalError": ("{error}", "a source of credentials that works", _LOG_IN),
+    "MetadataRetrievalError": ("{error}", "a source of credentials that works", _LOG_IN),
+    "RefreshWithMFAUnsupportedError": ("{error}", "credentials that can be renewed without a code", _LOG_IN),
+    "ConfigParseError": ("{error}", "a file that the AWS tools can read", "correct it"),
+    "SSLError": (
+        "{error}",
+        "a certificate that this computer trusts",
+        "set AWS_CA_BUNDLE to your network's certificates, or correct the endpoint",
+    ),
+    "ProxyConnectionError": ("{error}", "a proxy that answers", "correct HTTPS_PROXY, or unset it"),
+}
+"""By the name of the class, or of one above it: what never left this computer, or got no answer."""
+
+_NO_ANSWER = ("ConnectionError", "HTTPClientError", "IncompleteReadError", "ResponseStreamingError")
+
+
+@contextmanager
+def aws_errors(place: str = "AWS") -> Iterator[None]:
+    """Turn what is wrong with credentials, clock, region or network into `AnalysisError`, whatever service of
+    AWS is called; let every other error pass. `place` is what is called."""
+    import botocore.exceptions
+
+    try:
+        yield
+    except (botocore.exceptions.BotoCoreError, botocore.exceptions.ClientError) as error:
+        told = told_of_aws(error, place)
+        if told is None:
+            raise
+        raise told from error
 
 
 @contextmanager
 def s3_errors(bucket: str, key: str) -> Iterator[None]:
-    """Turn the errors of an S3 call that a person can put right into `AnalysisError`; let every other error
-    pass.
-    """
+    """The same for a call to S3, and what S3 says of a bucket and a key."""
     import boto3.exceptions
     import botocore.exceptions
 
     try:
         yield
-    except (botocore.exceptions.ClientError, boto3.exceptions.S3UploadFailedError) as error:
-        # A failed upload hides the service's answer behind an error of its own.
-        code = code_of(error) or code_of(error.__context__)
-        if code in _FAULTS:
-            raise UnreachableError(
-                f"S3 cannot answer now ({code})", "a service that works", "try again in a moment"
-            ) from error
-        said = _SAID_BY_S3.get(code)
-        if said is None:
-            raise
-        raise AnalysisError(*(part.format(bucket=bucket, key=key) for part in said)) from error
-    except (botocore.exceptions.NoCredentialsError, botocore.exceptions.PartialCredentialsError) as error:
-        raise AnalysisError(
-            "no AWS credentials in this shell",
-            "AWS_PROFILE, or a key pair in the environment",
-            "log in, or run `invoke local.up`",
-        ) from error
-    except botocore.exceptions.SSLError:
-        raise
     except (
-        botocore.exceptions.ConnectionError,
-        botocore.exceptions.HTTPClientError,
-        botocore.exceptions.IncompleteReadError,
+        botocore.exceptions.BotoCoreError,
+        botocore.exceptions.ClientError,
+        boto3.exceptions.S3UploadFailedError,
     ) as error:
-        place = urlsplit(str(error.kwargs.get("endpoint_url", "")))
-        raise UnreachableError(
-            f"no answer from {f'{place.scheme}://{place.netloc}' if place.netloc else 'S3'}",
-            "an endpoint that answers",
-            "start the local cloud (`invoke local.up`), or unset AWS_ENDPOINT_URL for a real account",
-        ) from error
+        # A failed upload hides the service's answer behind an error of its own.
+        said = _SAID_BY_S3.get(code_of(error)) or _SAID_BY_S3.get(code_of(error.__context__))
+        told = told_of_aws(error, "S3") or told_of_aws(error.__context__, "S3")
+        if said is not None:
+            told = AnalysisError(*(part.format(bucket=bucket, key=key) for part in said))
+        if told is None:
+            raise
+        raise told from error
+
+
+def told_of_aws(error: BaseException | None, place: str = "AWS") -> AnalysisError | None:
+    """An error of boto3 or botocore that a person can put right, as it is told; None for every other one."""
+    if error is None:
+        return None
+    code = code_of(error)
+    if code in _FAULTS:
+        return UnreachableError(
+            f"{place} cannot answer now ({code})", "a service that works", "try again in a moment"
+        )
+    said = _SAID_BY_AWS.get(code)
+    if said is not None and _SKEW.search(str(error)):
+        said = _CLOCK
+    names = [kind.__name__ for kind in type(error).__mro__ if kind.__module__.startswith("botocore")]
+    said = said or next((_SAID_BY_CLIENT[name] for name in names if name in _SAID_BY_CLIENT), None)
+    if said is not None:
+        return AnalysisError(*(part.format(error=error, region=_region(error)) for part in said))
+    if not set(names).intersection(_NO_ANSWER):
+        return None
+    where = urlsplit(str(getattr(error, "kwargs", {}).get("endpoint_url", "")))
+    return UnreachableError(
+        f"no answer from {f'{where.scheme}://{where.netloc}' if where.netloc else place}",
+        "an endpoint that answers",
+        "check the network; AWS_ENDPOINT_URL in this shell, or endpoint_url of a profile, names another "
+        "cloud than AWS (the local one starts with `invoke local.up`)",
+    )
+
+
+def _region(error: BaseException) -> str:
+    """The region in which a call was made, as far as the answer says it."""
+    found = re.search(r"the region '([a-z0-9-]+)' is wrong|The ([a-z0-9-]+) location", str(error))
+    return next((one for one in found.groups() if one), "asked") if found else "asked"
 
 
 class Patient(Generic[T]):

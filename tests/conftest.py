@@ -1,5 +1,6 @@
 """What all tests want of the process that runs them."""
 
+import os
 import signal
 
 from localcloud.tests import properties
@@ -7,6 +8,9 @@ from tests import descriptions
 
 # Where tests run in the background, Ctrl-C is ignored, and so it would be by every program that they start.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+# The settings of whoever runs the tests (`neurocaas login`) are not theirs.
+os.environ["NEUROCAAS_CONFIG_FILE"] = os.path.join(os.sep, "nonexistent", "config.toml")
 
 properties.load()
 descriptions.read_once()  # each mocked account has sessions of its own

@@ -3,20 +3,22 @@ followed.
 """
 
 import json
-import os
 from dataclasses import asdict, is_dataclass
 from typing import Any
 
+from neurocaas.access import ANALYSIS, GROUP, defaults
+from neurocaas.access import BUCKET as BUCKET
 from neurocaas.commands.command import Ended
 from neurocaas.errors import AnalysisError
 from neurocaas.notes import note as note
 from neurocaas.protocol.lines import say as say
 from neurocaas.protocol.printable import printable, printable_json
 
-ANALYSIS, BUCKET, GROUP = "NEUROCAAS_ANALYSIS", "NEUROCAAS_BUCKET", "NEUROCAAS_GROUP"
 WHERE = {
-    "analysis": f"The analysis's name; NAME-STAGE for one of its stages. Default: ${ANALYSIS}.",
-    "group": f"Your group. Default: ${GROUP}.",
+    "analysis": (
+        f"The analysis's name; NAME-STAGE for one of its stages. Default: ${ANALYSIS}, or your profile's."
+    ),
+    "group": f"Your group. Default: ${GROUP}, or your profile's.",
 }
 JOB = {
     **WHERE,
@@ -41,14 +43,16 @@ def analysis_of(analysis: str, group: str) -> Any:
     else. NEUROCAAS_BUCKET is an older name of NEUROCAAS_ANALYSIS."""
     from neurocaas.analysis import Analysis
 
-    analysis = analysis or os.environ.get(ANALYSIS, "") or os.environ.get(BUCKET, "")
-    group = group or os.environ.get(GROUP, "")
+    if not (analysis and group):
+        said = defaults()
+        analysis, group = analysis or said.analysis, group or said.group
     missing = [f"--{name}" for name, value in (("analysis", analysis), ("group", group)) if not value]
     if missing:
         raise AnalysisError(
             f"no {' and no '.join(missing)}",
             "an analysis and your group in it",
-            f"say which: --analysis NAME --group NAME, or set {ANALYSIS} and {GROUP}",
+            f"say which: --analysis NAME --group NAME, or set {ANALYSIS} and {GROUP}; `neurocaas login` "
+            "keeps both",
         )
     return Analysis(analysis, group)
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from blueprints.groups import GROUPS_OF_A_USER, Federation, lead_role, session_role
+from blueprints.groups import GROUPS_OF_A_USER, Federation
 from components import program
 from components.machines import machine_path
 from components.names import AUTONAME_SUFFIX, logical
@@ -21,6 +21,7 @@ from components.place import Place
 from components.policies import boundary, machine, manager, people
 from components.project import top_name
 from neurocaas.protocol.names import ANALYSIS_NAME, GROUP_NAME, RESERVED_GROUPS
+from neurocaas.protocol.roles import lead_role, session_role
 from tests.program import iam_oracle
 from tests.program.iam_oracle import Policy, allowed, may_take
 from tests.program.projects import BLUEPRINT, REFERENCE, make_project

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from blueprints import groups
 from neurocaas.protocol.names import GROUP_NAME
 from neurocaas.protocol.problems import InvalidInput
+from neurocaas.protocol.roles import session_role
 
 BLUEPRINT = """\
 schema_version: 1
@@ -152,7 +153,7 @@ def test_a_user_is_in_no_more_groups_than_iam_allows(project: Path) -> None:
 
 @given(st.lists(st.from_regex(GROUP_NAME, fullmatch=True), min_size=2, max_size=2, unique_by=str.lower))
 def test_session_roles_of_two_groups_differ_and_fit(names: list[str]) -> None:
-    one, two = (groups.session_role("ap-northeast-1", name) for name in names)
+    one, two = (session_role("ap-northeast-1", name) for name in names)
     assert one.lower() != two.lower()
     assert max(len(one), len(two)) <= 64
 
