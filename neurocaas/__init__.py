@@ -7,7 +7,7 @@ It needs boto3 and nothing else of this project but the protocol, so it works fr
     dti = Analysis("dti", "debuggers")
     keys = dti.upload(["scan.nii.gz"])
     job = dti.submit(keys, {"wait": 5})
-    job.follow(print)
+    job.follow()
     job.fetch("results")
 """
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from neurocaas.analysis import Analysis
     from neurocaas.errors import AnalysisError
     from neurocaas.forecast import Forecast
-    from neurocaas.futures import DatasetFailedError
+    from neurocaas.futures import DatasetFailedError, JobFailedError
     from neurocaas.job import JobHandle
     from neurocaas.results_folder import FetchedFile
     from neurocaas.states import DatasetState, JobState
@@ -30,6 +30,7 @@ __all__ = [
     "DatasetState",
     "FetchedFile",
     "Forecast",
+    "JobFailedError",
     "JobHandle",
     "JobState",
 ]
@@ -41,6 +42,7 @@ _WHERE = {
     "DatasetFailedError": "neurocaas.futures",
     "DatasetState": "neurocaas.states",
     "FetchedFile": "neurocaas.results_folder",
+    "JobFailedError": "neurocaas.futures",
     "JobHandle": "neurocaas.job",
     "JobState": "neurocaas.states",
 }

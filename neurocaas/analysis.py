@@ -13,7 +13,7 @@ from typing import Any
 
 import boto3
 
-from neurocaas import access, checks
+from neurocaas import access, checks, given
 from neurocaas.bucket import AT_ONCE, Bucket, s3_client
 from neurocaas.errors import AnalysisError, every, raise_all
 from neurocaas.evidence import Evidence, gather
@@ -22,6 +22,7 @@ from neurocaas.job import JobHandle
 from neurocaas.job_list import JobList
 from neurocaas.listing import ListedJob, listing, resolve
 from neurocaas.lookup import BucketOfAnalysis, find
+from neurocaas.notebook_html import facts
 from neurocaas.notes import note
 from neurocaas.protocol.config import DURATION, ConfigRules, parse_config
 from neurocaas.protocol.documents import DocumentError
@@ -55,6 +56,14 @@ class Analysis:
         self.session = session or boto3.DEFAULT_SESSION or access.session(group=group)
         self.s3 = self.client()
 
+    def __repr__(self) -> str:
+        return f"<analysis {self.name} for the group {self.group}>"
+
+    def _repr_html_(self) -> str:
+        known = self.__dict__.get("_found")
+        rows = [("group", self.group), *([("bucket", known.bucket)] if known else [])]
+        return facts(rows, f"analysis {self.name}")
+
     @cached_property
     def _found(self) -> BucketOfAnalysis:
         return find(self.session, self.group, self.name, partial(s3_client, self.session))
@@ -87,7 +96,7 @@ class Analysis:
         see `neurocaas.uploads`. Two files of one name are refused before anything is uploaded, as is a
         missing one; when one cannot be uploaded, the others are.
         """
-        files = [Path(path) for path in paths]
+        files = [Path(path) for path in given.paths(paths, "upload")]
         raise_all(checks.files([str(path) for path in files]))
         uploads = Uploads(self.objects, self.client, self.group, say)
         ignore = self.about().ignore if any(path.is_dir() for path in files) else ()
@@ -110,6 +119,7 @@ class Analysis:
     ) -> str:
         """Put a config (a mapping, or a JSON or YAML file) into the group's `configs/` and return its key.
         Like `upload`, it replaces nothing."""
+        raise_all(given.config(config))
         if isinstance(config, Mapping):
             body, name = checks.mapping_text(config).encode(), name or "config.json"
         else:
@@ -141,14 +151,20 @@ class Analysis:
         image and code are used in place of those that are deployed now. The answer to the submission is in
         the job's certificate.
         """
+        names = given.keys(datanames)
+        wrong = given.config(config) + given.optional_texts(
+            timestamp=timestamp, instance_type=instance_type, resultpath=resultpath, rerun_of=rerun_of
+        )
+        if not names:
+            wrong.append(
+                AnalysisError(
+                    "no datasets", "one dataset or more", "name at least one key in the group's inputs/"
+                )
+            )
+        raise_all(wrong)
         stamp = timestamp or new_timestamp(now())
         if not TIMESTAMP.fullmatch(stamp):
             raise checks.timestamp_error(stamp)
-        names = [datanames] if isinstance(datanames, str) else list(datanames)
-        if not names:
-            raise AnalysisError(
-                "no datasets", "one dataset or more", "name at least one key in the group's inputs/"
-            )
         configname = config if isinstance(config, str) else self.upload_config(config, f"{stamp}_config.json")
         body: dict[str, Any] = {"dataname": names, "configname": configname, "timestamp": stamp}
         if instance_type:
@@ -177,8 +193,9 @@ class Analysis:
         `submit`. The result of a future is the dataset's last state; the exception of one that has failed is
         `neurocaas.futures.DatasetFailedError`.
         """
-        wanted = [os.fspath(one) for one in datasets]
-        files = [one for one in wanted if Path(one).is_file()]
+        wanted = given.paths(datasets, "map")
+        raise_all(given.config(config))
+        files = [one for one in dict.fromkeys(wanted) if Path(one).exists()]
         keys = dict(zip(files, self.upload(files), strict=True))
         names = [keys.get(one, one) for one in wanted]
         return self.submit(names, config, **submission).futures(names)

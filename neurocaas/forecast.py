@@ -18,6 +18,7 @@ from typing import Any
 from neurocaas.bucket import Bucket
 from neurocaas.durations import clock
 from neurocaas.errors import code_of
+from neurocaas.notebook_html import lines_as_html
 from neurocaas.protocol.cost import at_most, charge
 from neurocaas.protocol.disk import DiskRules, room
 from neurocaas.protocol.documents import DocumentError, loads
@@ -63,7 +64,7 @@ class Budget:
     source: str
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Forecast:
     """Of one submission. `p50` and `p90` are seconds for one dataset, None without history; all datasets run
     at once, so this is also what the whole takes, but for the wait for machines. `runs` is how many earlier
@@ -103,6 +104,12 @@ class Forecast:
     @property
     def usd_p90(self) -> float | None:
         return None if self.p90 is None else self._cost(self.p90)
+
+    def __repr__(self) -> str:
+        return "\n".join(self.lines())
+
+    def _repr_html_(self) -> str:
+        return lines_as_html(self.lines(), "forecast")
 
     def _cost(self, seconds: float) -> float:
         return self.datasets * charge(self.price_per_hour + self.besides_per_hour, seconds) / 1e6

@@ -26,6 +26,23 @@ class Asked(Protocol):
 
     def status(self) -> JobState: ...
 
+    def reason(self, state: JobState) -> str: ...
+
+
+class JobFailedError(AnalysisError):
+    """The exception of a job's future. `state` is the job's last state."""
+
+    def __init__(self, job: str, why: str, state: JobState) -> None:
+        refused = state.phase == "REJECTED"
+        super().__init__(
+            f"job {job} was refused: {why}" if refused else f"job {job} has failed: {why}",
+            "a submission without mistakes" if refused else "a job whose datasets all succeed",
+            "correct it, and submit it under another timestamp"
+            if refused
+            else f"`neurocaas explain {job}` says why, `neurocaas logs {job}` what the scripts have printed",
+        )
+        self.state = state
+
 
 class DatasetFailedError(AnalysisError):
     """The exception of a dataset's future. `state` is its last state, None for one that never became part of
@@ -42,8 +59,14 @@ class DatasetFailedError(AnalysisError):
 
 
 def of_job(job: Asked, interval: float) -> "Future[JobState]":
-    """The job's last state, once it has ended; that a job has failed is no exception."""
-    (future,) = _watch(job, 1, lambda number, state: state if state.finished else None, interval)
+    """The job's last state, once it has succeeded, or JobFailedError."""
+
+    def result(number: int, state: JobState) -> JobState | None:
+        if state.finished and not state.succeeded:
+            raise JobFailedError(job.timestamp, job.reason(state), state)
+        return state if state.finished else None
+
+    (future,) = _watch(job, 1, result, interval)
     return future
 
 
@@ -61,9 +84,7 @@ def of_datasets(job: Asked, inputs: Sequence[str], interval: float) -> "list[Fut
                 )
             return dataset
         if state.finished:
-            raise DatasetFailedError(
-                job.timestamp, inputs[number], state.end or "the submission was refused", dataset
-            )
+            raise DatasetFailedError(job.timestamp, inputs[number], job.reason(state), dataset)
         return None
 
     return _watch(job, len(inputs), result, interval)

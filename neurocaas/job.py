@@ -4,17 +4,21 @@ import contextlib
 import json
 import os
 import time
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
+from neurocaas import given
 from neurocaas.bucket import Bucket
 from neurocaas.downloads import ChangedError, WantedObject
 from neurocaas.errors import AnalysisError, Patient, s3_errors
 from neurocaas.futures import of_datasets, of_job
+from neurocaas.layout import cell
+from neurocaas.notebook import NotebookView, in_notebook
+from neurocaas.notebook_html import facts
 from neurocaas.notes import note
 from neurocaas.progress import SILENT, Progress
 from neurocaas.protocol.documents import DocumentError, loads, moment
@@ -29,7 +33,19 @@ from neurocaas.protocol.keys import (
     rejected_keys,
 )
 from neurocaas.protocol.limits import RECORD_MAX_BYTES, STATUS_MAX_BYTES
+from neurocaas.protocol.problems import Problem
 from neurocaas.protocol.status import DatasetStatus
+from neurocaas.reading import (
+    LIMIT,
+    TABLES,
+    ResultFile,
+    ResultImage,
+    ResultList,
+    content,
+    frame,
+    image,
+    value,
+)
 from neurocaas.results import Choice, Fetching, NameRules, fetch, own_folder, placed, wanted
 from neurocaas.results_folder import FetchedFile
 from neurocaas.states import DatasetState, JobState, dataset_state
@@ -49,6 +65,7 @@ class _Seen:
     listed: dict[str, str] = field(default_factory=dict)
     etags: dict[str, str] = field(default_factory=dict)
     statuses: dict[str, DatasetStatus] = field(default_factory=dict)
+    state: JobState | None = None
 
 
 class JobHandle:
@@ -64,6 +81,17 @@ class JobHandle:
         self._seen = _Seen()
         self._refused = False
 
+    def __repr__(self) -> str:
+        """What is known here; nothing is asked for it."""
+        known = self._seen.state.summary() if self._seen.state else "not looked at yet: status(), follow()"
+        return f"<job {cell(self.timestamp)} of {cell(self.group)} in {cell(self.bucket)}  {known}>"
+
+    def _repr_html_(self) -> str:
+        if self._seen.state is not None:
+            return self._seen.state._repr_html_()
+        rows = [("job", self.timestamp), ("group", self.group), ("bucket", self.bucket)]
+        return facts(rows, note="not looked at yet: status() asks for its state, follow() shows it")
+
     def status(self) -> JobState:
         """The job now. Two LISTs, one GET for each status file and verdict that changed since the last call,
         and one GET for `end.txt` once it is there, or while no dataset is known.
@@ -71,6 +99,10 @@ class JobHandle:
         What counts (the job's record, how datasets ended, the end) is read where only the service writes;
         only what the machines print comes from the job's own folder.
         """
+        self._seen.state = state = self._status()
+        return state
+
+    def _status(self) -> JobState:
         with ThreadPoolExecutor(2) as pool:
             both = pool.map(
                 lambda prefix: list(self.objects.list(prefix)),
@@ -109,19 +141,27 @@ class JobHandle:
 
     def follow(
         self,
-        callback: Callable[[JobState], None],
+        callback: Callable[[JobState], None] | None = None,
         *,
         interval: float = 1.0,
         timeout: float | None = None,
         clock: Any = time,
     ) -> JobState:
         """Call `callback` with the job's state every `interval` seconds until the job is finished, and return
-        the last state.
+        the last state. Without one, show the job: as a table in a notebook and on a terminal, as a line for
+        each change elsewhere. Interrupted then, it says that the job goes on.
 
         S3 sends a user no events, so this asks; see `status` for what one question costs. A network that is
         away for some minutes (`neurocaas.errors.PATIENCE`) is waited for. `timeout` in seconds (None: no
         limit) raises AnalysisError.
         """
+        if callback is None:
+            try:
+                with _shown(self.timestamp) as show:
+                    return self.follow(show, interval=interval, timeout=timeout, clock=clock)
+            except KeyboardInterrupt:
+                note(f"job {self.timestamp} goes on: follow() shows it again, cancel() ends it")
+                raise
         begun, ask, phase = clock.monotonic(), Patient(self.status, clock), "out of reach"
         while True:
             state = ask()
@@ -218,19 +258,86 @@ class JobHandle:
                 return self._fetch(folder, how, datasets)
         return self._fetch(folder, how, datasets)
 
-    def _fetch(self, target: Path, how: Fetching, datasets: Sequence[str]) -> list[FetchedFile]:
-        bucket, keys = self.results_place()
+    def results(self) -> ResultList:
+        """What results there are now, with the datasets that have written them. Nothing is downloaded."""
         certified = self._certified()
+        files, writers = self._results(certified), self._writers(certified)
+        prefix = self.results_place()[1].process_prefix.removeprefix(self.results_place()[1].prefix)
+        found = [
+            ResultFile(
+                one.path.removeprefix(prefix),
+                one.bucket,
+                one.key,
+                one.size,
+                tuple(writers.get(one.key, ())),
+                one.sha256,
+            )
+            for one in files
+        ]
+        return ResultList(sorted(found, key=lambda one: one.path))
+
+    def result(self, name: str, *, dataset: str = "", kind: str = "", limit: int = LIMIT) -> Any:
+        """What a result says: a JSON file as Python has it, a text, or bytes, by the end of its name (or by
+        `kind`). `name` is its path below the results, or the end of only one's; `dataset` whose it is.
+
+        Checked by its digest like `fetch`. Raises AnalysisError for one that is not there, with the nearest
+        name, and for one of more than `limit` bytes.
+        """
+        file = self.results().one(name, dataset)
+        return value(file.path, content(self.s3, file, limit), kind)
+
+    def dataframe(self, name: str, *, dataset: str = "", limit: int = LIMIT, **options: Any) -> Any:
+        """A `.csv`, `.tsv` or `.parquet` among the results as a pandas data frame; `options` are those of
+        pandas's reader. See `result`."""
+        file = self.results().one(name, dataset, TABLES)
+        return frame(file.path, content(self.s3, file, limit), **options)
+
+    def image(self, name: str, *, dataset: str = "", limit: int = LIMIT) -> ResultImage:
+        """A PNG, JPEG, GIF, WebP or SVG among the results, which a notebook shows. See `result`."""
+        file = self.results().one(name, dataset)
+        return image(file.path, content(self.s3, file, limit))
+
+    def _results(self, certified: Sequence[Any] | None) -> list[WantedObject]:
+        """The results that count, as they are listed now."""
+        bucket, keys = self.results_place()
         known, source = self._digests("results", certified)
         listed = list(Bucket(self.s3, bucket).list(keys.process_prefix))
         earlier = self._superseded(bucket, {str(entry["Key"]) for entry in listed}, certified or ())
-        files = wanted(
+        return wanted(
             bucket,
             [entry for entry in listed if str(entry["Key"]) not in earlier],
             keys.prefix,
             known,
             source,
         )
+
+    def _writers(self, certified: Sequence[Any] | None) -> Mapping[str, list[str]]:
+        """The names of the datasets that have written each key: as the service has certified it, or, before
+        the job's end, as the machines say."""
+        writers: dict[str, list[str]] = {}
+
+        def take(name: str, files: Sequence[Mapping[str, Any]]) -> None:
+            for moved in files:
+                writers.setdefault(str(moved["key"]), []).append(name)
+
+        if certified is not None:
+            with contextlib.suppress(LookupError, TypeError):
+                for dataset in certified:
+                    take(str(dataset["name"]), dataset["results"])
+                return writers
+        for entry in self.objects.list(self.keys.logs_prefix):
+            name = str(entry["Key"]).removeprefix(self.keys.logs_prefix)
+            if not name.endswith(RECORD_SUFFIX):
+                continue
+            with contextlib.suppress(DocumentError, LookupError, TypeError):
+                record = loads(self.objects.get(entry["Key"], RECORD_MAX_BYTES) or b"", "record")
+                take(name.removesuffix(RECORD_SUFFIX), record["results"])
+        return writers
+
+    def _fetch(self, target: Path, how: Fetching, datasets: Sequence[str]) -> list[FetchedFile]:
+        certified = self._certified()
+        files = self._results(certified)
+        known, source = self._digests("results", certified)
         files += wanted(
             self.bucket, list(self.objects.list(self.keys.logs_prefix)), self.keys.prefix, known, source
         )
@@ -347,16 +454,27 @@ class JobHandle:
         return key
 
     def future(self, *, interval: float = 1.0) -> "Future[JobState]":
-        """The job's last state, when it has one, as a future for `concurrent.futures.wait` and the like; that
-        it has failed is no exception. A thread of its own asks every `interval` seconds. Cancelling the
-        future does not end the job."""
+        """The job's last state, when it has one, as a future for `concurrent.futures.wait` and the like. Of a
+        job that has failed or was refused it raises `neurocaas.JobFailedError`, with the reason. A thread of
+        its own asks every `interval` seconds. Cancelling the future does not end the job."""
         return of_job(self, interval)
 
     def futures(self, inputs: Sequence[str], *, interval: float = 1.0) -> "list[Future[DatasetState]]":
         """A future for each of `inputs`, the datasets as they were submitted, in that order. Its result is
         the dataset's last state as soon as that one is final; `neurocaas.futures.DatasetFailedError` is the
         exception of one that has failed."""
-        return of_datasets(self, inputs, interval)
+        return of_datasets(self, given.keys(inputs), interval)
+
+    def reason(self, state: JobState) -> str:
+        """Why a job in its last `state` has failed or was refused, in a line for each fault."""
+        if state.phase == "DONE":
+            return state.end
+        with contextlib.suppress(DocumentError, LookupError, TypeError):
+            raw = self.objects.get(self.answer_keys().records.certificate_json) or b""
+            problems = [Problem(**one).text() for one in loads(raw, "certificate.json")["problems"]]
+            if problems:
+                return "\n".join(problems)
+        return state.end or "the submission was refused"
 
     def job(self) -> Job:
         """The manager's record of the job (job.json). Raises AnalysisError when there is none (not answered
@@ -418,3 +536,15 @@ class JobHandle:
         return rejected_keys(
             self.group, SubmissionKey.parse(self.submission_key).id if self.submission_key else self.timestamp
         )
+
+
+@contextlib.contextmanager
+def _shown(title: str) -> Iterator[Callable[[JobState], None]]:
+    """What shows a job where this runs: in a notebook, on a terminal, or as lines."""
+    if in_notebook():
+        yield NotebookView().show
+        return
+    from neurocaas.view import board
+
+    with board() as shown:
+        yield lambda state: shown.show(title, state)

@@ -65,6 +65,13 @@ def facts(rows: Sequence[tuple[str, Cell]], title: str = "", note: str = "") -> 
     return f"{head}<table><tbody>{body}</tbody></table>{tail}"
 
 
+def lines_as_html(lines: Sequence[str], title: str) -> str:
+    """Lines such as `cost: $0.01` as a table of names and values; one without a name has an empty cell."""
+    rows = [(name, value) if colon else ("", name)
+            for name, colon, value in (line.partition(": ") for line in lines)]  # fmt: skip
+    return facts(rows, title)
+
+
 def _cell(value: Cell) -> str:
     if isinstance(value, StateCell):
         colour = _COLOURS.get(value.word)

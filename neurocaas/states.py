@@ -4,12 +4,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 
+from neurocaas.durations import clock
+from neurocaas.layout import cell
+from neurocaas.notebook_html import Cell, ShareCell, StateCell, table
 from neurocaas.protocol.documents import DocumentError, moment
 from neurocaas.protocol.job import Dataset
-from neurocaas.protocol.status import FINAL, IN_PROGRESS, INITIALIZING, NONE, SUCCESS, DatasetStatus
+from neurocaas.protocol.status import FAILED, FINAL, IN_PROGRESS, INITIALIZING, NONE, SUCCESS, DatasetStatus
+from neurocaas.saying import what_is_said
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class DatasetState:
     """One dataset of a job. `seconds` runs from the start of the analysis script, and stands still once the
     dataset is final.
@@ -36,8 +40,15 @@ class DatasetState:
     def final(self) -> bool:
         return self.state in FINAL
 
+    def __repr__(self) -> str:
+        said = "  ".join(part for part in (clock(self.seconds), what_is_said(self)) if part)
+        return f"<dataset {cell(self.name)}  {self.state}{f'  {said}' if said else ''}>"
 
-@dataclass(frozen=True)
+    def _repr_html_(self) -> str:
+        return table(_HEADERS, [_row(self)])
+
+
+@dataclass(frozen=True, repr=False)
 class JobState:
     """A job at one moment. `phase` is SUBMITTED (no answer yet), RUNNING, DONE or REJECTED; `end` is the line
     of end.txt.
@@ -55,6 +66,40 @@ class JobState:
     @property
     def succeeded(self) -> bool:
         return self.phase == "DONE" and bool(self.datasets) and all(d.state == SUCCESS for d in self.datasets)
+
+    def __repr__(self) -> str:
+        return f"<job {cell(self.timestamp)}  {self.summary()}>"
+
+    def _repr_html_(self) -> str:
+        return table(
+            _HEADERS,
+            [_row(one) for one in self.datasets[:_SHOWN]],
+            f"job {self.timestamp}: {self.summary()}",
+            f"and {len(self.datasets) - _SHOWN} more datasets" if len(self.datasets) > _SHOWN else "",
+        )
+
+    def summary(self) -> str:
+        """In a few words: its phase, how many of its datasets are done, how it ended."""
+        counts = {name: sum(one.state == name for one in self.datasets) for name in (SUCCESS, FAILED)}
+        done = f"{counts[SUCCESS]} of {len(self.datasets)} succeeded" if self.datasets else ""
+        failed = f"{counts[FAILED]} failed" if counts[FAILED] else ""
+        return ", ".join(part for part in (self.phase, done, failed, cell(self.end)) if part)
+
+
+_SHOWN = 200
+"""So many datasets of a job are drawn in a notebook."""
+
+_HEADERS = ("dataset", "state", "elapsed", "progress", "says")
+
+
+def _row(one: DatasetState) -> tuple[Cell, ...]:
+    return (
+        one.name,
+        StateCell(one.state),
+        clock(one.seconds),
+        None if one.progress is None or one.final else ShareCell(one.progress),
+        what_is_said(one),
+    )
 
 
 def dataset_state(

@@ -23,7 +23,7 @@ from moto import mock_aws
 import neurocaas
 from neurocaas import errors
 from neurocaas.errors import AnalysisError, UnreachableError
-from neurocaas.futures import DatasetFailedError, of_datasets, of_job
+from neurocaas.futures import DatasetFailedError, JobFailedError, of_datasets, of_job
 from neurocaas.protocol.job import Dataset
 from neurocaas.protocol.keys import JobKeys
 from neurocaas.protocol.published_settings import about_key
@@ -47,6 +47,9 @@ class Job:
         if isinstance(state, Exception):
             raise state
         return state
+
+    def reason(self, state: JobState) -> str:
+        return state.end or "the submission was refused"
 
 
 def states(phase: str, end: str = "", **datasets: str) -> JobState:
@@ -133,8 +136,16 @@ def test_a_refused_submission_fails_every_dataset() -> None:
             future.result(timeout=PATIENCE)
 
 
-def test_the_future_of_a_job_has_its_last_state_however_it_ended() -> None:
-    assert of_job(Job(SUBMITTED, RUNNING, DONE), 0.001).result(timeout=PATIENCE) == DONE
+GOOD = states("DONE", "SUCCESS 2/2", a="SUCCESS", b="SUCCESS")
+
+
+def test_the_future_of_a_job_has_its_last_state_or_raises_why_there_is_no_good_one() -> None:
+    assert of_job(Job(SUBMITTED, RUNNING, GOOD), 0.001).result(timeout=PATIENCE) == GOOD
+    with pytest.raises(JobFailedError, match="job t1 has failed: FAILED 1/2") as failed:
+        of_job(Job(SUBMITTED, RUNNING, DONE), 0.001).result(timeout=PATIENCE)
+    assert failed.value.state == DONE
+    with pytest.raises(JobFailedError, match="job t1 was refused: FAILED 0/0 no such data"):
+        of_job(Job(SUBMITTED, states("REJECTED", "FAILED 0/0 no such data")), 0.001).result(timeout=PATIENCE)
     future = of_job(Job(RUNNING, AnalysisError("gone", "a bucket", "look")), 0.001)
     assert wait([future], timeout=PATIENCE, return_when=FIRST_COMPLETED).done == {future}
     with pytest.raises(AnalysisError, match="gone"):

@@ -46,6 +46,8 @@ ALSO = {
     "neurocaas.cli": {"click"},  # the command line; a notebook does not import it
     "neurocaas.protocol.yaml12": {"yaml"},  # beside the Lambda's code; imported only for a YAML document
     "neurocaas.images": {"PIL"},  # pixels of images, imported only when images differ and if it is there
+    "neurocaas.notebook": {"IPython"},  # imported only where it runs already
+    "neurocaas.reading": {"pandas"},  # tables as data frames, if it is there
     "neurocaas.view": {"rich"},  # the live table, imported only for a terminal
     "neurocaas.progress": {"rich"},  # bars, likewise
 }
