@@ -269,8 +269,8 @@ def _command() -> None:
     text = f"""#!{VENV}/bin/python
 import os, sys
 sys.path[0] = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-from neurocaas.cli import main
-sys.exit(main())
+from neurocaas.__main__ import program
+program()
 """
     if not script.is_file() or script.read_text() != text:
         script.write_text(text)

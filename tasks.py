@@ -36,9 +36,9 @@ import smoke.commands
 from console.cloud import in_cloud, project_root
 from console.errors import user_errors
 from console.help import answer_help
-from console.pipes import end_with_the_reader
 from console.stacks import all_stacks
 from console.usage import explain_mistakes
+from neurocaas.streams import end_with_the_reader
 
 
 def clean_roots():  # type: ignore[no-untyped-def]

@@ -1,7 +1,7 @@
 """Listing 10,000 jobs of a group, beside asking for each job by itself.
 
 The client over HTTP against the control plane of a local cloud (without its fleet). Each job has a submission
-and a certificate, the latest have an end. `neurocaas jobs --names` lists the folders of jobs; `neurocaas jobs`
+and a certificate, the latest have an end. `neurocaas jobs --names` lists the folders of jobs; without it
 also the submissions, for their times and those without an answer, and reads the outcomes of the 20 latest.
 """
 

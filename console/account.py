@@ -58,7 +58,7 @@ def _credentials() -> tuple[Any, Check]:
         session = boto3.Session()
         found = session.get_credentials()
     except BotoCoreError as error:
-        from console.errors import remedy
+        from neurocaas.remedies import remedy
 
         return None, bad(
             "credentials",

@@ -28,7 +28,7 @@ def as_task(one: AnalystCommand) -> Task:  # type: ignore[type-arg]
         if bucket:
             named["analysis"] = bucket
         try:
-            one.body(*given, **named)
+            one.run(*given, **named)
         except Ended as end:
             raise Exit(end.message or None, code=end.code) from None
 

@@ -5,5 +5,10 @@ or a rerun differs; 2: a mistake in what was asked; 130: interrupted.
 from neurocaas.commands import fetching, jobs, submitting
 from neurocaas.commands.command import AnalystCommand
 
-COMMANDS: tuple[AnalystCommand, ...] = (*submitting.COMMANDS, *jobs.COMMANDS, *fetching.COMMANDS)
-"""In the order of `neurocaas --help`."""
+CONCERNS: tuple[tuple[str, tuple[AnalystCommand, ...]], ...] = (
+    ("Submit", submitting.COMMANDS),
+    ("Watch", jobs.COMMANDS),
+    ("Results", fetching.COMMANDS),
+)
+"""In the order of a day's work, as `neurocaas --help` shows them; a heading may come twice."""
+COMMANDS: tuple[AnalystCommand, ...] = tuple(one for _, some in CONCERNS for one in some)

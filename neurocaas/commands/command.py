@@ -11,6 +11,10 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
+
+from neurocaas.protocol.problems import UserFacingError
+from neurocaas.remedies import explained
 
 
 class Ended(Exception):
@@ -31,6 +35,16 @@ class AnalystCommand:
     help: Mapping[str, str]
     lists: tuple[str, ...]
     starts: bool
+
+    def run(self, *given: Any, **named: Any) -> None:
+        """The body. What goes wrong beneath it with the network, credentials or the disk is an AnalysisError
+        too."""
+        try:
+            self.body(*given, **named)
+        except Exception as error:
+            if isinstance(error, (Ended, UserFacingError)) or not (told := explained(error)):
+                raise
+            raise told from error
 
     @property
     def doc(self) -> str:

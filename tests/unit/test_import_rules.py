@@ -43,7 +43,10 @@ BOTO3 = {"boto3", "botocore", "s3transfer"}
 # What a room needs on top, and why.
 ALSO = {
     "neurocaas.configuration": {"tomli"},  # on Python 3.10, whose own library has no TOML
-    "neurocaas.cli": {"click"},  # the command line; a notebook does not import it
+    # the command line; a notebook does not import it
+    "neurocaas.cli": {"click"},
+    "neurocaas.completion": {"click"},
+    "neurocaas.usage": {"click"},
     "neurocaas.protocol.yaml12": {"yaml"},  # beside the Lambda's code; imported only for a YAML document
     "neurocaas.images": {"PIL"},  # pixels of images, imported only when images differ and if it is there
     "neurocaas.notebook": {"IPython"},  # imported only where it runs already
