@@ -6,7 +6,8 @@ import json
 from dataclasses import asdict, is_dataclass
 from typing import Any
 
-from neurocaas.access import ANALYSIS, GROUP, defaults
+from neurocaas.access import ANALYSIS, defaults
+from neurocaas.access import GROUP as GROUP
 from neurocaas.access import BUCKET as BUCKET
 from neurocaas.commands.command import Ended
 from neurocaas.errors import AnalysisError
