@@ -7,8 +7,8 @@ from dataclasses import asdict, is_dataclass
 from typing import Any
 
 from neurocaas.access import ANALYSIS, defaults
-from neurocaas.access import GROUP as GROUP
 from neurocaas.access import BUCKET as BUCKET
+from neurocaas.access import GROUP as GROUP
 from neurocaas.commands.command import Ended
 from neurocaas.errors import AnalysisError
 from neurocaas.notes import note as note
