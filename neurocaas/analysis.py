@@ -4,6 +4,7 @@ import contextlib
 import itertools
 import json
 import os
+import uuid
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import datetime, timezone
@@ -13,7 +14,7 @@ from typing import Any
 
 import boto3
 
-from neurocaas import access, checks, given
+from neurocaas import access, checks, configs, given
 from neurocaas.bucket import AT_ONCE, Bucket, s3_client
 from neurocaas.errors import AnalysisError, every, raise_all
 from neurocaas.evidence import Evidence, gather
@@ -29,10 +30,11 @@ from neurocaas.protocol.documents import DocumentError
 from neurocaas.protocol.keys import CONFIGS, INPUTS, JOBS, JobKeys, rejected_keys
 from neurocaas.protocol.limits import CONFIG_MAX_BYTES
 from neurocaas.protocol.names import GROUP_NAME, TIMESTAMP
-from neurocaas.protocol.outside import place_of
+from neurocaas.protocol.outside import SCHEME, place_of
 from neurocaas.protocol.owner import expect_owner
 from neurocaas.protocol.problems import InvalidInput
 from neurocaas.protocol.published_settings import About, about_key
+from neurocaas.protocol.submission import REQUEST
 from neurocaas.states import DatasetState
 from neurocaas.uploads import UploadContent, Uploads, name_of
 
@@ -121,7 +123,7 @@ class Analysis:
         Like `upload`, it replaces nothing."""
         raise_all(given.config(config))
         if isinstance(config, Mapping):
-            body, name = checks.mapping_text(config).encode(), name or "config.json"
+            body, name = configs.text_of(config).encode(), name or "config.json"
         else:
             path = Path(config)
             if not path.is_file():
@@ -134,22 +136,28 @@ class Analysis:
     def submit(
         self,
         datanames: str | Iterable[str],
-        config: Mapping[str, Any] | str,
+        config: Mapping[str, Any] | str | os.PathLike[str],
         timestamp: str | None = None,
         instance_type: str | None = None,
         resultpath: str | None = None,
         rerun_of: str | None = None,
+        *,
+        check: bool = True,
     ) -> JobHandle:
         """Submit datasets (keys in the bucket) with one config, and return the job. One machine is started
         for each dataset.
 
-        `config` is a key in the bucket, or a mapping, which is uploaded as the job's own config file.
+        `config` is a key in the bucket, or a file here or a mapping, which is uploaded as the job's own
+        config file.
         `timestamp` names the job (letters, digits, `.` `_` `:` `-`, at most 64), and no other submission may
         have it; by default the time of now. `instance_type` must be one that the analysis allows; by default
         the analysis's own. Data and config may be `s3://` paths, and `resultpath` the `s3://` path of a
         folder for the results, of buckets that the analysis's blueprint registers. `rerun_of`: the job whose
         image and code are used in place of those that are deployed now. The answer to the submission is in
         the job's certificate.
+
+        First all is looked at that can be known now, and AnalysisError has everything that is wrong; nothing
+        is uploaded then. Without `check` that is left to the service.
         """
         names = given.keys(datanames)
         wrong = given.config(config) + given.optional_texts(
@@ -165,8 +173,14 @@ class Analysis:
         stamp = timestamp or new_timestamp(now())
         if not TIMESTAMP.fullmatch(stamp):
             raise checks.timestamp_error(stamp)
-        configname = config if isinstance(config, str) else self.upload_config(config, f"{stamp}_config.json")
-        body: dict[str, Any] = {"dataname": names, "configname": configname, "timestamp": stamp}
+        if check and not rerun_of:
+            self._check([], names, config, stamp, instance_type, resultpath, past=False)
+        body: dict[str, Any] = {
+            "dataname": names,
+            "configname": self.job_config(config, stamp),
+            "timestamp": stamp,
+            REQUEST: uuid.uuid4().hex,
+        }
         if instance_type:
             body["instance_type"] = instance_type
         if resultpath:
@@ -179,7 +193,65 @@ class Analysis:
             raise checks.timestamp_used(stamp)
         return JobHandle(self.s3, self.bucket, self.group, stamp, key)
 
+    def check(
+        self,
+        datasets: str | os.PathLike[str] | Iterable[str | os.PathLike[str]],
+        config: Mapping[str, Any] | str | os.PathLike[str] = "",
+        timestamp: str | None = None,
+        instance_type: str | None = None,
+        resultpath: str | None = None,
+    ) -> Forecast:
+        """Look at all that can be known of a submission before anything is uploaded, and return what it would
+        take and cost. Raises AnalysisError with everything that is wrong.
+
+        A dataset is a file or a folder on this computer, or a key in the bucket; the others are as in
+        `submit`.
+        """
+        given = [datasets] if isinstance(datasets, (str, os.PathLike)) else list(datasets)
+        files, keys = self._sorted(given)
+        return self._check(files, keys, config, timestamp, instance_type, resultpath)
+
+    def _sorted(self, datasets: Iterable[str | os.PathLike[str]]) -> tuple[list[str], list[str]]:
+        """What is a file or folder here, and what a name in a bucket."""
+        names = [os.fspath(one) for one in datasets]
+        keys = [one for one in names if one.startswith((f"{self.group}/", SCHEME)) and not Path(one).exists()]
+        return [one for one in names if one not in keys], keys
+
+    def _check(
+        self,
+        files: Sequence[str],
+        keys: Sequence[str],
+        config: Mapping[str, Any] | str | os.PathLike[str],
+        timestamp: str | None = None,
+        instance_type: str | None = None,
+        resultpath: str | None = None,
+        *,
+        past: bool = True,
+    ) -> Forecast:
+        from neurocaas.steps import planned
+
+        wish = checks.Wish(
+            files,
+            keys,
+            config if isinstance(config, (str, Mapping)) else os.fspath(config),
+            timestamp or "",
+            instance_type or "",
+            resultpath or "",
+        )
+        return planned(self, [wish], past=past)[0].forecast
+
+    def job_config(self, config: Mapping[str, Any] | str | os.PathLike[str], stamp: str) -> str:
+        """The config's key in the bucket: what was named, or what is uploaded under a name of the job's
+        own."""
+        if isinstance(config, Mapping):
+            return self.upload_config(config, f"{stamp}_config.json")
+        path = os.fspath(config)
+        if not path:
+            return self.upload_config({}, f"{stamp}_config.json")
+        return self.upload_config(path, f"{stamp}_{Path(path).name}") if Path(path).is_file() else path
+
     def _is_there(self, key: str, body: bytes) -> bool:
+        """Whether it is this very submission that is there, whose answer did not arrive."""
         entry = self.objects.entry(key)
         return entry is not None and UploadContent(body).is_that_of(entry)
 
@@ -195,10 +267,15 @@ class Analysis:
         """
         wanted = given.paths(datasets, "map")
         raise_all(given.config(config))
+        if submission.pop("check", True):
+            told: dict[str, Any] = {
+                name: submission.get(name) for name in ("timestamp", "instance_type", "resultpath")
+            }
+            self._check(*self._sorted(wanted), config, **told, past=False)
         files = [one for one in dict.fromkeys(wanted) if Path(one).exists()]
         keys = dict(zip(files, self.upload(files), strict=True))
         names = [keys.get(one, one) for one in wanted]
-        return self.submit(names, config, **submission).futures(names)
+        return self.submit(names, config, **submission, check=False).futures(names)
 
     def job(self, timestamp: str) -> JobHandle:
         """The job of that timestamp, submitted by whomever of the group."""
@@ -335,23 +412,20 @@ class Analysis:
         instance_type: str | None = None,
         dataset_size_gib: int = 0,
         budget: bool = True,
+        past: bool = True,
     ) -> Forecast:
         """What datasets of these sizes (bytes; None where unknown) will take and cost, and what the budget
         has left.
 
         `minutes` is the config's `__duration__`, by default the analysis's; `dataset_size_gib` its
-        `__dataset_size__`. Nothing is submitted.
+        `__dataset_size__`. Without `past`, earlier jobs are not looked at. Nothing is submitted.
         """
         about = self.about()
         chosen = instance_type or about.instance_type
         if chosen not in about.prices:
-            raise AnalysisError(
-                f"no price for instance type {chosen!r}",
-                ", ".join(sorted(about.prices)),
-                "choose one of the analysis's types",
-            )
+            raise checks.instance_type_error(chosen, sorted(about.prices))
         stand_ins = () if instance_type else about.fallback_types
-        latest = self.job_names()[: -LATEST - 1 : -1]
+        latest = self.job_names()[: -LATEST - 1 : -1] if past else []
         gib = volume_gib(about.disk, dataset_size_gib, sizes)
         p50, p90, count, similar = estimate(history(self.objects, self.group, latest, chosen), sizes)
         certificates = (

@@ -1,24 +1,33 @@
 """What can be said of a submission before anything is uploaded: every mistake at once. The manager checks all
 of it again, and more.
+
+What a submission may say is checked by the manager's own rules (`neurocaas.protocol.submission`, `config`,
+`disk`), with what the analysis tells of itself in place of its settings.
 """
 
 import contextlib
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from neurocaas import configs, data_checks
 from neurocaas.bucket import Bucket
+from neurocaas.data_checks import Data
 from neurocaas.errors import AnalysisError, raise_all
-from neurocaas.protocol.config import SUFFIXES, ConfigRules, JobConfig, max_bytes, parse_config
-from neurocaas.protocol.keys import CONFIGS, INPUTS, RESULTS
+from neurocaas.nearest import did_you_mean
+from neurocaas.protocol.config import ENSEMBLE_SIZE, MODE, SUFFIXES, TRAIN, ConfigRules, JobConfig, max_bytes
+from neurocaas.protocol.disk import room
+from neurocaas.protocol.keys import CONFIGS, INPUTS, RESULTS, SUBMISSIONS, JobKeys
+from neurocaas.protocol.limits import SUBMISSION_MAX_BYTES
 from neurocaas.protocol.names import TIMESTAMP, key_fault
-from neurocaas.protocol.normal import normal_text
-from neurocaas.protocol.outside import SCHEME
-from neurocaas.protocol.problems import InvalidInput, shown
+from neurocaas.protocol.outside import SCHEME, USES, OutsideBucket, place_of
+from neurocaas.protocol.problems import InvalidInput, Problem, shown
 from neurocaas.protocol.published_settings import About
-from neurocaas.protocol.submission import CONFIG_FOLDERS
-from neurocaas.uploads import is_readable, name_of, names_below
+from neurocaas.protocol.settings import InstanceSettings, Limits
+from neurocaas.protocol.submission import CONFIG_FOLDERS, InvalidSubmission, parse_submission
+from neurocaas.uploads import name_of
 
 _ANY = 10**9
 """A limit that none has set."""
@@ -41,57 +50,41 @@ class Wish:
 
 @dataclass(frozen=True)
 class CheckedWish:
-    """`config` as the job would have it, None where it cannot be read from here; `sizes` of the datasets on
-    this computer, in bytes."""
+    """`config` as the job would have it, None where it cannot be read from here; `keys` and `files` what the
+    data is, in the order of the wish."""
 
     config: JobConfig | None
-    sizes: Sequence[int]
+    keys: tuple[Data, ...]
+    files: tuple[Data, ...]
+
+    @property
+    def sizes(self) -> list[int | None]:
+        """The bytes of each dataset, None where they cannot be known."""
+        return [size for one in (*self.keys, *self.files) for size in one.sizes]
 
 
 def check(wish: Wish, about: About, objects: Bucket, group: str, *, submits: bool = True) -> CheckedWish:
     """What can be seen from here of a submission. Raises AnalysisError with everything that is wrong.
     Without `submits`, nothing will be: a machine image may be missing."""
-    errors = [*files(wish.files), *_keys(wish, objects, group)]
-    sizes = _sizes(wish.files, about, errors)
-    count = len(wish.keys) + len(sizes)
-    if not 0 < count <= about.max_datasets:
-        got = f"{count} datasets" if count else "no datasets"
-        errors.append(
-            AnalysisError(
-                got,
-                f"1 to {about.max_datasets} datasets",
-                "name files with --data, or keys in the bucket with --key",
-            )
-        )
-    name = wish.config if isinstance(wish.config, str) else ""
-    if name and not name.lower().endswith(SUFFIXES):
-        errors.append(
-            AnalysisError(f"config {name!r}", f"a file ending in {', '.join(SUFFIXES)}", "rename the config")
-        )
-    if wish.timestamp and not TIMESTAMP.fullmatch(wish.timestamp):
-        errors.append(timestamp_error(wish.timestamp))
-    if wish.instance_type and wish.instance_type not in about.instance_types:
-        allowed = ", ".join(about.instance_types)
-        errors.append(
-            AnalysisError(
-                f"instance type {wish.instance_type!r}", allowed, "choose one of the analysis's types"
-            )
-        )
+    errors = files(wish.files)
+    local = data_checks.local(wish.files, about, group, errors)
+    keys = _keys(wish, about, objects, group, errors)
+    errors += _names(wish, about)
     if submits and not about.image_ready:
         errors.append(no_image(about))
-    config = None
-    try:
-        raw = _read(wish.config, objects)
-        config = (
-            raw if raw is None else parse_config(raw, name or "config.json", about.config or _open(about))
-        )
-    except InvalidInput as error:
-        errors += [
-            AnalysisError(f"{problem.field}: {problem.got}", problem.allowed, _small(problem.do))
-            for problem in error.problems
-        ]
+    errors += _used(wish.timestamp, objects, group) if submits else []
+    config = _config(wish, about, objects, errors)
+    found = CheckedWish(config, tuple(keys), tuple(local))
+    errors += _count(found, about, config)
+    errors += _as_submitted(wish, found, about, objects, group)
+    errors += _disk(found, about, config)
     raise_all(errors)
-    return CheckedWish(config, sizes)
+    return found
+
+
+def files(paths: Sequence[str]) -> list[AnalysisError]:
+    """What is wrong with files and folders that are to be uploaded under their own names."""
+    return data_checks.names(paths)
 
 
 def no_image(about: About) -> AnalysisError:
@@ -106,92 +99,6 @@ def no_image(about: About) -> AnalysisError:
     )
 
 
-def _open(about: About) -> ConfigRules:
-    """The rules of an analysis that does not say them: what every configuration must be."""
-    return ConfigRules(about.duration_minutes, _ANY, _ANY, _ANY)
-
-
-def _read(config: str | Mapping[str, Any], objects: Bucket) -> bytes | None:
-    """The config: a file here, or a key that these credentials may read (analysts write inputs and do not
-    read them). Without one, the job's is empty."""
-    if not isinstance(config, str):
-        return mapping_text(config).encode()
-    if not config:
-        return b"{}"
-    if not config.lower().endswith(SUFFIXES):
-        return None
-    if Path(config).is_file():
-        return Path(config).read_bytes()
-    if not config.startswith(SCHEME):
-        with contextlib.suppress(AnalysisError):
-            return objects.get(config, max_bytes(config))
-    return None
-
-
-def mapping_text(config: Mapping[str, Any]) -> str:
-    """A config that is a mapping, as its file has it. Raises AnalysisError for what JSON cannot hold."""
-    try:
-        return normal_text(config)
-    except (TypeError, ValueError) as error:
-        raise AnalysisError(
-            f"a config that JSON cannot hold: {error}", "texts, numbers, lists and mappings", "change it"
-        ) from error
-
-
-def _small(sentence: str) -> str:
-    return sentence[:1].lower() + sentence[1:]
-
-
-def _sizes(paths: Sequence[str], about: About, errors: list[AnalysisError]) -> list[int]:
-    """The bytes of each dataset that files and folders on this computer are; `errors` gets what is wrong with
-    the folders.
-    """
-    sizes = []
-    for path in map(Path, paths):
-        if not path.is_dir():
-            sizes.append(path.stat().st_size if path.is_file() else 0)
-            continue
-        try:
-            names = names_below(path, about.ignore)
-        except AnalysisError as error:
-            errors.append(error)
-            names = ["."]
-        below = [(path / name).stat().st_size for name in names]
-        sizes += below if about.folder == "each" else [sum(below)]
-    return sizes
-
-
-def files(paths: Sequence[str]) -> list[AnalysisError]:
-    """What is wrong with files and folders that are to be uploaded under their own names."""
-    errors = []
-    missing = [path for path in paths if not (Path(path).is_file() or Path(path).is_dir())]
-    if missing:
-        errors.append(
-            AnalysisError(
-                f"no such file: {', '.join(missing)}", "files and folders on this computer", "check the paths"
-            )
-        )
-    closed = [path for path in paths if Path(path).is_file() and not is_readable(Path(path))]
-    if closed:
-        errors.append(
-            AnalysisError(
-                f"files that cannot be read: {', '.join(closed)}",
-                "files that you may read",
-                "change their mode",
-            )
-        )
-    names = [name_of(path) for path in paths]
-    wrong = [f"{shown(name)}: {fault}" for name in names if (fault := key_fault(name)) is not None]
-    if wrong:
-        got = f"names that S3 cannot have: {'; '.join(wrong[:5])}"
-        errors.append(AnalysisError(got, "names without control characters", "rename them"))
-    twice = sorted({name for name in names if names.count(name) > 1})
-    if twice:
-        got = f"several files are called {', '.join(twice)}"
-        errors.append(AnalysisError(got, "one file of a name", "rename them, or upload them in turn"))
-    return errors
-
-
 def timestamp_error(stamp: str) -> AnalysisError:
     return AnalysisError(
         f"timestamp {stamp!r}",
@@ -204,39 +111,219 @@ def timestamp_used(stamp: str) -> AnalysisError:
     return AnalysisError(
         f"timestamp {stamp!r}, which another submission has",
         "a timestamp that is used once",
-        "choose another",
+        "choose another, or leave it out",
     )
 
 
-def _keys(wish: Wish, objects: Bucket, group: str) -> list[AnalysisError]:
-    """What is wrong with the names of objects in the bucket."""
+def instance_type_error(name: str, known: Sequence[str]) -> AnalysisError:
+    do = did_you_mean(name, known, "choose one of the analysis's types")
+    return AnalysisError(f"instance type {name!r}", ", ".join(known), do)
+
+
+def _names(wish: Wish, about: About) -> list[AnalysisError]:
+    """What is wrong with the names that a submission gives, whatever there is."""
     errors = []
-    wanted: list[tuple[str, tuple[str, ...]]] = [(key, (INPUTS, RESULTS)) for key in wish.keys]
-    if isinstance(wish.config, str) and wish.config and not Path(wish.config).is_file():
-        wanted.append((wish.config, CONFIG_FOLDERS))
-    for key, folders in wanted:
-        if key.startswith(SCHEME):
-            continue  # which outside buckets there are is known to the manager alone
-        what = "config" if CONFIGS in folders else "dataset"
-        places = " or ".join(f"{group}/{folder}/…" for folder in folders)
-        if not key.startswith(tuple(f"{group}/{folder}/" for folder in folders)):
-            beside = (
-                "a file on this computer, or a key in the bucket: "
-                if what == "config"
-                else "keys in the bucket: "
-            )
-            errors.append(AnalysisError(f"no {what} {key!r}", f"{beside}{places}", "check the name"))
-        elif not any(entry["Key"] == key or key.endswith("/") for entry in _first(objects, key)):
-            errors.append(
-                AnalysisError(
-                    f"no {what} {key!r} in bucket {objects.name}",
-                    places,
-                    "upload it first, or check the name",
-                )
-            )
+    name = wish.config if isinstance(wish.config, str) else ""
+    if name and not name.lower().endswith(SUFFIXES):
+        errors.append(
+            AnalysisError(f"config {name!r}", f"a file ending in {', '.join(SUFFIXES)}", "rename the config")
+        )
+    elif name and Path(name).is_file() and (fault := key_fault(name_of(name))) is not None:
+        errors.append(AnalysisError(f"config {shown(name)}: {fault}", "a name that S3 can have", "rename it"))
+    if wish.timestamp and not TIMESTAMP.fullmatch(wish.timestamp):
+        errors.append(timestamp_error(wish.timestamp))
+    if wish.instance_type and wish.instance_type not in about.instance_types:
+        errors.append(instance_type_error(wish.instance_type, about.instance_types))
     return errors
 
 
-def _first(objects: Bucket, prefix: str) -> list[dict[str, object]]:
-    """The first object below a prefix, which is the one of that very name if there is one."""
-    return [entry for entry, _ in zip(objects.list(prefix), range(1), strict=False)]
+def _used(stamp: str, objects: Bucket, group: str) -> list[AnalysisError]:
+    """A timestamp is taken by a submission of that name, and by a job that the service has a record of."""
+    if not TIMESTAMP.fullmatch(stamp):
+        return []
+    taken = objects.entry(f"{group}/{SUBMISSIONS}/{stamp}_submit.json") is not None or any(
+        objects.list(JobKeys.of(group, stamp).records.prefix)
+    )
+    return [timestamp_used(stamp)] if taken else []
+
+
+def _config(wish: Wish, about: About, objects: Bucket, errors: list[AnalysisError]) -> JobConfig | None:
+    """The job's config; `errors` gets what is wrong with it. None also for one that these credentials may not
+    read."""
+    try:
+        file = _config_file(wish.config, objects)
+    except AnalysisError as error:
+        errors.append(error)
+        return None
+    if file is None:
+        return None
+    config, wrong = configs.checked(file, about.config or _open(about))
+    errors += wrong
+    return config
+
+
+def _open(about: About) -> ConfigRules:
+    """The rules of an analysis that does not say them: what every configuration must be."""
+    return ConfigRules(about.duration_minutes, _ANY, _ANY, _ANY)
+
+
+def _config_file(config: str | Mapping[str, Any], objects: Bucket) -> configs.ConfigFile | None:
+    """The config: values, a file here, or a key that these credentials may read (analysts write inputs and do
+    not read them). Without one, the job's is empty."""
+    if not config or not isinstance(config, str):
+        return configs.of_values(config or {})
+    if not config.lower().endswith(SUFFIXES):
+        return None
+    if Path(config).is_file():
+        return configs.of_path(config)
+    bucket, key = place_of(config, objects.name)
+    if bucket == objects.name:
+        with contextlib.suppress(AnalysisError):
+            raw = objects.get(key, max_bytes(key))
+            return None if raw is None else configs.ConfigFile(config, raw)
+    return None
+
+
+def _keys(wish: Wish, about: About, objects: Bucket, group: str, errors: list[AnalysisError]) -> list[Data]:
+    """What the names in the bucket are; `errors` gets those at which nothing is, or that are no names of the
+    group's."""
+    good = []
+    for key in wish.keys:
+        error = _place_error(key, "dataset", (INPUTS, RESULTS), objects, group)
+        errors += [error] if error else []
+        good += [] if error else [key]
+    found = data_checks.stored(good, about, objects)
+    places = _places(group, (INPUTS, RESULTS))
+    missing = [key for key, one in zip(good, found, strict=True) if one is None]
+    errors += [
+        data_checks.not_there(place_of(key, objects.name)[1], "dataset", places, objects, group)
+        for key in missing
+    ]
+    twice = sorted({key for key in good if good.count(key) > 1}) if len(set(good)) < len(good) else []
+    if twice:
+        got = f"the same data twice: {', '.join(twice[:5])}"
+        errors.append(AnalysisError(got, "each dataset once", "leave one out"))
+    if isinstance(wish.config, str) and wish.config and not Path(wish.config).is_file():
+        errors += _config_key(wish.config, objects, group)
+    return [one or Data(key, (None,)) for key, one in zip(good, found, strict=True)]
+
+
+def _config_key(config: str, objects: Bucket, group: str) -> list[AnalysisError]:
+    error = _place_error(config, "config", CONFIG_FOLDERS, objects, group)
+    if error is not None:
+        return [error]
+    bucket, key = place_of(config, objects.name)
+    if bucket != objects.name or objects.entry(key) is not None:
+        return []
+    return [data_checks.not_there(key, "config", _places(group, CONFIG_FOLDERS), objects, group)]
+
+
+def _place_error(
+    path: str, what: str, folders: Sequence[str], objects: Bucket, group: str
+) -> AnalysisError | None:
+    bucket, key = place_of(path, objects.name)
+    if bucket != objects.name or key.startswith(tuple(f"{group}/{folder}/" for folder in folders)):
+        return None
+    beside = (
+        "a file on this computer, or a key in the bucket: " if what == "config" else "keys in the bucket: "
+    )
+    do = "check the name"
+    if what == "config" and not path.startswith(SCHEME):
+        parent = Path(path).parent
+        near = [one.name for one in parent.iterdir()] if parent.is_dir() else []
+        do = did_you_mean(Path(path).name, near, do, at=parent)
+    return AnalysisError(f"no {what} {path!r}", beside + _places(group, folders), do)
+
+
+def _places(group: str, folders: Sequence[str]) -> str:
+    return " or ".join(f"{group}/{folder}/…" for folder in folders)
+
+
+def _count(found: CheckedWish, about: About, config: JobConfig | None) -> list[AnalysisError]:
+    count = len(found.sizes)
+    if not 0 < count <= about.max_datasets:
+        got = f"{count} datasets" if count else "no datasets"
+        allowed = f"1 to {about.max_datasets} datasets"
+        return [AnalysisError(got, allowed, "name files with --data, or keys in the bucket with --key")]
+    if config is not None and config.members is not None and count > 1:
+        return [
+            AnalysisError(
+                f"{count} datasets for an ensemble",
+                f"one dataset with {MODE}: {TRAIN} and {ENSEMBLE_SIZE}",
+                f"name one dataset, or leave {ENSEMBLE_SIZE} out of the config",
+            )
+        ]
+    return []
+
+
+@dataclass(frozen=True)
+class _Rules:
+    """What submissions are checked by, as far as the analysis tells it."""
+
+    analysis: str
+    bucket: str
+    outside_buckets: tuple[OutsideBucket, ...]
+    instance: InstanceSettings
+    limits: Limits
+
+
+def _as_submitted(
+    wish: Wish, found: CheckedWish, about: About, objects: Bucket, group: str
+) -> list[AnalysisError]:
+    """What the manager would say of the submission, of which files that are still here are taken as uploaded;
+    without what was told already."""
+    names = [one.name for one in found.keys]
+    names += [f"{group}/{INPUTS}/{name}" for path in wish.files if key_fault(name := name_of(path)) is None]
+    config = f"{group}/{CONFIGS}/config.json"
+    if isinstance(wish.config, str) and wish.config and not Path(wish.config).is_file():
+        told = _place_error(wish.config, "config", CONFIG_FOLDERS, objects, group)
+        config = config if told or not wish.config.lower().endswith(SUFFIXES) else wish.config
+    elif any(name.startswith(SCHEME) for name in names):
+        config = next(name for name in names if name.startswith(SCHEME)).rpartition("/")[0] + "/config.json"
+    stamp = wish.timestamp if TIMESTAMP.fullmatch(wish.timestamp) else "0" * 24
+    body = {"dataname": list(dict.fromkeys(names)), "configname": config, "timestamp": stamp}
+    if wish.resultpath:
+        body["resultpath"] = wish.resultpath
+    size = len(json.dumps(body, indent=2))
+    if size > SUBMISSION_MAX_BYTES:
+        got = f"a submission of {size} bytes, which are the names of {len(names)} datasets"
+        do = "put them into one folder, or split the work into several submissions"
+        return [AnalysisError(got, f"up to {SUBMISSION_MAX_BYTES} bytes", do)]
+    outside = about.outside_buckets
+    if outside is None:  # an analysis of an earlier version does not say which there are
+        paths = [one for one in (*names, config, wish.resultpath) if one.startswith(SCHEME)]
+        outside = tuple(OutsideBucket(place_of(path, "")[0], "", USES, ()) for path in paths)
+    types = InstanceSettings(
+        type=about.instance_type,
+        types=about.instance_types,
+        volume_gib=0,
+        duration_minutes=0,
+        max_duration_minutes=0,
+    )
+    limits = Limits(datasets=max(about.max_datasets, len(names)), dataset_size_gib=0)
+    rules = _Rules(about.analysis, objects.name, outside, types, limits)
+    if not names:
+        body["dataname"] = f"{group}/{INPUTS}/none"  # that there is none was told
+    try:
+        parse_submission(json.dumps(body).encode(), f"{group}/{SUBMISSIONS}/{stamp}_submit.json", rules)
+    except InvalidSubmission as error:
+        return [_told(problem) for problem in error.problems]
+    return []
+
+
+def _disk(found: CheckedWish, about: About, config: JobConfig | None) -> list[AnalysisError]:
+    """Datasets that are larger than the largest disk of a machine."""
+    if about.disk is None:
+        return []
+    errors = []
+    for one in (*found.keys, *found.files):
+        largest = max((size for size in one.sizes if size is not None), default=0)
+        try:
+            room(about.disk, config.dataset_size_gib if config else 0, {one.name: largest})
+        except InvalidInput as error:
+            errors += [_told(problem) for problem in error.problems]
+    return errors
+
+
+def _told(problem: Problem) -> AnalysisError:
+    return AnalysisError(problem.place(), problem.allowed, problem.do[:1].lower() + problem.do[1:])

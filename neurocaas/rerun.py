@@ -306,7 +306,12 @@ def submit(of: Original, analysis: Analysis, prepared: Prepared) -> JobHandle:
         config = analysis.upload_config(of.config, f"rerun_{prepared.stamp}/{of.configname}")
     earlier = of.timestamp if prepared.as_then else None
     return analysis.submit(
-        tuple(prepared.names.values()), config, prepared.stamp, prepared.instance_type, rerun_of=earlier
+        tuple(prepared.names.values()),
+        config,
+        prepared.stamp,
+        prepared.instance_type,
+        rerun_of=earlier,
+        check=False,
     )
 
 

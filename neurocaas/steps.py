@@ -14,7 +14,6 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from neurocaas.checks import CheckedWish, Wish, check
@@ -47,9 +46,12 @@ class Sent:
     configname: str
 
 
-def planned(analysis: Analysis, wishes: Sequence[Wish], *, submits: bool = True) -> list[Plan]:
+def planned(
+    analysis: Analysis, wishes: Sequence[Wish], *, submits: bool = True, past: bool = True
+) -> list[Plan]:
     """A plan for each wish. Raises AnalysisError with everything that is wrong with any of them. Without
-    `submits`, nothing will be submitted: no machine image is needed."""
+    `submits`, nothing will be submitted: no machine image is needed. Without `past`, earlier jobs are not
+    looked at for the forecast."""
     from neurocaas.analysis import new_timestamp, now
 
     plans, errors = list[Plan](), list[AnalysisError]()
@@ -59,7 +61,7 @@ def planned(analysis: Analysis, wishes: Sequence[Wish], *, submits: bool = True)
         own = stamp if len(wishes) == 1 else f"{stamp}-{number}"
         try:
             checked = check(wish, about, analysis.objects, analysis.group, submits=submits)
-            foreseen = _foreseen(analysis, wish, checked)
+            foreseen = _foreseen(analysis, wish, checked, past=past)
             plans.append(Plan(replace(wish, timestamp=wish.timestamp or own), checked, foreseen))
         except SeveralErrors as error:
             errors += error.errors
@@ -77,7 +79,10 @@ def uploaded(analysis: Analysis, plans: Sequence[Plan]) -> list[Sent]:
     files = list(dict.fromkeys(path for plan in plans for path in plan.wish.files))
     keys = dict(zip(files, analysis.upload(files), strict=True)) if files else {}
     return [
-        Sent((*plan.wish.keys, *(keys[path] for path in plan.wish.files)), _configname(analysis, plan.wish))
+        Sent(
+            (*plan.wish.keys, *(keys[path] for path in plan.wish.files)),
+            analysis.job_config(plan.wish.config, plan.wish.timestamp),
+        )
         for plan in plans
     ]
 
@@ -86,7 +91,12 @@ def submitted(analysis: Analysis, plan: Plan, sent: Sent) -> JobHandle:
     """Submit what was uploaded."""
     wish = plan.wish
     return analysis.submit(
-        sent.keys, sent.configname, wish.timestamp, wish.instance_type or None, wish.resultpath or None
+        sent.keys,
+        sent.configname,
+        wish.timestamp,
+        wish.instance_type or None,
+        wish.resultpath or None,
+        check=False,
     )
 
 
@@ -103,8 +113,8 @@ def answered(handle: JobHandle, seconds: float = ANSWER_SECONDS, clock: Any = ti
         clock.sleep(0.5)
 
 
-def _foreseen(analysis: Analysis, wish: Wish, checked: CheckedWish) -> Forecast:
-    config, sizes = checked.config, [*analysis.sizes(wish.keys), *checked.sizes]
+def _foreseen(analysis: Analysis, wish: Wish, checked: CheckedWish, *, past: bool) -> Forecast:
+    config, sizes = checked.config, checked.sizes
     machines = sizes * (config.members or 1) if config else sizes
     minutes = config.duration_minutes if config else _duration(analysis, wish.config)
     return analysis.forecast(
@@ -112,19 +122,9 @@ def _foreseen(analysis: Analysis, wish: Wish, checked: CheckedWish) -> Forecast:
         minutes=minutes,
         instance_type=wish.instance_type or None,
         dataset_size_gib=config.dataset_size_gib if config else 0,
+        past=past,
     )
 
 
 def _duration(analysis: Analysis, config: str | Mapping[str, Any]) -> int | None:
     return analysis.duration(config) if isinstance(config, str) else None
-
-
-def _configname(analysis: Analysis, wish: Wish) -> str:
-    """The config's key in the bucket: what was named, or what is uploaded under a name of the job's own."""
-    config, stamp = wish.config, wish.timestamp
-    if isinstance(config, str):
-        if config and not Path(config).is_file():
-            return config
-        if config:
-            return analysis.upload_config(config, f"{stamp}_{Path(config).name}")
-    return analysis.upload_config(config or {}, f"{stamp}_config.json")

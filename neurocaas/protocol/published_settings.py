@@ -17,6 +17,7 @@ from neurocaas.protocol.documents import dumps, loads
 from neurocaas.protocol.ignored import LEFT_BEHIND
 from neurocaas.protocol.keys import JOBS
 from neurocaas.protocol.need import Need
+from neurocaas.protocol.outside import OutsideBucket
 from neurocaas.protocol.typed_json import data_of, read, stored
 
 SCHEMA_VERSION = 1
@@ -41,6 +42,9 @@ class About:
     None, in a document of an earlier version.
     `need`: what `instance_type` is the cheapest type with, None where the analysis names the type itself.
     `image_ready`: false while no machine image is deployed that the blueprint requires.
+    `description`: what it computes; `dataset_description`: what a dataset must contain; `dataset_example`:
+    what one is called, for instance. `outside_buckets`: those that the group's submissions may name, None in
+    a document of an earlier version.
     `ledger_table` and `dead_letter_queue_url` may be read by administrators only."""
 
     analysis: str
@@ -70,6 +74,10 @@ class About:
     rates: Rates = field(default=Rates(), metadata=stored(added=True))
     disk: DiskRules | None = None
     need: Need | None = None
+    description: str = field(default="", metadata=stored(added=True))
+    dataset_description: str = field(default="", metadata=stored(added=True))
+    dataset_example: str = field(default="", metadata=stored(added=True))
+    outside_buckets: tuple[OutsideBucket, ...] | None = None
     schema_version: int = field(default=SCHEMA_VERSION)
 
     def to_json(self) -> str:

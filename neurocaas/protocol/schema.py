@@ -145,11 +145,11 @@ class _Check:
                 ]
         found: list[Problem] = []
 
-        def refuse(allowed: str) -> None:
-            found.append(Problem(path, shown(value), allowed, f"Change {path}"))
+        def refuse(allowed: str, do: str = "") -> None:
+            found.append(Problem(path, shown(value), allowed, do or f"Change {path}"))
 
         if "enum" in schema and not any(_same(value, choice) for choice in schema["enum"]):
-            refuse("one of " + ", ".join(shown(choice) for choice in schema["enum"]))
+            refuse("one of " + ", ".join(shown(choice) for choice in schema["enum"]), _meant(value, schema))
         if "const" in schema and not _same(value, schema["const"]):
             refuse(shown(schema["const"]))
         if _is_number(value):
@@ -325,6 +325,13 @@ def _nearest(name: str, known: Iterable[str]) -> str | None:
     plain = {_letters(one): one for one in known}
     near = get_close_matches(_letters(name), plain, 1, 0.6)
     return plain[near[0]] if near else None
+
+
+def _meant(value: Any, schema: Mapping[str, Any]) -> str:
+    """Which of the texts that may be there `value` is a slip of; "" for none."""
+    texts = [one for one in schema["enum"] if isinstance(one, str)]
+    near = _nearest(value, texts) if isinstance(value, str) else None
+    return f"Did you mean {shown(near)}?" if near else ""
 
 
 def _letters(name: str) -> str:

@@ -8,7 +8,7 @@ is a folder: one dataset, or each object below it is one, as the blueprint says.
 any of the group's folders configs, inputs and results.
 Optional: `instance_type`; `rerun_of`, the timestamp of an earlier job of the group, whose image and code are
 taken in place of those that are deployed now; `resultpath`, an `s3://{bucket}/{folder}` in which the job's
-folder `job_{timestamp}` is made. Paths may be written with `s3://{bucket}/` in front; other buckets than the
+folder `job_{timestamp}` is made; `request`, any text, by which a client knows its own submission. Paths may be written with `s3://{bucket}/` in front; other buckets than the
 analysis's own must be registered in its blueprint.
 """  # noqa: E501
 
@@ -18,22 +18,43 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
-from typing import Any
+from typing import Any, Protocol
 
 from neurocaas.protocol.config import SUFFIXES
 from neurocaas.protocol.documents import TwiceError, once
 from neurocaas.protocol.keys import CONFIGS, INPUTS, RESULTS, JobKeys, SubmissionKey
 from neurocaas.protocol.limits import KEY_MAX_BYTES, SUBMISSION_MAX_BYTES
 from neurocaas.protocol.names import check_timestamp, dataset_names, key_fault
-from neurocaas.protocol.outside import SCHEME, admits, place_of, registered, whole
+from neurocaas.protocol.outside import SCHEME, OutsideBucket, admits, place_of, registered, whole
 from neurocaas.protocol.problems import InvalidInput, Problem, shown
-from neurocaas.protocol.settings import AnalysisSettings
+from neurocaas.protocol.settings import InstanceSettings, Limits
 
-FIELDS = frozenset({"dataname", "configname", "timestamp", "instance_type", "resultpath", "rerun_of"})
+REQUEST = "request"
+"""Any text: by it a client knows its own submission again (`neurocaas.analysis`); the service passes over it.
+"""
+
+FIELDS = frozenset(
+    {"dataname", "configname", "timestamp", "instance_type", "resultpath", "rerun_of", REQUEST}
+)
 CONFIG_FOLDERS = (CONFIGS, INPUTS, RESULTS)
 """Where a group's configurations may lie."""
 
 _FACTS_SHOWN = 20
+
+
+class SubmissionRules(Protocol):
+    """What submissions are checked by: the settings of an analysis, or what a client knows of them."""
+
+    @property
+    def analysis(self) -> str: ...
+    @property
+    def bucket(self) -> str: ...
+    @property
+    def outside_buckets(self) -> tuple[OutsideBucket, ...]: ...
+    @property
+    def instance(self) -> InstanceSettings: ...
+    @property
+    def limits(self) -> Limits: ...
 
 
 @dataclass(frozen=True)
@@ -91,7 +112,7 @@ def too_large(size: int) -> Problem:
     )
 
 
-def parse_submission(raw: bytes, key: str, settings: AnalysisSettings) -> Submission:
+def parse_submission(raw: bytes, key: str, settings: SubmissionRules) -> Submission:
     """Check a submission stored under `key` (decoded). Raises InvalidSubmission with every problem found, and
     ValueError when `key` is not the key of a submission."""
     group = SubmissionKey.parse(key).group
@@ -178,7 +199,7 @@ def _misspelt(problem: Problem, data: Mapping[str, Any]) -> Problem:
 
 
 def _datanames(
-    value: Any, group: str, settings: AnalysisSettings, problems: list[Problem]
+    value: Any, group: str, settings: SubmissionRules, problems: list[Problem]
 ) -> tuple[list[str], list[str]]:
     """The datasets, each once, and those of them that are named more than once."""
     allowed = (
@@ -214,7 +235,7 @@ def _datanames(
     return list(found), [key for key, times in found.items() if times > 1]
 
 
-def _configname(value: Any, group: str, settings: AnalysisSettings, problems: list[Problem]) -> str:
+def _configname(value: Any, group: str, settings: SubmissionRules, problems: list[Problem]) -> str:
     if value is None:
         allowed = f"a path such as '{group}/{CONFIGS}/config.json'"
         problems.append(
@@ -239,7 +260,7 @@ def _own_key(
     value: Any,
     field: str,
     group: str,
-    settings: AnalysisSettings,
+    settings: SubmissionRules,
     folders: Sequence[str],
     problems: list[Problem],
 ) -> str | None:
@@ -281,7 +302,7 @@ def _own_key(
     return key
 
 
-def _check_one_source(paths: Sequence[str], settings: AnalysisSettings, problems: list[Problem]) -> None:
+def _check_one_source(paths: Sequence[str], settings: SubmissionRules, problems: list[Problem]) -> None:
     """Data and configuration of outside buckets come from one bucket: its owner answers for what belongs
     together.
     """
@@ -302,7 +323,7 @@ def _check_one_source(paths: Sequence[str], settings: AnalysisSettings, problems
 
 
 def _resultpath(
-    value: Any, group: str, timestamp: str | None, settings: AnalysisSettings, problems: list[Problem]
+    value: Any, group: str, timestamp: str | None, settings: SubmissionRules, problems: list[Problem]
 ) -> str | None:
     """The job's folder in the outside bucket that a submission wants its results in, without a '/' at the
     end.
@@ -332,7 +353,7 @@ def _resultpath(
     return folder.rstrip("/")
 
 
-def _registered(settings: AnalysisSettings, group: str, use: str) -> str:
+def _registered(settings: SubmissionRules, group: str, use: str) -> str:
     """What a group may name outside, as the end of a sentence about what is allowed."""
     known = [f"'{one.path}…'" for one in registered(settings.outside_buckets, group, use)]
     if known:
@@ -340,7 +361,7 @@ def _registered(settings: AnalysisSettings, group: str, use: str) -> str:
     return f"; analysis {settings.analysis!r} has no outside bucket registered for {use} of group {group!r}"
 
 
-def _instance_type(value: Any, settings: AnalysisSettings, problems: list[Problem]) -> str | None:
+def _instance_type(value: Any, settings: SubmissionRules, problems: list[Problem]) -> str | None:
     if value is None:
         return None
     if value not in settings.instance.types:

@@ -295,9 +295,9 @@ def test_a_config_is_checked_as_the_manager_does_before_anything_is_uploaded(
         "no such file: none.txt",
         "no machine image is deployed for dti",
         "(`invoke bake-ami --stack dti-webdev`) and deploys it (`invoke deploy dti-webdev`)",
-        "config 'detect_treshold': 'high'",
+        "c.yaml:1:1: 'detect_treshold': got 'high'",
         "did you mean 'detect_threshold'?",
-        "config __duration__: '1:30'",
+        "c.yaml:2:15: __duration__: got '1:30'",
         "write 90",
         "write mode: train, or remove ensemble_size",
     ):

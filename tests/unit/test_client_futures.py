@@ -240,6 +240,7 @@ def test_the_examples_of_the_docs_run(
 
 def test_files_and_keys_are_mapped_together_in_their_order(service: None, tmp_path: Path) -> None:
     (tmp_path / "bad.nii").write_text("data")
+    boto3.client("s3").put_object(Bucket="dti", Key="lab/inputs/there.nii", Body=b"data")
     dti = neurocaas.Analysis("dti", "lab")
     futures = dti.map(
         ["bad.nii", "lab/inputs/there.nii", tmp_path / "scan1.nii"], {"fit_method": "WLS"}, timestamp="t9"

@@ -76,7 +76,7 @@ def test_a_submission_is_what_the_manager_reads(s3: Any, tmp_path: Path) -> None
     (tmp_path / "a.nii").write_text("data")
     analysis = Analysis(BUCKET, GROUP)
     keys = analysis.upload([tmp_path / "a.nii"])
-    job = analysis.submit(keys, {"wait": 5}, STAMP, "m5.xlarge")
+    job = analysis.submit(keys, {"wait": 5}, STAMP, "m5.xlarge", check=False)
     assert job.submission_key == "debuggers/submissions/2026-01-31_submit.json"
     body = json.loads(s3.get_object(Bucket=BUCKET, Key=job.submission_key)["Body"].read())
     assert body["dataname"] == ["debuggers/inputs/a.nii"]
@@ -88,7 +88,7 @@ def test_a_submission_is_what_the_manager_reads(s3: Any, tmp_path: Path) -> None
 
 def test_timestamps_made_by_default_are_allowed_and_differ(s3: Any) -> None:
     analysis = Analysis(BUCKET, GROUP)
-    first = analysis.submit("debuggers/inputs/a", "debuggers/configs/c.json")
+    first = analysis.submit("debuggers/inputs/a", "debuggers/configs/c.json", check=False)
     assert KEYS.of(GROUP, first.timestamp).prefix == f"debuggers/results/job_{first.timestamp}/"
     assert first.status() == JobState(first.timestamp, "SUBMITTED")
 
@@ -114,7 +114,7 @@ def test_missing_and_equal_files_are_refused_before_anything_is_uploaded(s3: Any
 
 def test_a_job_runs_and_ends(s3: Any) -> None:
     job = Analysis(BUCKET, GROUP).submit(
-        ["debuggers/inputs/a", "debuggers/inputs/b"], "debuggers/configs/c.json", STAMP
+        ["debuggers/inputs/a", "debuggers/inputs/b"], "debuggers/configs/c.json", STAMP, check=False
     )
     put(s3, KEYS.job, job_json(str(job.submission_key), "a", "b"))
     assert [d.state for d in job.status().datasets] == ["INITIALIZING", "INITIALIZING"]
@@ -149,7 +149,7 @@ def test_a_job_runs_and_ends(s3: Any) -> None:
 
 
 def test_a_status_file_that_a_script_has_spoilt_does_not_end_the_watch(s3: Any) -> None:
-    job = Analysis(BUCKET, GROUP).submit("debuggers/inputs/a", "c", STAMP)
+    job = Analysis(BUCKET, GROUP).submit("debuggers/inputs/a", "c", STAMP, check=False)
     put(s3, KEYS.job, job_json(str(job.submission_key), "a"))
     put(s3, KEYS.status("a"), status("IN PROGRESS", stdout={"0": "known"}))
     assert job.status().datasets[0].last_line == "known"
@@ -158,7 +158,7 @@ def test_a_status_file_that_a_script_has_spoilt_does_not_end_the_watch(s3: Any) 
 
 
 def test_a_quiet_tick_costs_two_calls(s3: Any) -> None:
-    job = Analysis(BUCKET, GROUP).submit("debuggers/inputs/a", "c", STAMP)
+    job = Analysis(BUCKET, GROUP).submit("debuggers/inputs/a", "c", STAMP, check=False)
     put(s3, KEYS.job, job_json(str(job.submission_key), "a"))
     put(s3, KEYS.status("a"), status("IN PROGRESS"))
     job.status()
@@ -175,14 +175,14 @@ def test_a_used_timestamp_shows_the_refusal_and_not_the_other_job(s3: Any) -> No
     put(s3, KEYS.job, job_json("debuggers/submissions/other_submit.json", "a"))
     put(s3, KEYS.records.certificate, "the other job")
     put(s3, rejected_keys(GROUP, STAMP).records.certificate, "timestamp is used already")
-    job = Analysis(BUCKET, GROUP).submit("debuggers/inputs/a", "c", STAMP)
+    job = Analysis(BUCKET, GROUP).submit("debuggers/inputs/a", "c", STAMP, check=False)
     state = job.status()
     assert (state.phase, state.finished, state.succeeded) == ("REJECTED", True, False)
     assert job.certificate() == "timestamp is used already"
 
 
 def test_a_refused_submission_is_finished_and_has_its_certificate(s3: Any) -> None:
-    job = Analysis(BUCKET, GROUP).submit("debuggers/inputs/none", "c", STAMP)
+    job = Analysis(BUCKET, GROUP).submit("debuggers/inputs/none", "c", STAMP, check=False)
     with pytest.raises(AnalysisError, match="no certificate yet"):
         job.certificate()
     put(s3, KEYS.records.certificate, "dataname: no such object")
@@ -193,7 +193,7 @@ def test_a_refused_submission_is_finished_and_has_its_certificate(s3: Any) -> No
 
 
 def test_follow_gives_up_after_its_timeout_and_says_how_to_go_on(s3: Any) -> None:
-    job = Analysis(BUCKET, GROUP).submit("debuggers/inputs/a", "c", STAMP)
+    job = Analysis(BUCKET, GROUP).submit("debuggers/inputs/a", "c", STAMP, check=False)
     seen: list[JobState] = []
     with pytest.raises(AnalysisError, match="still SUBMITTED after 5 s"):
         job.follow(seen.append, interval=2.0, timeout=5.0, clock=Clock())

@@ -2,7 +2,9 @@
 
 import hashlib
 import json
+import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,6 +19,7 @@ from moto import mock_aws
 
 from localcloud.tests.properties import examples
 from neurocaas import Analysis, AnalysisError
+from neurocaas.bucket import Bucket
 from neurocaas.commands import speaking
 from neurocaas.commands import submitting as commands
 from neurocaas.uploads import UploadContent, Uploads
@@ -129,13 +132,52 @@ def test_commands_tell_where_the_config_is(
 
 def test_a_timestamp_is_used_once(s3: Any) -> None:
     analysis = Analysis(BUCKET, GROUP)
-    analysis.submit("debuggers/inputs/a", "debuggers/configs/c.json", "t1")
-    with pytest.raises(AnalysisError, match="another submission has"):
-        analysis.submit("debuggers/inputs/b", "debuggers/configs/c.json", "t1")
-    assert analysis.submit("debuggers/inputs/a", "debuggers/configs/c.json", "t1").timestamp == "t1", (
-        "the very same is the same"
-    )
+    config = "debuggers/configs/c.json"
+    analysis.submit("debuggers/inputs/a", config, "t1", check=False)
+    for data in ("b", "a"):  # also the same once more: two people would take one job for theirs
+        with pytest.raises(AnalysisError, match="another submission has"):
+            analysis.submit(f"debuggers/inputs/{data}", config, "t1", check=False)
     assert len(there(s3, "submissions/")) == 1
+
+
+def test_a_submission_whose_answer_was_lost_is_not_taken_for_another(
+    s3: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What boto3 does when the connection breaks after the service has written: it writes once more."""
+    create = Bucket.create
+
+    def twice(self: Bucket, key: str, body: bytes) -> bool:
+        create(self, key, body)
+        return create(self, key, body)
+
+    monkeypatch.setattr(Bucket, "create", twice)
+    analysis = Analysis(BUCKET, GROUP)
+    job = analysis.submit("debuggers/inputs/a", "debuggers/configs/c.json", "t1", check=False)
+    assert job.timestamp == "t1"
+    assert len(there(s3, "submissions/")) == 1
+
+
+def test_of_many_who_submit_one_thing_at_once_one_gets_the_timestamp(s3: Any) -> None:
+    start, guard = threading.Barrier(8), threading.Lock()
+    analysis = Analysis(BUCKET, GROUP)
+    analysis.objects  # noqa: B018  (looked up before the threads begin)
+
+    def one_at_a_time(self: Bucket, key: str, body: bytes) -> bool:
+        with guard:  # S3 does it so; the one in this process is not made for threads
+            return create(self, key, body)
+
+    def submit(_: int) -> str:
+        start.wait()
+        try:
+            return analysis.submit("debuggers/inputs/a", "c.json", "t1", check=False).timestamp
+        except AnalysisError as error:
+            return error.got
+
+    create = Bucket.create
+    with pytest.MonkeyPatch.context() as patch, ThreadPoolExecutor(8) as pool:
+        patch.setattr(Bucket, "create", one_at_a_time)
+        answers = sorted(pool.map(submit, range(8)))
+    assert answers == ["t1"] + ["timestamp 't1', which another submission has"] * 7
 
 
 class Late(Analysis):
