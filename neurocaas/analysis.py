@@ -7,7 +7,6 @@ import os
 import uuid
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from datetime import datetime, timezone
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
@@ -36,6 +35,8 @@ from neurocaas.protocol.problems import InvalidInput
 from neurocaas.protocol.published_settings import About, about_key
 from neurocaas.protocol.submission import REQUEST
 from neurocaas.states import DatasetState
+from neurocaas.timestamps import new_timestamp as new_timestamp
+from neurocaas.timestamps import now as now
 from neurocaas.uploads import UploadContent, Uploads, name_of
 
 
@@ -450,15 +451,3 @@ class Analysis:
             need=None if instance_type else about.need,
             budget=budget_left(about, self.group, self.session, certificates) if budget else None,
         )
-
-
-def now() -> datetime:
-    """The time, in UTC."""
-    return datetime.now(timezone.utc)
-
-
-def new_timestamp(moment: datetime) -> str:
-    """A job name from a moment, fine enough that two submissions by hand do not meet:
-    2026-11-25T03-04-05.678Z.
-    """
-    return f"{moment.astimezone(timezone.utc):%Y-%m-%dT%H-%M-%S}.{moment.microsecond // 1000:03d}Z"

@@ -14,19 +14,51 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
+from neurocaas.bucket import Bucket
 from neurocaas.checks import CheckedWish, Wish, check
 from neurocaas.errors import AnalysisError, SeveralErrors, UnreachableError, raise_all
-
-if TYPE_CHECKING:
-    from neurocaas.analysis import Analysis
-    from neurocaas.forecast import Forecast
-    from neurocaas.job import JobHandle
-    from neurocaas.states import JobState
+from neurocaas.forecast import Forecast
+from neurocaas.job import JobHandle
+from neurocaas.protocol.published_settings import About
+from neurocaas.states import JobState
+from neurocaas.timestamps import new_timestamp, now
 
 ANSWER_SECONDS = 60.0
 """So long is an answer waited for; it usually comes within five seconds."""
+
+
+class Submitter(Protocol):
+    """What the steps ask of an `Analysis`."""
+
+    @property
+    def group(self) -> str: ...
+    @property
+    def objects(self) -> Bucket: ...
+    def about(self) -> About: ...
+    def duration(self, config: str) -> int | None: ...
+    def upload(self, paths: list[str]) -> list[str]: ...
+    def job_config(self, config: str | Mapping[str, Any], stamp: str) -> str: ...
+    def forecast(
+        self,
+        sizes: Sequence[int | None],
+        *,
+        minutes: int | None = None,
+        instance_type: str | None = None,
+        dataset_size_gib: int = 0,
+        past: bool = True,
+    ) -> Forecast: ...
+    def submit(
+        self,
+        datanames: tuple[str, ...],
+        config: str,
+        timestamp: str | None = None,
+        instance_type: str | None = None,
+        resultpath: str | None = None,
+        *,
+        check: bool,
+    ) -> JobHandle: ...
 
 
 @dataclass(frozen=True)
@@ -47,13 +79,11 @@ class Sent:
 
 
 def planned(
-    analysis: Analysis, wishes: Sequence[Wish], *, submits: bool = True, past: bool = True
+    analysis: Submitter, wishes: Sequence[Wish], *, submits: bool = True, past: bool = True
 ) -> list[Plan]:
     """A plan for each wish. Raises AnalysisError with everything that is wrong with any of them. Without
     `submits`, nothing will be submitted: no machine image is needed. Without `past`, earlier jobs are not
     looked at for the forecast."""
-    from neurocaas.analysis import new_timestamp, now
-
     plans, errors = list[Plan](), list[AnalysisError]()
     stamp = new_timestamp(now())
     about = analysis.about()
@@ -74,7 +104,7 @@ def planned(
     return plans
 
 
-def uploaded(analysis: Analysis, plans: Sequence[Plan]) -> list[Sent]:
+def uploaded(analysis: Submitter, plans: Sequence[Plan]) -> list[Sent]:
     """Upload what the plans name of this computer, each file once, and the configs."""
     files = list(dict.fromkeys(path for plan in plans for path in plan.wish.files))
     keys = dict(zip(files, analysis.upload(files), strict=True)) if files else {}
@@ -87,7 +117,7 @@ def uploaded(analysis: Analysis, plans: Sequence[Plan]) -> list[Sent]:
     ]
 
 
-def submitted(analysis: Analysis, plan: Plan, sent: Sent) -> JobHandle:
+def submitted(analysis: Submitter, plan: Plan, sent: Sent) -> JobHandle:
     """Submit what was uploaded."""
     wish = plan.wish
     return analysis.submit(
@@ -113,7 +143,7 @@ def answered(handle: JobHandle, seconds: float = ANSWER_SECONDS, clock: Any = ti
         clock.sleep(0.5)
 
 
-def _foreseen(analysis: Analysis, wish: Wish, checked: CheckedWish, *, past: bool) -> Forecast:
+def _foreseen(analysis: Submitter, wish: Wish, checked: CheckedWish, *, past: bool) -> Forecast:
     config, sizes = checked.config, checked.sizes
     machines = sizes * (config.members or 1) if config else sizes
     minutes = config.duration_minutes if config else _duration(analysis, wish.config)
@@ -126,5 +156,5 @@ def _foreseen(analysis: Analysis, wish: Wish, checked: CheckedWish, *, past: boo
     )
 
 
-def _duration(analysis: Analysis, config: str | Mapping[str, Any]) -> int | None:
+def _duration(analysis: Submitter, config: str | Mapping[str, Any]) -> int | None:
     return analysis.duration(config) if isinstance(config, str) else None

@@ -51,6 +51,7 @@ ALSO = {
     "neurocaas.images": {"PIL"},  # pixels of images, imported only when images differ and if it is there
     "neurocaas.notebook": {"IPython"},  # imported only where it runs already
     "neurocaas.reading": {"pandas"},  # tables as data frames, if it is there
+    "neurocaas.positions": {"yaml"},  # lines of a YAML config in which something is wrong, likewise
     "neurocaas.view": {"rich"},  # the live table, imported only for a terminal
     "neurocaas.progress": {"rich"},  # bars, likewise
 }
