@@ -12,6 +12,7 @@ from invoke.tasks import Task
 from console.errors import UserError
 from neurocaas.commands import COMMANDS
 from neurocaas.commands.command import AnalystCommand, Ended
+from neurocaas.typed import called_as
 
 BUCKET = "The same as --analysis."
 
@@ -27,6 +28,7 @@ def as_task(one: AnalystCommand) -> Task:  # type: ignore[type-arg]
             )
         if bucket:
             named["analysis"] = bucket
+        called_as("invoke")
         try:
             one.run(*given, **named)
         except Ended as end:

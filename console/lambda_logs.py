@@ -31,7 +31,7 @@ _HELP = {
     "lambda": "The log of the service instead: manager, monitor or sweep.",
     "stack": "With --lambda: the analysis's stack; the manager needs it, and the others show only its jobs.",
     "since": "With --lambda: how many minutes back to begin.",
-    "json": "With --lambda: the lines as they are, one JSON object each.",
+    "json": "One JSON document; with --lambda, the lines as they are, one JSON object each.",
 }
 
 
@@ -70,17 +70,13 @@ def with_lambdas(task: Any) -> Task:  # type: ignore[type-arg]
                 "manager --stack STACK`"
             )
             raise UserError("no job", "the timestamp of a job, or --lambda", do)
-        elif stack or json:
-            raise UserError(
-                "--stack or --json without --lambda",
-                "these for the logs of the service only",
-                "leave them out",
-            )
+        elif stack:
+            raise UserError("--stack without --lambda", "it for the logs of the service only", "leave it out")
         else:
-            body(c, job[0], *args, **more)
+            body(c, job[0], *args, json=json, **more)
 
     mine = inspect.signature(logs).parameters
-    own = [mine[name] for name in ("lambda_", "stack", "since", "json")]
+    own = [mine[name] for name in ("lambda_", "stack", "since")]
     theirs = list(inspect.signature(body).parameters.values())
     keywords = [one.replace(kind=inspect.Parameter.KEYWORD_ONLY) for one in (*theirs[2:], *own)]
     logs.__signature__ = inspect.Signature([*theirs[:2], *keywords])  # type: ignore[attr-defined]

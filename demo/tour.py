@@ -22,7 +22,7 @@ from demo.summary import AnalysisResult, TourPhase, dataset_results, write
 from localcloud.paths import Paths
 from localcloud.running import Cloud
 from neurocaas import Analysis, JobHandle, JobState
-from neurocaas.durations import clock
+from neurocaas.protocol.units import duration
 from neurocaas.view import board
 
 GROUP = "debuggers"
@@ -184,7 +184,7 @@ class Tour:
                 cost = "" if dataset.cost_usd is None else f"  would cost ${dataset.cost_usd:.4f}"
                 self._say(
                     f"  {dataset.name}: {dataset.outcome} on {dataset.instance} ({dataset.instance_type})"
-                    f" in {clock(dataset.machine_seconds)}{cost}"
+                    f" in {duration(dataset.machine_seconds)}{cost}"
                 )
             for line in sample.numbers(self.results / sample.analysis):
                 self._say(f"  {line}")

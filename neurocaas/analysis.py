@@ -13,7 +13,7 @@ from typing import Any
 
 import boto3
 
-from neurocaas import access, checks, configs, given
+from neurocaas import access, checks, configs, given, own_jobs
 from neurocaas.bucket import AT_ONCE, Bucket, s3_client
 from neurocaas.errors import AnalysisError, every, raise_all
 from neurocaas.evidence import Evidence, gather
@@ -192,6 +192,7 @@ class Analysis:
         text = json.dumps(body, indent=2).encode()
         if not self.objects.create(key, text) and not self._is_there(key, text):
             raise checks.timestamp_used(stamp)
+        own_jobs.remember(self.bucket, self.group, stamp)
         return JobHandle(self.s3, self.bucket, self.group, stamp, key)
 
     def check(

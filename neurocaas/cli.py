@@ -142,6 +142,9 @@ def _parameter(one: AnalystCommand, parameter: inspect.Parameter) -> click.Param
     typed = parameter.name.rstrip("_").replace("_", "-")
     words = one.help[typed]
     complete = as_it_is_typed(typed)
+    if parameter.name == one.rest:
+        word = f"[{typed.upper()}]..."
+        return click.Argument([parameter.name], nargs=-1, metavar=word, shell_complete=complete)
     if parameter.name in one.lists:
         return click.Option(
             [f"--{typed}", parameter.name], multiple=True, help=words, shell_complete=complete

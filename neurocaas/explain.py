@@ -6,12 +6,13 @@
 import re
 from dataclasses import dataclass
 
-from neurocaas.durations import clock
 from neurocaas.evidence import Evidence
 from neurocaas.protocol.printable import one_line
 from neurocaas.protocol.status import INITIALIZING, SUCCESS
 from neurocaas.protocol.stop import outcome_of
+from neurocaas.protocol.units import duration
 from neurocaas.states import DatasetState
+from neurocaas.typed import command as typed
 
 PATIENCE = 60.0
 """Seconds after which a submission without an answer is a fault and not a delay."""
@@ -38,8 +39,7 @@ class Explanation:
 _KINDS = {
     "analysis": (
         "its script failed",
-        "read what it printed (`neurocaas logs {job}`), correct the data or the configuration, and submit "
-        "again",
+        "read what it printed (`{logs}`), correct the data or the configuration, and submit again",
     ),
     "memory": (
         "it ran out of memory",
@@ -75,7 +75,7 @@ _KINDS = {
 }
 _UNKNOWN = (
     "the reason is not known to this client",
-    f"read its certificate (`neurocaas status {{job}} --certificate`), or {_ADMIN}",
+    f"read its certificate (`{{certificate}}`), or {_ADMIN}",
 )
 
 _BY_REASON = (
@@ -114,7 +114,7 @@ def _unanswered(found: Evidence) -> Explanation:
         return Explanation(
             f"There is no job {job}: no submission and no result has this name.{near}",
             ("nothing in submissions/ and results/",),
-            "check the name (`neurocaas jobs`)",
+            f"check the name (`{typed('jobs')}`)",
         )
     if found.dead:
         return Explanation(
@@ -124,7 +124,7 @@ def _unanswered(found: Evidence) -> Explanation:
             f"{_ADMIN} to read the manager's log (`invoke logs --lambda manager --stack STACK`) and to "
             "redrive the queue",
         )
-    since = f"the submission came {clock(found.submitted)} ago, there is no certificate"
+    since = f"the submission came {duration(found.submitted)} ago, there is no certificate"
     if found.submitted <= PATIENCE:
         return Explanation(
             f"Job {job} waits for the manager, which answers within seconds.",
@@ -198,14 +198,14 @@ def _running(found: Evidence) -> Explanation:
         longest = max(going, key=lambda one: one.seconds or 0.0)
         said = f", and printed last: {longest.last_line}" if longest.last_line else ""
         warned = tuple(f"{one.name}: {one.reason}" for one in going if one.reason)
-        since = f"{longest.name} has run for {clock(longest.seconds) or 'some seconds'}{said}"
+        since = f"{longest.name} has run for {duration(longest.seconds) or 'some seconds'}{said}"
         return Explanation(f"Job {job} is running: {counts}.", (since, *warned, *_room(found)), "")
     age = found.age or 0.0
     if found.pending:
         return Explanation(
             f"Job {job} waits for room: {found.pending} of its machines have been accepted and cannot start "
             "while others run.",
-            (f"launched {clock(age)} ago", *_room(found)),
+            (f"launched {duration(age)} ago", *_room(found)),
             "wait: they start by themselves when others end (on this computer LOCALCLOUD_MAX_INSTANCES says "
             "how many run at once)",
         )
@@ -213,7 +213,7 @@ def _running(found: Evidence) -> Explanation:
     return Explanation(
         f"Job {job} waits for its machines to start"
         + (", which takes longer than usual." if late else ", which takes a minute or two."),
-        (f"launched {clock(age)} ago, no machine has written a status yet",),
+        (f"launched {duration(age)} ago, no machine has written a status yet",),
         f"{_ADMIN} to look at the machines' consoles" if late else "wait a moment, then ask again",
     )
 
@@ -290,7 +290,10 @@ def _why(dataset: DatasetState) -> str:
 
 def _fix(kind: str, found: Evidence) -> str:
     types = f" (there are {', '.join(found.types)})" if found.types else ""
-    return _KINDS.get(kind, _UNKNOWN)[1].format(job=found.state.timestamp, types=types)
+    job = found.state.timestamp
+    return _KINDS.get(kind, _UNKNOWN)[1].format(
+        logs=typed("logs", job), certificate=typed("status", job, "--certificate"), types=types
+    )
 
 
 def _last_error(certificate: str) -> str:

@@ -16,7 +16,6 @@ from datetime import datetime, timezone
 from typing import Any
 
 from neurocaas.bucket import Bucket
-from neurocaas.durations import clock
 from neurocaas.errors import code_of
 from neurocaas.notebook_html import lines_as_html
 from neurocaas.protocol.cost import at_most, charge
@@ -29,6 +28,7 @@ from neurocaas.protocol.need import Need
 from neurocaas.protocol.problems import InvalidInput
 from neurocaas.protocol.published_settings import About
 from neurocaas.protocol.status import SUCCESS
+from neurocaas.protocol.units import duration
 from neurocaas.states import DatasetState, JobState
 
 ENOUGH = 5
@@ -141,7 +141,7 @@ class Forecast:
             of = "of similar size" if self.similar else "of any size"
             runs = f"from {self.runs} earlier run{'' if self.runs == 1 else 's'} {of}"
             said.append(
-                f"time: {clock(self.p50)} (p50), {clock(self.p90)} (p90) for a dataset, {runs}; all "
+                f"time: {duration(self.p50)} (p50), {duration(self.p90)} (p90) for a dataset, {runs}; all "
                 "run at once"
             )
             said.append(f"cost: ${self.usd_p50:.4f} (p50), ${self.usd_p90:.4f} (p90)")

@@ -15,6 +15,7 @@ from typing import Protocol, TypeVar
 from neurocaas.errors import AnalysisError, Patient
 from neurocaas.protocol.status import SUCCESS
 from neurocaas.states import DatasetState, JobState
+from neurocaas.typed import command as typed
 
 T = TypeVar("T")
 
@@ -53,7 +54,7 @@ class DatasetFailedError(AnalysisError):
         super().__init__(
             f"{name} of job {job} has failed: {why}",
             "a dataset that succeeds",
-            f"read what it printed: `neurocaas logs {job}`",
+            f"read what it printed: `{typed('logs', job)}`",
         )
         self.state = state
 

@@ -49,6 +49,7 @@ from neurocaas.reading import (
 from neurocaas.results import Choice, Fetching, NameRules, fetch, own_folder, placed, wanted
 from neurocaas.results_folder import FetchedFile
 from neurocaas.states import DatasetState, JobState, dataset_state
+from neurocaas.typed import command as typed
 
 RECORD_SUFFIX = "_files.json"
 """How the record of a machine's transfers ends, below the job's logs."""
@@ -155,7 +156,7 @@ class JobHandle:
         away for some minutes (`neurocaas.errors.PATIENCE`) is waited for. `timeout` in seconds (None: no
         limit) raises AnalysisError.
         """
-        if callback is None:
+        if callback is None or callback is print:
             try:
                 with _shown(self.timestamp) as show:
                     return self.follow(show, interval=interval, timeout=timeout, clock=clock)
@@ -174,9 +175,8 @@ class JobHandle:
                 raise AnalysisError(
                     f"job {self.timestamp} is still {phase} after {timeout:.0f} s",
                     "a job that ends within the time limit",
-                    f"look at its certificate (`neurocaas status {self.timestamp} --bucket {self.bucket} "
-                    f"--group {self.group}`),"
-                    " or follow it again: the job goes on",
+                    f"look at its certificate (`{typed('status', self.timestamp, '--certificate')}`), or "
+                    "follow it again: the job goes on",
                 )
             clock.sleep(interval)
 

@@ -82,27 +82,47 @@ def bar(fraction: float, width: int, *, ascii_only: bool = False) -> str:
     return full * done + empty * (width - done)
 
 
+def edge() -> int | None:
+    """Where lines end on the terminal that is standard output; None where it is none."""
+    return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+
+
 def columns(rows: Sequence[Sequence[str]], *, right: Sequence[int] = ()) -> list[str]:
     """Rows with their cells below each other, two spaces apart; those of the columns `right` end below each
     other. On a terminal a line ends at its edge."""
+    lines = _laid_out(rows, right)
+    end = edge()
+    return lines if end is None else [fitted(line, end) for line in lines]
+
+
+def _laid_out(rows: Sequence[Sequence[str]], right: Sequence[int]) -> list[str]:
     widths = [max(map(wide, cells)) for cells in zip(*rows, strict=True)]
 
     def written(place: int, text: str) -> str:
         return " " * (widths[place] - wide(text)) + text if place in right else padded(text, widths[place])
 
-    lines = ["  ".join(written(place, text) for place, text in enumerate(row)).rstrip() for row in rows]
-    if not sys.stdout.isatty():
-        return lines
-    edge = shutil.get_terminal_size().columns
-    return [fitted(line, edge) for line in lines]
+    return ["  ".join(written(place, text) for place, text in enumerate(row)).rstrip() for row in rows]
 
 
-def table(headers: Sequence[str], rows: Sequence[Sequence[str]], *, right: Sequence[str] = ()) -> list[str]:
+def table(
+    headers: Sequence[str],
+    rows: Sequence[Sequence[str]],
+    *,
+    right: Sequence[str] = (),
+    less: Sequence[str] = (),
+) -> list[str]:
     """Rows below their headers; the columns named in `right` are numbers. A column in which nothing stands
-    is left out; nothing at all where there is no row."""
+    is left out; on a terminal that is too narrow, so are those in `less`, one after the other. Nothing at all
+    where there is no row."""
     if not rows:
         return []
-    kept = [place for place in range(len(headers)) if any(row[place] for row in rows)]
-    names = [headers[place] for place in kept]
-    numbers = [place for place, name in enumerate(names) if name in right]
-    return columns([names, *([cell(row[place]) for place in kept] for row in rows)], right=numbers)
+    clean = [[cell(text) for text in row] for row in rows]
+    kept = [place for place in range(len(headers)) if any(row[place] for row in clean)]
+    end = edge()
+    for name in ("", *less):
+        kept = [place for place in kept if headers[place] != name]
+        numbers = [number for number, place in enumerate(kept) if headers[place] in right]
+        lines = _laid_out([[row[place] for place in kept] for row in (headers, *clean)], numbers)
+        if end is None or max(map(wide, lines)) <= end:
+            return lines
+    return [fitted(line, end or 0) for line in lines]

@@ -25,6 +25,7 @@ from neurocaas.protocol.keys import (
     rejected_keys,
 )
 from neurocaas.protocol.limits import QUEUE_MAX_RECEIVES, QUEUE_VISIBILITY
+from neurocaas.typed import command as typed
 
 JUST_SUBMITTED = timedelta(seconds=1.5 * QUEUE_VISIBILITY * QUEUE_MAX_RECEIVES)
 """So long a submission without an answer is listed. By then the manager has given one; where it was deleted
@@ -143,7 +144,7 @@ def resolve(objects: Bucket, group: str, name: str) -> str:
             raise UnknownJobError(
                 f"group {group} has no job in bucket {objects.name}",
                 "a job that was submitted",
-                "submit one: `neurocaas submit --help`",
+                f"submit one: `{typed('submit')} --help`",
             )
         return every[-1].job
     begins = sorted(f"{name}{rest}" for rest in objects.folders(f"{JOBS}/{group}/{_JOB}{name}"))
@@ -167,7 +168,7 @@ def resolve(objects: Bucket, group: str, name: str) -> str:
         raise UnknownJobError(
             f"group {group} has no job {name!r} in bucket {objects.name}",
             f"a job of the group{': ' + ', '.join(near) if near else ''}",
-            "`neurocaas jobs` lists them",
+            f"`{typed('jobs')}` lists them",
         )
     return begins[0]
 

@@ -10,6 +10,7 @@ from neurocaas.errors import AnalysisError
 from neurocaas.job import JobHandle
 from neurocaas.protocol.job import Dataset
 from neurocaas.protocol.status import NONE, DatasetStatus
+from neurocaas.typed import command as typed
 
 STREAMS = ("stdout", "stderr")
 
@@ -124,8 +125,8 @@ class LogReader:
             if not self._live and not status.final:
                 return
             missing = (
-                f"{numbers[0] - place.given} lines are not in the bucket yet; `neurocaas logs` shows them a "
-                "minute later"
+                f"{numbers[0] - place.given} lines are not in the bucket yet; "
+                f"`{typed('logs', self._job.timestamp)}` shows them a minute later"
             )
             yield Line(dataset.name, stream, missing, note=True)
         for number in numbers:

@@ -35,6 +35,7 @@ from neurocaas.protocol.outside import SCHEME, place_of
 from neurocaas.protocol.pins import Pin, read_pins
 from neurocaas.protocol.problems import shown
 from neurocaas.protocol.published_settings import About
+from neurocaas.typed import command as typed
 
 _SERVICE = frozenset({"end.txt", "update.txt"})
 
@@ -93,7 +94,7 @@ class Original:
             raise AnalysisError(
                 f"{source} is not the certificate of a job that ran ({error})",
                 "the file logs/certificate.json of a job's results",
-                "fetch it (`neurocaas results JOB`), or name the job itself",
+                f"fetch it (`{typed('results', 'JOB')}`), or name the job itself",
             ) from error
 
 

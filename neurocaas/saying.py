@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from typing import Protocol
 
-from neurocaas.durations import clock
 from neurocaas.layout import cell
+from neurocaas.protocol.units import duration
 
 _PROGRESS = re.compile(r"::progress[ \t]+[0-9.eE+-]+(?:[ \t].*)?")
 
@@ -32,7 +32,7 @@ class ToldDataset(Protocol):
 
 def what_is_said(dataset: ToldDataset, *, left: bool = True) -> str:
     """The one line that says most about a dataset: why it failed, else how far its script is, about how long
-    it will take (with `left`), and its last line: `25 % fitting, about 1:30 left`. A progress mark
+    it will take (with `left`), and its last line: `25 % fitting, about 1 min 30 s left`. A progress mark
     (`::progress 0.25 fitting`) is no line of its own.
     """
     if dataset.state == "FAILED" and dataset.reason:
@@ -46,5 +46,5 @@ def what_is_said(dataset: ToldDataset, *, left: bool = True) -> str:
     if dataset.final and line:
         return line
     if left and dataset.eta_seconds is not None and not dataset.final:
-        far += f"{', ' if far else ''}about {clock(dataset.eta_seconds)} left"
+        far += f"{', ' if far else ''}about {duration(dataset.eta_seconds)} left"
     return f"{far}: {line}" if far and line else far or line

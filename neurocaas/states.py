@@ -1,16 +1,21 @@
 """What a job and its datasets look like at one moment."""
 
+import re
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from neurocaas.durations import clock
 from neurocaas.layout import cell
 from neurocaas.notebook_html import Cell, ShareCell, StateCell, table
 from neurocaas.protocol.documents import DocumentError, moment
 from neurocaas.protocol.job import Dataset
 from neurocaas.protocol.status import FAILED, FINAL, IN_PROGRESS, INITIALIZING, NONE, SUCCESS, DatasetStatus
+from neurocaas.protocol.units import duration
 from neurocaas.saying import what_is_said
+
+_END = re.compile(r"(SUCCESS|FAILED) ([0-9]+)/([0-9]+)\s*(.*)", re.DOTALL)
+"""The line of end.txt: how the job ended, how many of its datasets succeeded, and perhaps why."""
 
 
 @dataclass(frozen=True, repr=False)
@@ -20,7 +25,8 @@ class DatasetState:
     `last_line` is what the script printed last (of its errors, when it printed nothing else), `last_error`
     the last of its errors. `progress` (0 to 1) and its text are the script's last mark, `eta_seconds` is
     about what is left.
-    `out_of_memory`: its machine has seen that its memory was used up."""
+    `out_of_memory`: its machine has seen that its memory was used up. `cpu` and `memory` are what was in use
+    when its machine told it last."""
 
     name: str
     input: str
@@ -35,13 +41,15 @@ class DatasetState:
     progress_text: str = ""
     eta_seconds: float | None = None
     out_of_memory: bool = False
+    cpu: str = ""
+    memory: str = ""
 
     @property
     def final(self) -> bool:
         return self.state in FINAL
 
     def __repr__(self) -> str:
-        said = "  ".join(part for part in (clock(self.seconds), what_is_said(self)) if part)
+        said = "  ".join(part for part in (duration(self.seconds), what_is_said(self)) if part)
         return f"<dataset {cell(self.name)}  {self.state}{f'  {said}' if said else ''}>"
 
     def _repr_html_(self) -> str:
@@ -78,12 +86,29 @@ class JobState:
             f"and {len(self.datasets) - _SHOWN} more datasets" if len(self.datasets) > _SHOWN else "",
         )
 
+    @property
+    def outcome(self) -> str:
+        """In a word: SUBMITTED, RUNNING, SUCCESS, FAILED, or REJECTED for a submission that became no job."""
+        return self.phase if self.phase != "DONE" else SUCCESS if self.succeeded else FAILED
+
+    @property
+    def why(self) -> str:
+        """What the job's end says beside its counts: why it was refused, or ended early."""
+        return Ending.of(self.end).why
+
+    @property
+    def counts(self) -> str:
+        """How its datasets stand: `2 of 5 datasets done, 1 failed`; "" without any."""
+        if not self.datasets:
+            return ""
+        states = Counter(one.state for one in self.datasets)
+        total = len(self.datasets)
+        failed = f", {states[FAILED]} failed" if states[FAILED] else ""
+        return f"{states[SUCCESS]} of {total} dataset{'' if total == 1 else 's'} done{failed}"
+
     def summary(self) -> str:
-        """In a few words: its phase, how many of its datasets are done, how it ended."""
-        counts = {name: sum(one.state == name for one in self.datasets) for name in (SUCCESS, FAILED)}
-        done = f"{counts[SUCCESS]} of {len(self.datasets)} succeeded" if self.datasets else ""
-        failed = f"{counts[FAILED]} failed" if counts[FAILED] else ""
-        return ", ".join(part for part in (self.phase, done, failed, cell(self.end)) if part)
+        """In a few words: how it stands, how many of its datasets are done, why it ended like that."""
+        return ", ".join(part for part in (self.outcome, self.counts, cell(self.why)) if part)
 
 
 _SHOWN = 200
@@ -96,10 +121,27 @@ def _row(one: DatasetState) -> tuple[Cell, ...]:
     return (
         one.name,
         StateCell(one.state),
-        clock(one.seconds),
+        duration(one.seconds),
         None if one.progress is None or one.final else ShareCell(one.progress),
         what_is_said(one),
     )
+
+
+@dataclass(frozen=True)
+class Ending:
+    """What a line of end.txt says; `state` is "" for none."""
+
+    state: str = ""
+    succeeded: int = 0
+    total: int = 0
+    why: str = ""
+
+    @classmethod
+    def of(cls, line: str) -> "Ending":
+        found = _END.fullmatch(line.strip())
+        if found is None:
+            return cls(why=line.strip())
+        return cls(found[1], int(found[2]), int(found[3]), found[4].strip())
 
 
 def dataset_state(
@@ -134,6 +176,8 @@ def dataset_state(
         progress_text=_known(status.progress_text),
         eta_seconds=None if status.final else status.eta_seconds,
         out_of_memory=status.out_of_memory,
+        cpu=_known(status.cpu_usage),
+        memory=_known(status.memory_usage),
     )
 
 

@@ -1,28 +1,48 @@
-"""Jobs on a terminal: a table that is redrawn in place, or one line per change when the output is a pipe or a
-file.
+"""Jobs on a terminal: a screen that is drawn again in place, or one line for each change when the output is a
+pipe or a file.
+
+The screen never has more lines than the window, whatever number of datasets there is: those that have failed
+or run come first, the rest are counted. It is drawn `PER_SECOND` times a second, as wide as the window is at
+the moment; times on it go on between two questions to the service. Lines for a file have no colours, no
+cursor movements, and are not cut.
 """
 
 import sys
+import time
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any, TextIO
 
-from neurocaas.durations import clock
 from neurocaas.forecast import Countdown
-from neurocaas.layout import cell, columns
+from neurocaas.layout import animated, bar, cell, columns, fitted, padded, wide
 from neurocaas.layout import table as table
 from neurocaas.listing import ListedJob
+from neurocaas.protocol.status import FAILED, IN_PROGRESS, INITIALIZING, SUCCESS
+from neurocaas.protocol.units import duration
 from neurocaas.saying import what_is_said
-from neurocaas.states import JobState
+from neurocaas.states import DatasetState, Ending, JobState
 
-_COLOURS = {"INITIALIZING": "yellow", "IN PROGRESS": "cyan", "SUCCESS": "green", "FAILED": "red"}
+PER_SECOND = 4
+MANY = 20
+"""In a job of more datasets than these, no line of a script is a line of the output: only how datasets begin
+and end."""
 
+COLOURS = {
+    INITIALIZING: "yellow",
+    IN_PROGRESS: "cyan",
+    SUCCESS: "green",
+    FAILED: "red",
+    "SUBMITTED": "yellow",
+    "RUNNING": "cyan",
+    "REJECTED": "red",
+}
+_NAME, _BAR, _STATE = 28, 16, 12
+_WORTH = {FAILED: 0, IN_PROGRESS: 1, INITIALIZING: 2, SUCCESS: 3}
 
-def status_lines(state: JobState) -> list[str]:
-    """A job as it is now: its own line, then one for each dataset, in columns."""
-    rows = [(cell(one.name), one.state, clock(one.seconds), what_is_said(one)) for one in state.datasets]
-    end = state.end if rows else " ".join(state.end.split()[:2])  # why a job was refused is told by itself
-    return [cell(f"job {state.timestamp}  {state.phase}  {end}".rstrip()), *columns(rows)]
+Line = tuple[tuple[str, str], ...]
+"""A line for a screen: texts with their colours ("" for none)."""
 
 
 def job_lines(jobs: Sequence[ListedJob], ends: Mapping[ListedJob, str]) -> list[str]:
@@ -30,96 +50,238 @@ def job_lines(jobs: Sequence[ListedJob], ends: Mapping[ListedJob, str]) -> list[
     rows = []
     for one in jobs:
         time = f"{one.submitted.astimezone():%Y-%m-%d %H:%M:%S}" if one.submitted else ""
-        open_ = {"job": "open", "refused": "refused", "": "no answer yet"}[one.answer]
-        rows.append((time, cell(one.job), cell(ends[one]) or open_))
+        end = f"REJECTED {Ending.of(ends[one]).why}" if one.answer == "refused" else ends[one]
+        open_ = {"job": "open", "refused": "REJECTED", "": "no answer yet"}[one.answer]
+        rows.append((time, cell(one.job), cell(end).rstrip() or open_))
     return columns(rows)
 
 
 class Changes:
-    """Turns job states into lines, one for each thing that changed; for output that cannot be redrawn."""
+    """Turns job states into lines, one for each thing that changed; for output that cannot be redrawn.
+    `ends`: only how datasets and jobs end."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, ends: bool = False) -> None:
         self._told: dict[tuple[str, str], tuple[str, str]] = {}
+        self._ends = ends
 
     def lines(self, title: str, state: JobState) -> list[str]:
         said = []
         for dataset in state.datasets:
-            now = (dataset.state, what_is_said(dataset, left=False))
+            if self._ends and not dataset.final:
+                continue
+            brief = not dataset.final and len(state.datasets) > MANY
+            now = (dataset.state, "" if brief else what_is_said(dataset, left=False))
             if self._told.get((title, dataset.name)) != now:
                 self._told[title, dataset.name] = now
-                row = (
-                    f"{title}  {dataset.name}  {dataset.state}  {clock(dataset.seconds)}  "
-                    f"{what_is_said(dataset)}"
-                )
+                text = "" if brief else what_is_said(dataset)
+                row = f"{title}  {dataset.name}  {dataset.state}  {duration(dataset.seconds)}  {text}"
                 said.append(cell(row).rstrip())
         now = (state.phase, state.end)
         if self._told.get((title, "")) != now:
             self._told[title, ""] = now
             if not state.datasets or state.finished:
-                said.append(cell(f"{title}  {state.phase}  {state.end}").rstrip())
+                end = state.why if state.phase == "REJECTED" else state.end
+                said.append(cell(f"{title}  {state.phase}  {end}").rstrip())
         return said
+
+
+@dataclass
+class Shown:
+    """A job on the screen: its state, and since when that is known (`at`, monotonic)."""
+
+    title: str
+    state: JobState
+    at: float
+
+    def seconds(self, dataset: DatasetState, now: float) -> float | None:
+        """How long its script has run, as of now."""
+        if dataset.seconds is None or dataset.final:
+            return dataset.seconds
+        return dataset.seconds + max(0.0, now - self.at)
+
+    def longest(self, now: float) -> float | None:
+        """Of its datasets, how long the one has run that has run the longest."""
+        return max(
+            (s for one in self.state.datasets if (s := self.seconds(one, now)) is not None), default=None
+        )
+
+    def left(self, now: float) -> float | None:
+        """About how long it still takes: as the dataset that takes the longest. None where one does not say,
+        or has not begun."""
+        open_ = [one.eta_seconds for one in self.state.datasets if not one.final]
+        known = [one for one in open_ if one is not None]
+        if not open_ or len(known) < len(open_):
+            return None
+        return max(0.0, max(known) - (now - self.at))
+
+
+def job_screen(shown: Shown, width: int, height: int, now: float, *, ascii_only: bool = False) -> list[Line]:
+    """One job: a line that counts, then a line for each dataset, and at most `height` in all."""
+    state = shown.state
+    head: Line = ((f"job {cell(shown.title)}  ", ""), _word(state.outcome))
+    tail = [cell(state.counts or state.why), f"{duration(shown.longest(now))} so far" if _runs(state) else ""]
+    left = shown.left(now)
+    tail.append(f"about {duration(left)} left" if left is not None and not state.finished else "")
+    lines = [_cut((*head, *((f"  {one}", "") for one in tail if one)), width)]
+    if state.outcome == "SUBMITTED":
+        return [*lines, _cut((("waiting for the service's answer", ""),), width)]
+    room = max(1, height - len(lines))
+    datasets: Sequence[DatasetState] = state.datasets
+    hidden: Sequence[DatasetState] = ()
+    if len(datasets) > room:
+        order = sorted(range(len(datasets)), key=lambda place: (_WORTH.get(datasets[place].state, 1), place))
+        failed = [place for place in order if datasets[place].state == FAILED][room // 2 :]
+        order = [place for place in order if place not in set(failed)] + failed
+        hidden = [datasets[place] for place in order[room - 1 :]]
+        datasets = [datasets[place] for place in order[: room - 1]]
+    most = max((wide(cell(one.name)) for one in datasets), default=0)
+    name = min(most, _NAME, max(8, width // 3))
+    lines += [
+        _cut(_dataset(one, shown.seconds(one, now), name, width, ascii_only), width) for one in datasets
+    ]
+    if hidden:
+        counts = Counter(one.state for one in hidden)
+        words = ", ".join(f"{counts[word]} {word}" for word in _WORTH if counts[word])
+        lines.append(_cut(((f"… and {len(hidden)} more: {words}", ""),), width))
+    return lines
+
+
+def _runs(state: JobState) -> bool:
+    return any(one.seconds is not None for one in state.datasets)
+
+
+def _dataset(one: DatasetState, seconds: float | None, name: int, width: int, ascii_only: bool) -> Line:
+    text = what_is_said(one)
+    took = duration(seconds)
+    parts: list[tuple[str, str]] = [
+        (padded(fitted(cell(one.name), name, middle=True), name) + "  ", ""),
+        (padded(one.state, _STATE) + "  ", COLOURS.get(one.state, "")),
+    ]
+    if one.progress is not None and not one.final and width >= 70:
+        parts.append((bar(one.progress, _BAR, ascii_only=ascii_only) + "  ", COLOURS[IN_PROGRESS]))
+    parts.append((f"{took}  " if took else "", ""))
+    return (*parts, (text, ""))
+
+
+def jobs_screen(
+    shown: Sequence[Shown], width: int, height: int, now: float, *, ascii_only: bool = False
+) -> list[Line]:
+    """Several jobs: a line for each, those that are open or have failed first, and at most `height`."""
+    order = [one for one in shown if not one.state.finished]
+    order += [one for one in reversed(shown) if one.state.finished and not one.state.succeeded]
+    order += [one for one in reversed(shown) if one.state.succeeded]
+    hidden = order[max(1, height - 2) :] if len(order) > height - 1 else []
+    order = order[: len(order) - len(hidden)]
+    states = Counter(one.state.outcome for one in shown)
+    counts = ", ".join(f"{number} {word}" for word, number in states.items())
+    name = min(max((wide(cell(one.title)) for one in order), default=0), max(12, width // 2))
+    lines: list[Line] = [_cut(((f"{len(shown)} jobs: {counts}", ""),), width)]
+    for one in order:
+        state = one.state
+        done = sum(dataset.final for dataset in state.datasets)
+        parts: list[tuple[str, str]] = [
+            (padded(fitted(cell(one.title), name, middle=True), name) + "  ", ""),
+            _word(padded(state.outcome, 9)),
+        ]
+        if state.datasets and width >= 70:
+            far = sum(1.0 if each.final else each.progress or 0.0 for each in state.datasets)
+            drawn = bar(far / len(state.datasets), _BAR // 2, ascii_only=ascii_only)
+            parts.append((f"  {drawn}", COLOURS.get(state.outcome, "")))
+        if state.datasets:
+            failed = sum(dataset.state == FAILED for dataset in state.datasets)
+            parts.append((f"  {done}/{len(state.datasets)}", ""))
+            parts.append((f"  {failed} failed" if failed else "", COLOURS[FAILED]))
+        took, left = one.longest(now), one.left(now)
+        parts.append((f"  {duration(took)}" if took is not None else "", ""))
+        parts.append(
+            (f"  about {duration(left)} left" if left is not None and not state.finished else "", "")
+        )
+        parts.append((f"  {cell(state.why)}" if state.finished and state.why else "", ""))
+        lines.append(_cut(tuple(parts), width))
+    if hidden:
+        words = Counter(one.state.outcome for one in hidden)
+        said = ", ".join(f"{number} {word}" for word, number in words.items())
+        lines.append(_cut(((f"… and {len(hidden)} more: {said}", ""),), width))
+    return lines
+
+
+def _word(state: str) -> tuple[str, str]:
+    return state, COLOURS.get(state.strip(), "")
+
+
+def _cut(line: Line, width: int) -> Line:
+    kept, left = list[tuple[str, str]](), width
+    whole = sum(wide(text) for text, _ in line) <= width
+    for text, colour in line:
+        if not whole and wide(text) >= left:
+            return (*kept, (fitted(text + "…", left), colour))
+        kept.append((text, colour))
+        left -= wide(text)
+    return tuple(kept)
 
 
 class Board:
     """The jobs being watched, in the order they were added; `show` takes a new state of one of them.
-    `typical`: see `Countdown`.
+    `typical`: see `Countdown`. `one`: a line for each job, not for each dataset.
     """
 
-    def __init__(self, out: TextIO, live: Any = None, typical: float | None = None) -> None:
-        self._out, self._live, self._changes, self._countdown = out, live, Changes(), Countdown(typical)
-        self._states: dict[str, JobState] = {}
+    def __init__(
+        self, out: TextIO, live: Any = None, typical: float | None = None, *, brief: bool = False
+    ) -> None:
+        self._out, self._live, self._countdown = out, live, Countdown(typical)
+        self._changes, self._brief = Changes(ends=brief), brief
+        self._shown: dict[str, Shown] = {}
 
     def show(self, title: str, state: JobState) -> None:
-        state = self._states[title] = self._countdown.told(state)
-        if self._live is not None:
-            self._live.update(self._table(), refresh=True)
-            return
-        for line in self._changes.lines(title, state):
-            self._out.write(line + "\n")
-        self._out.flush()
+        state = self._countdown.told(state)
+        self._shown[title] = Shown(title, state, time.monotonic())
+        if self._live is None:
+            for line in self._changes.lines(title, state):
+                self._out.write(line + "\n")
+            self._out.flush()
 
-    def _table(self) -> Any:
-        from rich.table import Table
+    def tell(self, line: str, *, bell: bool = False) -> None:
+        """A line of its own, above what is drawn again; in a file the changes have said it already."""
+        if self._live is not None:
+            self._live.console.print(cell(line), soft_wrap=True)
+            if bell:
+                self._live.console.bell()
+
+    def screen(self, width: int, height: int, now: float, *, ascii_only: bool = False) -> list[Line]:
+        shown = list(self._shown.values())
+        if not shown:
+            return []
+        if self._brief or len(shown) > 1:
+            return jobs_screen(shown, width, height, now, ascii_only=ascii_only)
+        return job_screen(shown[0], width, height, now, ascii_only=ascii_only)
+
+    def __rich_console__(self, console: Any, options: Any) -> Iterator[Any]:
         from rich.text import Text
 
-        several = len(self._states) > 1  # the name of an only job would take the place of what it says
-        table = Table(
-            box=None,
-            pad_edge=False,
-            expand=True,
-            title=None if several else next(iter(self._states)),
-            title_justify="left",
+        lines = self.screen(
+            options.max_width,
+            max(3, console.size.height - 2),
+            time.monotonic(),
+            ascii_only=options.ascii_only,
         )
-        for name in (*(("job",) if several else ()), "dataset", "state", "elapsed", "last line"):
-            table.add_column(
-                name, no_wrap=True, overflow="ellipsis", ratio=1 if name == "last line" else None
-            )
-        for title, state in self._states.items():
-            first = (Text(cell(title)),) if several else ()
-            if not state.datasets:
-                table.add_row(*first, "", state.phase, "", Text(cell(state.end)))
-            for dataset in state.datasets:
-                coloured = Text(dataset.state, style=_COLOURS.get(dataset.state, ""))
-                table.add_row(
-                    *first,
-                    Text(cell(dataset.name)),
-                    coloured,
-                    clock(dataset.seconds),
-                    Text(what_is_said(dataset)),
-                )
-        return table
+        for line in lines:
+            yield Text.assemble(*line, no_wrap=True, overflow="crop")
 
 
 @contextmanager
-def board(out: TextIO | None = None, typical: float | None = None) -> Iterator[Board]:
-    """A board for the time of a `with`; `typical`: see `Countdown`. On a terminal the table stays on the
-    screen afterwards, in its last state."""
+def board(out: TextIO | None = None, typical: float | None = None, *, brief: bool = False) -> Iterator[Board]:
+    """A board for the time of a `with`; for its arguments see `Board`. On a terminal the screen stays
+    afterwards, in its last state."""
     stream = out or sys.stdout
-    if not stream.isatty():
-        yield Board(stream, typical=typical)
+    if not animated(stream):
+        yield Board(stream, typical=typical, brief=brief)
         return
     from rich.console import Console
     from rich.live import Live
 
-    with Live(console=Console(file=stream), auto_refresh=False) as live:
-        yield Board(stream, live, typical)
+    console = Console(file=stream, highlight=False, markup=False, emoji=False)
+    live = Live(console=console, refresh_per_second=PER_SECOND, vertical_overflow="crop")
+    found = Board(stream, live, typical, brief=brief)
+    live.update(found)
+    with live:
+        yield found

@@ -1,7 +1,10 @@
 """What all tests want of the process that runs them."""
 
+import atexit
 import os
+import shutil
 import signal
+import tempfile
 
 from localcloud.tests import properties
 from tests import descriptions
@@ -11,6 +14,9 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # The settings of whoever runs the tests (`neurocaas login`) are not theirs.
 os.environ["NEUROCAAS_CONFIG_FILE"] = os.path.join(os.sep, "nonexistent", "config.toml")
+# What a test submits is not remembered among what the person at this computer has submitted.
+os.environ["NEUROCAAS_STATE"] = tempfile.mkdtemp(prefix="neurocaas-tests-")
+atexit.register(shutil.rmtree, os.environ["NEUROCAAS_STATE"], ignore_errors=True)
 
 properties.load()
 descriptions.read_once()  # each mocked account has sessions of its own

@@ -28,13 +28,16 @@ class Ended(Exception):
 @dataclass(frozen=True)
 class AnalystCommand:
     """`name` as it is typed. `help` has a text for each parameter, by its name as it is typed. `starts`: the
-    command line takes the analysis's name as its first argument as well (`neurocaas submit dti`)."""
+    command line takes the analysis's name as its first argument as well (`neurocaas submit dti`). `rest`: the
+    parameter that takes all words that stand without an option's name; of a task it is an option that may be
+    given several times."""
 
     name: str
     body: Callable[..., None]
     help: Mapping[str, str]
     lists: tuple[str, ...]
     starts: bool
+    rest: str = ""
 
     def run(self, *given: Any, **named: Any) -> None:
         """The body. What goes wrong beneath it with the network, credentials or the disk is an AnalysisError
@@ -61,10 +64,12 @@ def command(
     name: str = "",
     lists: Sequence[str] = (),
     starts: bool = False,
+    rest: str = "",
 ) -> Callable[[Callable[..., None]], AnalystCommand]:
     """Makes a command of a function; its name is the function's unless `name` says another."""
 
     def made(body: Callable[..., None]) -> AnalystCommand:
-        return AnalystCommand(name or body.__name__.replace("_", "-"), body, help, tuple(lists), starts)
+        several = (*lists, *([rest] if rest else []))
+        return AnalystCommand(name or body.__name__.replace("_", "-"), body, help, several, starts, rest)
 
     return made

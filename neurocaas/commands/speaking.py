@@ -6,6 +6,7 @@ import json
 from dataclasses import asdict, is_dataclass
 from typing import Any
 
+from neurocaas import typed
 from neurocaas.access import ANALYSIS, defaults
 from neurocaas.access import BUCKET as BUCKET
 from neurocaas.access import GROUP as GROUP
@@ -44,6 +45,7 @@ def analysis_of(analysis: str, group: str) -> Any:
     else. NEUROCAAS_BUCKET is an older name of NEUROCAAS_ANALYSIS."""
     from neurocaas.analysis import Analysis
 
+    typed.named(analysis, group)
     if not (analysis and group):
         said = defaults()
         analysis, group = analysis or said.analysis, group or said.group
@@ -56,6 +58,34 @@ def analysis_of(analysis: str, group: str) -> Any:
             "keeps both",
         )
     return Analysis(analysis, group)
+
+
+def analyses_of(analysis: str, group: str) -> list[Any]:
+    """All analyses that the group may use, for a command's --all."""
+    from neurocaas.analysis import Analysis
+    from neurocaas.lookup import known_to
+
+    if analysis:
+        raise AnalysisError(f"--analysis {analysis}, and --all", "one of them", "leave one out")
+    typed.named(group=group)
+    group = group or defaults().group
+    if not group:
+        raise AnalysisError("no --group", "your group", f"say which: --group NAME, or set {GROUP}")
+    session = Analysis("", group).session
+    names = [one.stack for one in known_to(session, group)]
+    if not names:
+        raise AnalysisError(
+            f"no list of the analyses of group {group}",
+            "a service that keeps one, and credentials that may read it",
+            "name the analysis: --analysis NAME",
+        )
+    return [Analysis(name, group, session=session) for name in names]
+
+
+def goes_on(job: str) -> str:
+    """What is said when somebody stops looking at a job."""
+    shows, ends = typed.command("follow", job), typed.command("cancel", job)
+    return f"job {job} goes on: `{shows}` shows it, `{ends}` ends it"
 
 
 def named_job(job: str, analysis: str, group: str) -> tuple[Any, str]:
@@ -108,11 +138,7 @@ def follow(
         with board(out, typical) as shown:
             return handle.follow(lambda now: shown.show(handle.timestamp, now), timeout=timeout)
     except KeyboardInterrupt:
-        raise Ended(
-            f"job {handle.timestamp} goes on: `neurocaas follow {handle.timestamp}` shows it, "
-            "`neurocaas cancel` ends it",
-            code=130,
-        ) from None
+        raise Ended(goes_on(handle.timestamp), code=130) from None
 
 
 def end_with(analysis: Any, handle: Any, state: Any) -> None:

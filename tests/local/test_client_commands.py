@@ -125,7 +125,7 @@ def test_a_job_is_found_by_its_beginning_and_as_the_last(
         == latest
     )
     shown = service.ground.invoke("status", first.timestamp[:-1], *flags(lab))
-    assert shown.stdout.startswith(f"job {first.timestamp}  DONE  SUCCESS 1/1\n")
+    assert shown.stdout.startswith(f"job {first.timestamp}  SUCCESS  1 of 1 dataset done\n")
     gone = service.ground.invoke("status", "nonesuch", *flags(lab), check=False)
     assert (gone.returncode, gone.stdout) == (2, "")
     assert "has no job 'nonesuch'" in gone.stderr

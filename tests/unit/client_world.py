@@ -83,6 +83,8 @@ def ended(
         "blueprint_commit": "abc",
         "datasets": datasets,
         "problems": [],
+        "finished": iso(datetime.now(UTC) + timedelta(minutes=2)),
+        "cost_usd": 0.0123,
     }
     put(s3, keys.records.certificate_json, json.dumps({**certificate, **facts}))
 

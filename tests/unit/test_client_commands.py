@@ -23,6 +23,7 @@ from neurocaas.protocol.certificate import claim_metadata
 from neurocaas.protocol.config import ConfigRules
 from neurocaas.protocol.keys import JobKeys, rejected_keys
 from neurocaas.protocol.status import DatasetStatus
+from neurocaas.protocol.units import minute
 from tests.unit.client_jobs import BUCKET, GROUP, job_json
 from tests.unit.client_world import ABOUT, ended, put, run, tell
 
@@ -67,14 +68,19 @@ def test_jobs_are_listed_with_their_outcomes_the_latest_last(
     refused(s3, "wrong", "no timestamp")
     refused(s3, "b_cancel", "the answer to a cancellation is no job")
     run(job_commands.jobs)
-    found = [re.split(r" {2,}", line.strip())[-2:] for line in capsys.readouterr().out.splitlines()]
-    assert sorted(found) == [
-        ["b", "SUCCESS 1/1"],
-        ["c", "open"],
-        ["new", "no answer yet"],
-        ["old", "SUCCESS 1/1"],
-        ["wrong", "FAILED 0/0 no timestamp"],
+    out = capsys.readouterr().out
+    header, *lines = [re.split(r" {2,}", line.strip()) for line in out.splitlines()]
+    assert header == ["analysis", "job", "state", "datasets", "submitted", "took", "cost", "why"]
+    assert "FAILED" not in out, "what was refused has not failed"
+    assert sorted(line[1:3] for line in lines) == [
+        ["b", "SUCCESS"],
+        ["c", "SUBMITTED"],
+        ["new", "SUBMITTED"],
+        ["old", "SUCCESS"],
+        ["wrong", "REJECTED"],
     ]
+    (rejected,) = [line for line in lines if line[1] == "wrong"]
+    assert rejected[-1] == "no timestamp"
     run(job_commands.jobs, json=True, limit=4)
     captured = capsys.readouterr()
     assert {one["job"] for one in json.loads(captured.out)} == {"b", "c", "new", "wrong"}, (
@@ -143,9 +149,9 @@ def test_the_answer_of_a_submission_is_found_whatever_its_file_is_called(
     ):
         assert Analysis(BUCKET, GROUP).find(name).timestamp == job
     run(job_commands.jobs, limit=2)
-    assert [line.split()[-2:] for line in capsys.readouterr().out.splitlines()] == [
-        ["a", "open"],
-        ["b", "open"],
+    assert [line.split()[1:3] for line in capsys.readouterr().out.splitlines()[1:]] == [
+        ["a", "SUBMITTED"],
+        ["b", "SUBMITTED"],
     ]
 
 
@@ -193,10 +199,21 @@ def test_the_status_is_short_and_the_certificate_is_there_when_asked_for(
 ) -> None:
     ended(s3, "t1", {"a": 1.0, "längerer name.nii": 1.0})
     run(job_commands.status, "t1")
-    assert (
-        capsys.readouterr().out
-        == "job t1  DONE  SUCCESS 2/2\na                  SUCCESS\nlängerer name.nii  SUCCESS\n"
-    )
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[2].startswith(f"started {minute(datetime(2026, 1, 31, 12, tzinfo=UTC))}, took ")
+    assert lines == [
+        "job t1  SUCCESS  2 of 2 datasets done",
+        f"analysis {BUCKET}, group {GROUP}",
+        lines[2],
+        "machine m5.large at $0.096 an hour, at most 60 min for a dataset",
+        "cost $0.012",
+        "",
+        "dataset            state",
+        "a                  SUCCESS",
+        "längerer name.nii  SUCCESS",
+        "",
+        "next: neurocaas results t1  copies its results here",
+    ]
     run(job_commands.status, "t1", certificate=True)
     assert capsys.readouterr().out.startswith("JOB ID: t1\n")
     run(job_commands.status, "t1", json=True)

@@ -109,7 +109,7 @@ def test_the_groups_own_jobs_are_the_history(s3: Any) -> None:
     assert found.p50 == pytest.approx(62.5)
     assert found.usd_p50 == pytest.approx(2 * 63 / 3600 * 0.096)  # whole seconds are paid
     text = "\n".join(found.lines())
-    assert "1:02 (p50)" in text
+    assert "1 min 2 s (p50)" in text
     assert "from 12 earlier runs of similar size" in text
     assert "prices of 2026-11-01" in text
 

@@ -13,10 +13,10 @@ import pytest
 from moto import mock_aws
 
 from neurocaas import Analysis, AnalysisError, JobState
-from neurocaas.durations import clock
 from neurocaas.protocol.job import Dataset
 from neurocaas.protocol.keys import JobKeys, rejected_keys
 from neurocaas.protocol.status import DatasetStatus
+from neurocaas.protocol.units import duration
 from neurocaas.saying import what_is_said
 from neurocaas.states import DatasetState, dataset_state
 from neurocaas.view import Changes
@@ -260,9 +260,9 @@ def test_plain_output_says_each_change_once() -> None:
     )
     assert changes.lines("job", waiting) == ["job  SUBMITTED"]
     assert changes.lines("job", waiting) == []
-    assert changes.lines("job", running) == ["job  a  IN PROGRESS  1:05  hello"]
+    assert changes.lines("job", running) == ["job  a  IN PROGRESS  1 min 5 s  hello"]
     assert changes.lines("job", running) == []
-    assert changes.lines("job", done) == ["job  a  FAILED  1:06  exit status 3", "job  DONE  FAILED 0/1"]
+    assert changes.lines("job", done) == ["job  a  FAILED  1 min 6 s  exit status 3", "job  DONE  FAILED 0/1"]
 
 
 @pytest.mark.parametrize(
@@ -278,7 +278,7 @@ def test_plain_output_says_each_change_once() -> None:
         ),
         (
             {"progress": 0.25, "progress_text": "fitting", "eta_seconds": 90, "stdout": {"4": "slice 7"}},
-            "25 % fitting, about 1:30 left: slice 7",
+            "25 % fitting, about 1 min 30 s left: slice 7",
         ),
         ({"progress": 1, "stdout": {"0": "::progress 1"}}, "100 %"),
         ({"progress": "soon", "eta_seconds": -1, "stdout": {"0": "::progress soon x"}}, "::progress soon x"),
@@ -298,13 +298,13 @@ def test_plain_output_says_no_time_again_that_is_only_shorter() -> None:
         "a", "g/inputs/a", "IN PROGRESS", 60.0, progress=0.5, progress_text="fitting", eta_seconds=60.0
     )
     assert changes.lines("job", JobState("t", "RUNNING", (half,))) == [
-        "job  a  IN PROGRESS  1:00  50 % fitting, about 1:00 left"
+        "job  a  IN PROGRESS  1 min  50 % fitting, about 1 min left"
     ]
     assert changes.lines("job", JobState("t", "RUNNING", (replace(half, eta_seconds=58.0),))) == []
 
 
 @pytest.mark.parametrize(
-    ("seconds", "text"), [(None, ""), (0.4, "0 s"), (59.9, "59 s"), (60, "1:00"), (3723, "1:02:03")]
+    ("seconds", "text"), [(None, ""), (0.4, "0 s"), (59.9, "59 s"), (60, "1 min"), (3723, "1 h 2 min")]
 )
-def test_durations_read_like_a_clock(seconds: float | None, text: str) -> None:
-    assert clock(seconds) == text
+def test_durations_are_read_with_their_units(seconds: float | None, text: str) -> None:
+    assert duration(seconds) == text

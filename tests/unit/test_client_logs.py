@@ -92,7 +92,7 @@ def test_a_script_that_is_ahead_of_its_pieces(s3: Any) -> None:
     assert live.new() == whole.new() == ["0"]
     tail(s3, 5, "5", "6")
     assert live.new() == [
-        "[4 lines are not in the bucket yet; `neurocaas logs` shows them a minute later]",
+        "[4 lines are not in the bucket yet; `neurocaas logs t1` shows them a minute later]",
         "5",
         "6",
     ]
@@ -103,7 +103,7 @@ def test_a_script_that_is_ahead_of_its_pieces(s3: Any) -> None:
     assert whole.new() == ["1", "2", "3", "4", "5", "6", "7", "8"]
     tail(s3, 20, "20", state="FAILED")
     assert whole.new() == [
-        "[11 lines are not in the bucket yet; `neurocaas logs` shows them a minute later]",
+        "[11 lines are not in the bucket yet; `neurocaas logs t1` shows them a minute later]",
         "20",
     ], "no piece comes any more"
 

@@ -113,9 +113,9 @@ def test_a_plain_repr_is_a_line_that_tells_and_obeys_nothing() -> None:
             DatasetState("c.nii", "g/inputs/c.nii", "INITIALIZING"),
         ),
     )
-    assert repr(state) == str(state) == "<job t1  RUNNING, 1 of 3 succeeded, 1 failed>"
+    assert repr(state) == str(state) == "<job t1  RUNNING, 1 of 3 datasets done, 1 failed>"
     assert [repr(one) for one in state.datasets] == [
-        "<dataset a.nii  SUCCESS  1:05  done>",
+        "<dataset a.nii  SUCCESS  1 min 5 s  done>",
         "<dataset b\\x1b[2J.nii  FAILED  5 s  no such file>",
         "<dataset c.nii  INITIALIZING>",
     ]
@@ -347,8 +347,8 @@ def test_a_handle_shows_what_it_knows_and_asks_nothing(s3: Any, monkeypatch: pyt
     assert calls == []
     job.status()
     calls.clear()
-    assert "DONE, 1 of 1 succeeded, SUCCESS 1/1" in repr(job)
-    shows(job._repr_html_(), "1 of 1 succeeded")
+    assert "SUCCESS, 1 of 1 dataset done" in repr(job)
+    shows(job._repr_html_(), "1 of 1 dataset done")
     assert calls == []
     assert repr(Analysis(BUCKET, GROUP)) == f"<analysis {BUCKET} for the group {GROUP}>"
 

@@ -1,0 +1,303 @@
+"""What a list of jobs says of each, for a bounded number of requests.
+
+Of a job that has ended, two objects are read (`end.txt`, `certificate.json`); of one that is open, its record
+and a listing of the verdicts on its datasets, of which at most `VERDICTS` are read. Of a submission without
+an answer, nothing is. Jobs are read sixteen at once.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import difflib
+import itertools
+import re
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import datetime, timedelta, timezone
+from typing import Any
+
+from neurocaas import own_jobs
+from neurocaas.bucket import AT_ONCE, Bucket
+from neurocaas.errors import AnalysisError
+from neurocaas.layout import edge, fitted, table
+from neurocaas.listing import ListedJob
+from neurocaas.protocol.documents import DocumentError, loads, moment
+from neurocaas.protocol.job import Job
+from neurocaas.protocol.keys import JobKeys, ResultKeys, rejected_keys
+from neurocaas.protocol.status import FAILED, DatasetStatus
+from neurocaas.protocol.units import duration, minute, money
+from neurocaas.states import Ending
+
+VERDICTS = 32
+"""So many verdicts on datasets of an open job are read; where there are more, nobody says here how many have
+failed."""
+
+LOOKED_AT = 200
+"""So many of the latest jobs are looked at for those that are open."""
+
+_WHY = 60
+_BEGINNING = datetime.min.replace(tzinfo=timezone.utc)
+SUBMITTED, RUNNING, REJECTED = "SUBMITTED", "RUNNING", "REJECTED"
+STATES = (SUBMITTED, RUNNING, "SUCCESS", FAILED, REJECTED)
+
+
+@dataclass(frozen=True)
+class JobRow:
+    """One job. `state` is one of STATES; `done` of its `datasets` have ended, and `failed` of those without
+    success. `seconds` from the submission to the end, or to now. Of what is not known, None. `usd` is known
+    when the job has ended. `mine`: it was submitted from this computer."""
+
+    analysis: str
+    group: str
+    job: str
+    state: str
+    submitted: datetime | None = None
+    datasets: int | None = None
+    done: int | None = None
+    failed: int | None = None
+    seconds: float | None = None
+    usd: float | None = None
+    why: str = ""
+    mine: bool = False
+
+    @property
+    def open(self) -> bool:
+        return self.state in (SUBMITTED, RUNNING)
+
+
+@dataclass(frozen=True)
+class Place:
+    """The jobs of a group in one analysis, by its name."""
+
+    analysis: str
+    group: str
+    objects: Bucket
+    own: frozenset[str] = frozenset()
+
+
+def rows(
+    listed: Iterable[tuple[Place, ListedJob]], wanted: Callable[[JobRow], bool], limit: int
+) -> list[JobRow]:
+    """Of the jobs, the latest first as they come, the first `limit` (0: all) that are `wanted`. Not many more
+    are read than that takes."""
+    some, found = iter(listed), list[JobRow]()
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        while batch := list(itertools.islice(some, AT_ONCE)):
+            found += [one for one in pool.map(lambda pair: row(*pair), batch) if wanted(one)]
+            if limit and len(found) >= limit:
+                return found[:limit]
+    return found
+
+
+def row(place: Place, one: ListedJob) -> JobRow:
+    """What there is to say of one job."""
+    facts: dict[str, Any] = {
+        "analysis": place.analysis,
+        "group": place.group,
+        "job": one.job,
+        "submitted": one.submitted,
+        "mine": one.job in place.own,
+    }
+    if not one.answer:
+        return JobRow(state=SUBMITTED, seconds=_since(one.submitted, None), **facts)
+    refused = one.answer == "refused"
+    keys = rejected_keys(place.group, one.job) if refused else JobKeys.of(place.group, one.job)
+    end = place.objects.text(keys.records.end).strip()
+    if not end and not refused:
+        return _open(place, one, facts)
+    ending, certificate = Ending.of(end), _certificate(place.objects, keys)
+    known = ending.total or None
+    return JobRow(
+        state=REJECTED if refused or not ending.total else ending.state or FAILED,
+        datasets=known,
+        done=known,
+        failed=ending.total - ending.succeeded if known else None,
+        seconds=_since(one.submitted, str(certificate.get("finished", ""))),
+        usd=_number(certificate.get("cost_usd")) if known else None,
+        why=ending.why or _reason(certificate),
+        **facts,
+    )
+
+
+def _open(place: Place, one: ListedJob, facts: dict[str, Any]) -> JobRow:
+    keys = JobKeys.of(place.group, one.job)
+    raw = place.objects.get(keys.job)
+    if raw is None:
+        return JobRow(state=SUBMITTED, seconds=_since(one.submitted, None), **facts)
+    total = None
+    with contextlib.suppress(DocumentError):
+        total = len(Job.from_json(raw).datasets)
+    verdicts = [str(entry["Key"]) for entry in place.objects.list(f"{keys.records.prefix}datasets/")]
+    failed = None
+    if len(verdicts) <= VERDICTS:
+        failed = sum(state == FAILED for state in _verdicts(place.objects, verdicts))
+    return JobRow(
+        state=RUNNING,
+        datasets=total,
+        done=len(verdicts),
+        failed=failed,
+        seconds=_since(one.submitted, None),
+        **facts,
+    )
+
+
+def _verdicts(objects: Bucket, keys: Iterable[str]) -> Iterator[str]:
+    for key in keys:
+        with contextlib.suppress(DocumentError):
+            yield DatasetStatus.from_json(objects.get(key) or b"").status
+
+
+def _certificate(objects: Bucket, keys: ResultKeys) -> dict[str, Any]:
+    with contextlib.suppress(DocumentError):
+        return dict(loads(objects.get(keys.records.certificate_json) or b"{}", "certificate.json"))
+    return {}
+
+
+def _reason(certificate: dict[str, Any]) -> str:
+    """Why a job has failed, in few words: of its first dataset without success."""
+    with contextlib.suppress(LookupError, TypeError, AttributeError):
+        reasons = [one["reason"] for one in certificate["datasets"] if one["status"] == FAILED]
+        return str(reasons[0] or "") if reasons else ""
+    return ""
+
+
+def _number(value: Any) -> float | None:
+    return float(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else None
+
+
+def _since(begun: datetime | None, finished: str | None) -> float | None:
+    """Seconds until the time that is written; None: until now."""
+    if begun is None:
+        return None
+    try:
+        end = datetime.now(timezone.utc) if finished is None else moment(finished)
+    except DocumentError:
+        return None
+    return max(0.0, (end - begun).total_seconds())
+
+
+_SINCE = re.compile(r"([0-9]{1,6})\s*(m|min|h|d|w)")
+_UNITS = {"m": "minutes", "min": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+
+
+def since_when(text: str, now: datetime | None = None) -> datetime | None:
+    """The moment that `--since` means: so long ago, or a date (or time) of this computer's clock."""
+    if not text:
+        return None
+    now = now or datetime.now(timezone.utc)
+    if found := _SINCE.fullmatch(text.strip()):
+        return now - timedelta(**{_UNITS[found[2]]: int(found[1])})
+    try:
+        given = datetime.fromisoformat(text.strip().replace("Z", "+00:00"))
+    except ValueError:
+        raise AnalysisError(
+            f"--since {text}",
+            "30m, 12h, 2d, 3w, or a date like 2026-11-01",
+            "write it like one of these",
+        ) from None
+    return given.astimezone(timezone.utc)
+
+
+def chosen_states(text: str) -> frozenset[str]:
+    """The states that `--state` means, of several with commas between them; none: all."""
+    known = {one.lower(): frozenset({one}) for one in STATES}
+    known |= {"open": frozenset({SUBMITTED, RUNNING}), "succeeded": frozenset({"SUCCESS"})}
+    chosen = frozenset[str]()
+    for word in text.lower().replace(",", " ").split():
+        if word not in known:
+            near = difflib.get_close_matches(word, known, 1, 0.6)
+            raise AnalysisError(
+                f"--state {word}",
+                ", ".join(name for name in known if name != "succeeded"),
+                f"did you mean {near[0]}?" if near else "choose one of these",
+            )
+        chosen |= known[word]
+    return chosen
+
+
+@dataclass(frozen=True)
+class Overview:
+    """`rows`, the latest last, of `every` jobs and submissions; `more`: there may be others like them. `own`
+    of all were submitted from this computer."""
+
+    rows: tuple[JobRow, ...]
+    every: int
+    more: bool
+    own: int
+
+
+def overview(
+    analyses: Sequence[Any],
+    *,
+    limit: int = 20,
+    since: datetime | None = None,
+    states: frozenset[str] = frozenset(),
+    mine: bool = False,
+) -> Overview:
+    """The latest `limit` (0: all) of the jobs of `analyses` (each a `neurocaas.Analysis`) that came `since`
+    then, are in one of `states` (none: any), and are `mine`. Those whose time is not known any more are left
+    out where it matters."""
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        listings = list(pool.map(lambda one: one.listing(), analyses))
+    places = [
+        Place(one.name, one.group, one.objects, own_jobs.own(one.bucket, one.group)) for one in analyses
+    ]
+    every = [(place, job) for place, listing in zip(places, listings, strict=True) for job in listing]
+    every.sort(key=lambda pair: (pair[1].submitted or _BEGINNING, pair[1].job), reverse=True)
+    fitting = [
+        (place, job)
+        for place, job in every
+        if (since is None or (job.submitted is not None and job.submitted >= since))
+        and (not mine or job.job in place.own)
+        and (not states or _possible(job.answer) & states)
+    ]
+    found = rows(fitting, lambda one: not states or one.state in states, limit)
+    return Overview(
+        tuple(reversed(found)),
+        len(every),
+        bool(limit) and len(found) == limit and len(fitting) > limit,
+        sum(job.job in place.own for place, job in every),
+    )
+
+
+def _possible(answer: str) -> frozenset[str]:
+    """The states that a job may be in, by what a listing says of it."""
+    if not answer:
+        return frozenset({SUBMITTED})
+    return frozenset({REJECTED}) if answer == "refused" else frozenset(STATES)
+
+
+def job_table(found: Sequence[JobRow], *, analyses: bool = False) -> list[str]:
+    """The jobs as people read them; `analyses`: of several. On a narrow terminal with fewer columns."""
+    headers = ("analysis", "job", "who", "state", "datasets", "failed", "submitted", "took", "cost", "why")
+    written = [
+        (
+            one.analysis,
+            one.job,
+            "you" if one.mine else "",
+            one.state,
+            "" if one.datasets is None else f"{one.done}/{one.datasets}",
+            str(one.failed) if one.failed else "",
+            minute(one.submitted),
+            duration(one.seconds),
+            "" if one.usd is None else money(one.usd),
+            one.why,
+        )
+        for one in found
+    ]
+    less = ("why", "who", *(() if analyses else ("analysis",)), "submitted", "took", "cost", "failed")
+    if edge() is not None:
+        written = [(*row[:-1], fitted(row[-1], _WHY)) for row in written]
+    return table(headers, written, right=("datasets", "failed", "took", "cost"), less=less)
+
+
+def open_jobs(analyses: Sequence[Any]) -> list[tuple[Any, Any]]:
+    """Those of the latest `LOOKED_AT` jobs of each analysis that have not ended, each with its analysis and
+    its handle. One read for each job that is looked at."""
+    found = []
+    for one in analyses:
+        latest = [job for job in one.listing()[-LOOKED_AT:] if job.answer != "refused"]
+        ends = one.ends(latest)
+        found += [(one, one.job(job.job)) for job in latest if not ends[job]]
+    return found
