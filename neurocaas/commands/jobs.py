@@ -1,7 +1,7 @@
 """The analyst's commands that look at jobs and end them."""
 
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
@@ -358,4 +358,4 @@ def explain(job: str, analysis: str = "", group: str = "", json: bool = False) -
         say(line)
 
 
-COMMANDS: Sequence[Any] = (jobs, watch, follow, status, logs, cancel, explain)
+COMMANDS = (jobs, watch, follow, status, logs, cancel, explain)

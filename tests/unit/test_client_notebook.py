@@ -120,7 +120,7 @@ def test_a_plain_repr_is_a_line_that_tells_and_obeys_nothing() -> None:
         "<dataset c.nii  INITIALIZING>",
     ]
     refused = JobState("t1", "REJECTED", (), "FAILED 0/0 no data")
-    assert repr(refused) == "<job t1  REJECTED, FAILED 0/0 no data>"
+    assert repr(refused) == "<job t1  REJECTED, no data>"
 
 
 def test_a_bar_is_as_long_as_the_share_and_a_state_has_its_colour() -> None:
