@@ -49,6 +49,7 @@ ALSO = {
     "neurocaas.usage": {"click"},
     "neurocaas.protocol.yaml12": {"yaml"},  # beside the Lambda's code; imported only for a YAML document
     "neurocaas.images": {"PIL"},  # pixels of images, imported only when images differ and if it is there
+    "neurocaas.formats.nwb": {"h5py"},  # the attributes of an HDF5 file, if it is there
     "neurocaas.notebook": {"IPython"},  # imported only where it runs already
     "neurocaas.reading": {"pandas"},  # tables as data frames, if it is there
     "neurocaas.positions": {"yaml"},  # lines of a YAML config in which something is wrong, likewise
