@@ -18,6 +18,7 @@ import console.idle_commands
 import console.lambda_logs
 import console.limits
 import console.local_run
+import console.package
 import console.people
 import console.prices
 import console.publishing
@@ -75,6 +76,7 @@ OF_THIS_MACHINE = (
     console.docs.collection,
     console.doctor.collection,
     console.local_run.collection,
+    console.package.collection,
     console.prices.collection,
     console.release.collection,
     demo.commands.collection,

@@ -40,12 +40,12 @@ def mistake(error: click.ClickException) -> AnalysisError:
         )
     parameter = getattr(error, "param", None)
     if isinstance(error, click.MissingParameter) and parameter is not None and context:
-        return AnalysisError(f"{path}: no {_name(parameter, context)}", _form(context), see)
+        return AnalysisError(f"{path}: no {_name(parameter)}", _form(context), see)
     if isinstance(error, click.BadParameter) and parameter is not None and context:
         said = error.message.removesuffix(".")
         whole = isinstance(parameter.type, click.types.IntParamType)
         allowed = "a whole number" if whole else _form(context)
-        return AnalysisError(f"{path}: {_name(parameter, context)}: {said}", allowed, see)
+        return AnalysisError(f"{path}: {_name(parameter)}: {said}", allowed, see)
     return AnalysisError(f"{path}: {_lower(error.format_message())}", _form(context) if context else "", see)
 
 
@@ -67,8 +67,10 @@ def _nearest(name: str, names: Iterable[str]) -> str:
     return next(iter([*begun, *difflib.get_close_matches(name, known, 1, 0.6)]), "")
 
 
-def _name(parameter: click.Parameter, context: click.Context) -> str:
-    return parameter.opts[-1] if isinstance(parameter, click.Option) else parameter.make_metavar(context)
+def _name(parameter: click.Parameter) -> str:
+    if isinstance(parameter, click.Option):
+        return parameter.opts[-1]
+    return parameter.metavar or parameter.human_readable_name.upper()
 
 
 def _form(context: click.Context) -> str:
