@@ -18,6 +18,7 @@ from neurocaas.bucket import AT_ONCE, Bucket, s3_client
 from neurocaas.errors import AnalysisError, every, raise_all
 from neurocaas.evidence import Evidence, gather
 from neurocaas.forecast import LATEST, Forecast, budget_left, estimate, history, volume_gib
+from neurocaas.formats.file_tree import FileTree
 from neurocaas.job import JobHandle
 from neurocaas.job_list import JobList
 from neurocaas.listing import ListedJob, listing, resolve
@@ -112,6 +113,14 @@ class Analysis:
             )
 
         return every(partial(put, path) for path in files)
+
+    def upload_trees(self, trees: Iterable[FileTree], *, say: Callable[[str], None] = note) -> list[str]:
+        """Upload datasets of several files that are chosen out of larger folders
+        (`neurocaas.formats.bids.choose`), and return their keys. Like `upload`, it replaces nothing, and what
+        is there already is not sent again.
+        """
+        uploads = Uploads(self.objects, self.client, self.group, say)
+        return every(partial(uploads.tree, tree.name, tree.files, tree.name) for tree in trees)
 
     def upload_config(
         self,

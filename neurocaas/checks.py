@@ -16,6 +16,7 @@ from neurocaas import configs, data_checks
 from neurocaas.bucket import Bucket
 from neurocaas.data_checks import Data
 from neurocaas.errors import AnalysisError, raise_all
+from neurocaas.formats.file_tree import FileTree
 from neurocaas.nearest import did_you_mean
 from neurocaas.protocol.config import ENSEMBLE_SIZE, MODE, SUFFIXES, TRAIN, ConfigRules, JobConfig, max_bytes
 from neurocaas.protocol.disk import room
@@ -36,7 +37,8 @@ _ANY = 10**9
 @dataclass(frozen=True)
 class Wish:
     """What somebody wants to submit as one job: `files` (and folders) here, `keys` in the bucket, `config`
-    either, or the values themselves (nothing: the analysis's defaults), and how. Without a `timestamp` the
+    either, or the values themselves (nothing: the analysis's defaults), and how. `trees`: datasets that are
+    chosen out of larger folders here (`neurocaas.formats`). Without a `timestamp` the
     job is named by the time of now.
     """
 
@@ -46,6 +48,7 @@ class Wish:
     timestamp: str = ""
     instance_type: str = ""
     resultpath: str = ""
+    trees: Sequence[FileTree] = ()
 
 
 @dataclass(frozen=True)
@@ -68,6 +71,7 @@ def check(wish: Wish, about: About, objects: Bucket, group: str, *, submits: boo
     Without `submits`, nothing will be: a machine image may be missing."""
     errors = files(wish.files)
     local = data_checks.local(wish.files, about, group, errors)
+    local += data_checks.trees(wish.trees, about, group, errors)
     keys = _keys(wish, about, objects, group, errors)
     errors += _names(wish, about)
     if submits and not about.image_ready:
@@ -273,6 +277,7 @@ def _as_submitted(
     """What the manager would say of the submission, of which files that are still here are taken as uploaded;
     without what was told already."""
     names = [one.name for one in found.keys]
+    names += [f"{group}/{INPUTS}/{tree.name}/" for tree in wish.trees]
     names += [f"{group}/{INPUTS}/{name}" for path in wish.files if key_fault(name := name_of(path)) is None]
     config = f"{group}/{CONFIGS}/config.json"
     if isinstance(wish.config, str) and wish.config and not Path(wish.config).is_file():

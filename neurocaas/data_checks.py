@@ -12,6 +12,8 @@ from pathlib import Path
 
 from neurocaas.bucket import AT_ONCE, Bucket
 from neurocaas.errors import AnalysisError
+from neurocaas.formats import nwb
+from neurocaas.formats.file_tree import FileTree
 from neurocaas.nearest import did_you_mean
 from neurocaas.protocol.ignored import is_ignored
 from neurocaas.protocol.keys import INPUTS
@@ -110,11 +112,22 @@ def local(paths: Sequence[str], about: About, group: str, errors: list[AnalysisE
                         f"{path} is empty", "files with data in them", "leave it out, or make it anew"
                     )
                 )
+            elif nwb.is_named_so(path) and is_readable(path):
+                errors += _no_nwb(path)
         else:
             found.append(Data(str(path), (0,)))
     if sum(one.files for one in found if Path(one.name).is_dir()) > FOLDERS_MAX_OBJECTS:
         errors.append(_too_many("folders", FOLDERS_MAX_OBJECTS, "in the folders of one submission"))
     return found
+
+
+def _no_nwb(path: Path) -> list[AnalysisError]:
+    """What is wrong with a file that is called NWB."""
+    try:
+        nwb.checked(path)
+    except AnalysisError as error:
+        return [error]
+    return []
 
 
 def _folder(path: Path, about: About, group: str, errors: list[AnalysisError]) -> Data:
@@ -130,24 +143,48 @@ def _folder(path: Path, about: About, group: str, errors: list[AnalysisError]) -
         if not closed:
             errors.append(error)
         return Data(str(path), (0,))
-    longest = max(len(f"{group}/{INPUTS}/{'0' * 64}/{name_of(path)}/{name}".encode()) for name in below)
-    if longest > KEY_MAX_BYTES:
-        over = longest - KEY_MAX_BYTES
-        errors.append(
-            AnalysisError(
-                f"files in {path} whose path is too long by {over} bytes",
-                f"keys of up to {KEY_MAX_BYTES} bytes",
-                "shorten the names of its folders",
-            )
-        )
-    if len(below) > FOLDER_MAX_OBJECTS:
-        errors.append(_too_many(str(path), FOLDER_MAX_OBJECTS, "in a folder"))
+    _fits(str(path), name_of(path), below, group, errors)
     sizes = [(path / name).stat().st_size for name in below]
     if not any(sizes):
         errors.append(
             AnalysisError(f"all files in {path} are empty", "a folder with data in it", "name another")
         )
     return Data(str(path), tuple(sizes) if about.folder == "each" else (sum(sizes),), len(below))
+
+
+def _fits(what: str, name: str, below: Sequence[str], group: str, errors: list[AnalysisError]) -> None:
+    """Whether files can lie below the folder `name` in the bucket."""
+    longest = max((len(f"{group}/{INPUTS}/{'0' * 64}/{name}/{one}".encode()) for one in below), default=0)
+    if longest > KEY_MAX_BYTES:
+        over = longest - KEY_MAX_BYTES
+        errors.append(
+            AnalysisError(
+                f"files in {what} whose path is too long by {over} bytes",
+                f"keys of up to {KEY_MAX_BYTES} bytes",
+                "shorten the names of its folders",
+            )
+        )
+    if len(below) > FOLDER_MAX_OBJECTS:
+        errors.append(_too_many(what, FOLDER_MAX_OBJECTS, "in a folder"))
+
+
+def trees(chosen: Sequence[FileTree], about: About, group: str, errors: list[AnalysisError]) -> list[Data]:
+    """What datasets of several files are that are chosen out of larger folders here."""
+    if chosen and about.folder == "each":
+        errors.append(
+            AnalysisError(
+                f"{chosen[0].name}, a dataset of several files",
+                f"single files: {about.analysis} takes each file of a folder as a dataset",
+                "choose an analysis that takes folders",
+            )
+        )
+    found = []
+    for tree in chosen:
+        _fits(tree.name, tree.name, list(tree.files), group, errors)
+        found.append(Data(tree.name, (tree.size,), len(tree.files)))
+    if sum(one.files for one in found) > FOLDERS_MAX_OBJECTS:
+        errors.append(_too_many("folders", FOLDERS_MAX_OBJECTS, "in the folders of one submission"))
+    return found
 
 
 def _too_many(what: str, limit: int, where: str) -> AnalysisError:

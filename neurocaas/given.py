@@ -5,7 +5,7 @@ of its letters to Python, and a path that is no list has no elements.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from neurocaas.errors import AnalysisError, raise_all
@@ -91,11 +91,3 @@ def config(value: Any) -> list[AnalysisError]:
             "write the parameters as {…}; {} takes the analysis's defaults",
         )
     ]
-
-
-def nearest(name: str, names: Sequence[str]) -> str:
-    """`did you mean 'x'?` for a name that is nearly one of `names`, else ""."""
-    import difflib
-
-    near = difflib.get_close_matches(name, names, 1, 0.6)
-    return f"did you mean {near[0]!r}?" if near else ""

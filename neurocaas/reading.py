@@ -16,9 +16,9 @@ from typing import Any
 from neurocaas import given
 from neurocaas.bucket import Bucket
 from neurocaas.errors import AnalysisError, raise_all
-from neurocaas.given import nearest
 from neurocaas.layout import cell
 from neurocaas.layout import table as lines_of
+from neurocaas.nearest import did_you_mean
 from neurocaas.notebook_html import table, text
 from neurocaas.protocol.units import size as size_text
 
@@ -92,7 +92,7 @@ class ResultList(list[ResultFile]):
                 raise AnalysisError(
                     f"no results of a dataset {cell(dataset)!r}",
                     f"a dataset of the job: {_few(known)}" if known else "a dataset of the job",
-                    nearest(dataset, known) or "results() lists what there is",
+                    did_you_mean(dataset, known, "results() lists what there is"),
                 )
         exact = [file for file in among if file.path == name]
         found = exact or [file for file in among if file.path.endswith(f"/{name.lstrip('/')}")]
@@ -108,7 +108,7 @@ class ResultList(list[ResultFile]):
         raise AnalysisError(
             f"no result {cell(name)!r}{f' of {cell(dataset)}' if dataset else ''}",
             _few(among.paths) or "results of a job that has written some",
-            nearest(name, names) or "results() lists what there is",
+            did_you_mean(name, names, "results() lists what there is"),
         )
 
 

@@ -20,6 +20,7 @@ from neurocaas.bucket import Bucket
 from neurocaas.checks import CheckedWish, Wish, check
 from neurocaas.errors import AnalysisError, SeveralErrors, UnreachableError, raise_all
 from neurocaas.forecast import Forecast
+from neurocaas.formats.file_tree import FileTree
 from neurocaas.job import JobHandle
 from neurocaas.protocol.published_settings import About
 from neurocaas.states import JobState
@@ -39,6 +40,7 @@ class Submitter(Protocol):
     def about(self) -> About: ...
     def duration(self, config: str) -> int | None: ...
     def upload(self, paths: list[str]) -> list[str]: ...
+    def upload_trees(self, trees: Sequence[FileTree]) -> list[str]: ...
     def job_config(self, config: str | Mapping[str, Any], stamp: str) -> str: ...
     def forecast(
         self,
@@ -108,9 +110,15 @@ def uploaded(analysis: Submitter, plans: Sequence[Plan]) -> list[Sent]:
     """Upload what the plans name of this computer, each file once, and the configs."""
     files = list(dict.fromkeys(path for plan in plans for path in plan.wish.files))
     keys = dict(zip(files, analysis.upload(files), strict=True)) if files else {}
+    trees = {id(tree): tree for plan in plans for tree in plan.wish.trees}
+    sent = dict(zip(trees, analysis.upload_trees(list(trees.values())), strict=True)) if trees else {}
     return [
         Sent(
-            (*plan.wish.keys, *(keys[path] for path in plan.wish.files)),
+            (
+                *plan.wish.keys,
+                *(keys[path] for path in plan.wish.files),
+                *(sent[id(tree)] for tree in plan.wish.trees),
+            ),
             analysis.job_config(plan.wish.config, plan.wish.timestamp),
         )
         for plan in plans

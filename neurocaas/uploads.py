@@ -31,6 +31,7 @@ import botocore.exceptions
 from neurocaas.bucket import TAKEN, UNCONDITIONAL, Bucket
 from neurocaas.digests import sha256_of_stream
 from neurocaas.errors import AnalysisError, code_of, every, s3_errors
+from neurocaas.formats.nwb import content_type
 from neurocaas.protocol.ignored import is_ignored
 from neurocaas.protocol.names import key_fault
 from neurocaas.protocol.problems import shown
@@ -191,14 +192,14 @@ class Uploads:
         before, bucket = content.state(), self._objects.name
         with s3_errors(bucket, key):
             try:
-                self._conditional.upload_file(str(content.source), bucket, key)
+                self._conditional.upload_file(str(content.source), bucket, key, ExtraArgs=_kind(content))
             except (botocore.exceptions.ClientError, boto3.exceptions.S3UploadFailedError) as error:
                 code = code_of(error) or code_of(error.__context__)
                 if code in TAKEN:
                     return False
                 if code not in UNCONDITIONAL:
                     raise
-                self._objects.s3.upload_file(str(content.source), bucket, key)
+                self._objects.s3.upload_file(str(content.source), bucket, key, ExtraArgs=_kind(content))
         if content.state() != before:
             raise AnalysisError(
                 f"{content.source} changed while it was uploaded",
@@ -214,6 +215,12 @@ class Uploads:
         for operation in ("PutObject", "CompleteMultipartUpload"):
             s3.meta.events.register(f"before-parameter-build.s3.{operation}", _if_none_match)
         return s3
+
+
+def _kind(content: UploadContent) -> dict[str, str]:
+    """What S3 is told of the content's media type, where it is known."""
+    kind = content_type(content.source) if isinstance(content.source, Path) else ""
+    return {"ContentType": kind} if kind else {}
 
 
 def _if_none_match(params: dict[str, Any], **_: Any) -> None:

@@ -23,8 +23,8 @@ from pathlib import Path
 from neurocaas.errors import AnalysisError, raise_all
 from neurocaas.formats.file_tree import FileTree
 from neurocaas.formats.gitignore import IgnoredPattern, ignores, read_patterns
-from neurocaas.given import nearest
 from neurocaas.layout import cell
+from neurocaas.nearest import did_you_mean
 from neurocaas.protocol.ignored import LEFT_BEHIND, is_ignored
 from neurocaas.protocol.names import key_fault
 
@@ -78,7 +78,11 @@ def choose(
             allowed = (
                 f"a folder at the top of {root}: {', '.join(others) or 'it has none besides participants'}"
             )
-            errors.append(AnalysisError(f"no folder {name!r} to include", allowed, nearest(name, others)))
+            errors.append(
+                AnalysisError(
+                    f"no folder {name!r} to include", allowed, did_you_mean(name, others, "check its name")
+                )
+            )
     raise_all(errors)
     patterns = _patterns(root)
     ignored: list[str] = []
@@ -166,10 +170,9 @@ def _labels(
             known = ", ".join(there[:_NAMED]) + (
                 f" and {len(there) - _NAMED} more" if len(there) > _NAMED else ""
             )
-            near = f"did you mean {padded[0]!r}?" if padded else nearest(label, there)
-            errors.append(
-                AnalysisError(f"no {what} {label!r}", known, near or f"check the folders {prefix}…")
-            )
+            otherwise = f"check the folders {prefix}…"
+            do = f"did you mean {padded[0]!r}?" if padded else did_you_mean(label, there, otherwise)
+            errors.append(AnalysisError(f"no {what} {label!r}", known, do))
     return labels or list(there), errors
 
 
