@@ -25,9 +25,10 @@ from neurocaas.listing import ListedJob, listing, resolve
 from neurocaas.lookup import BucketOfAnalysis, find
 from neurocaas.notebook_html import facts
 from neurocaas.notes import note
+from neurocaas.progress import SILENT, Progress
 from neurocaas.protocol.config import DURATION, ConfigRules, parse_config
 from neurocaas.protocol.documents import DocumentError
-from neurocaas.protocol.keys import CONFIGS, INPUTS, JOBS, JobKeys, rejected_keys
+from neurocaas.protocol.keys import CONFIGS, JOBS, JobKeys, rejected_keys
 from neurocaas.protocol.limits import CONFIG_MAX_BYTES
 from neurocaas.protocol.names import GROUP_NAME, TIMESTAMP
 from neurocaas.protocol.outside import SCHEME, place_of
@@ -38,7 +39,7 @@ from neurocaas.protocol.submission import REQUEST
 from neurocaas.states import DatasetState
 from neurocaas.timestamps import new_timestamp as new_timestamp
 from neurocaas.timestamps import now as now
-from neurocaas.uploads import UploadContent, Uploads, name_of
+from neurocaas.uploads import UploadContent, Uploads
 
 
 class Analysis:
@@ -90,36 +91,59 @@ class Analysis:
         )
 
     def upload(
-        self, paths: Iterable[str | os.PathLike[str]], *, say: Callable[[str], None] = note
+        self,
+        paths: Iterable[str | os.PathLike[str]],
+        *,
+        each: bool = False,
+        say: Callable[[str], None] = note,
+        progress: Progress = SILENT,
     ) -> list[str]:
         """Upload files and folders to the group's `inputs/` and return their keys, which is what `submit`
-        takes; those of folders end in '/'.
+        takes; those of folders end in '/'. With `each`, the keys of a folder's files in place of its own:
+        each is a dataset then.
 
         Nothing that is there is replaced: what has the same content is not sent again, and where a name has
         other content, the file goes to a folder of its own, which `say` is told (by default standard error),
         see `neurocaas.uploads`. Two files of one name are refused before anything is uploaded, as is a
-        missing one; when one cannot be uploaded, the others are.
+        missing one; when one cannot be uploaded, the others are. An upload that was interrupted goes on where
+        it stopped.
         """
+        found = self.upload_all(paths, each=each, say=say, progress=progress)
+        return [key for keys in found for key in keys]
+
+    def upload_all(
+        self,
+        paths: Iterable[str | os.PathLike[str]],
+        *,
+        each: bool = False,
+        progress: Progress = SILENT,
+        say: Callable[[str], None] = note,
+    ) -> list[list[str]]:
+        """`upload` with the keys of each path apart."""
         files = [Path(path) for path in given.paths(paths, "upload")]
         raise_all(checks.files([str(path) for path in files]))
-        uploads = Uploads(self.objects, self.client, self.group, say)
-        ignore = self.about().ignore if any(path.is_dir() for path in files) else ()
+        uploads = Uploads(self.objects, self.client, self.group, say, progress)
+        folders = [path for path in files if path.is_dir()]
+        ignore = self.about().ignore if folders else ()
+        single = [path for path in files if path not in folders]
+        keys = dict(zip(single, ([key] for key in uploads.files(single)), strict=True))
+        done = every(partial(uploads.folder, path, ignore) for path in folders)
+        for path, folder in zip(folders, done, strict=True):
+            keys[path] = folder.files if each else [folder.key]
+        return [keys[path] for path in files]
 
-        def put(path: Path) -> str:
-            return (
-                uploads.folder(path, ignore)
-                if path.is_dir()
-                else uploads.put(UploadContent(path), INPUTS, name_of(path))
-            )
-
-        return every(partial(put, path) for path in files)
-
-    def upload_trees(self, trees: Iterable[FileTree], *, say: Callable[[str], None] = note) -> list[str]:
+    def upload_trees(
+        self,
+        trees: Iterable[FileTree],
+        *,
+        progress: Progress = SILENT,
+        say: Callable[[str], None] = note,
+    ) -> list[str]:
         """Upload datasets of several files that are chosen out of larger folders
         (`neurocaas.formats.bids.choose`), and return their keys. Like `upload`, it replaces nothing, and what
         is there already is not sent again.
         """
-        uploads = Uploads(self.objects, self.client, self.group, say)
+        uploads = Uploads(self.objects, self.client, self.group, say, progress)
         return every(partial(uploads.tree, tree.name, tree.files, tree.name) for tree in trees)
 
     def upload_config(

@@ -126,19 +126,19 @@ class Bucket:
         with s3_errors(self.name, key):
             self.s3.put_object(Bucket=self.name, Key=key, Body=body)
 
-    def create(self, key: str, body: bytes) -> bool:
+    def create(self, key: str, body: bytes, **more: str) -> bool:
         """Write what is not there yet; False, and nothing written, when it is. (An endpoint without
         conditional writes replaces it.)
         """
         with s3_errors(self.name, key):
             try:
-                self.s3.put_object(Bucket=self.name, Key=key, Body=body, IfNoneMatch="*")
+                self.s3.put_object(Bucket=self.name, Key=key, Body=body, IfNoneMatch="*", **more)
             except botocore.exceptions.ClientError as error:
                 if code_of(error) in TAKEN:
                     return False
                 if code_of(error) not in UNCONDITIONAL:
                     raise
-                self.s3.put_object(Bucket=self.name, Key=key, Body=body)
+                self.s3.put_object(Bucket=self.name, Key=key, Body=body, **more)
         return True
 
     def copy(self, source: Mapping[str, str], key: str) -> None:

@@ -38,8 +38,8 @@ _ANY = 10**9
 class Wish:
     """What somebody wants to submit as one job: `files` (and folders) here, `keys` in the bucket, `config`
     either, or the values themselves (nothing: the analysis's defaults), and how. `trees`: datasets that are
-    chosen out of larger folders here (`neurocaas.formats`). Without a `timestamp` the
-    job is named by the time of now.
+    chosen out of larger folders here (`neurocaas.formats`). `each`: every file of a folder is a dataset, not
+    the folder. Without a `timestamp` the job is named by the time of now.
     """
 
     files: Sequence[str] = ()
@@ -49,6 +49,7 @@ class Wish:
     instance_type: str = ""
     resultpath: str = ""
     trees: Sequence[FileTree] = ()
+    each: bool = False
 
 
 @dataclass(frozen=True)
@@ -70,7 +71,7 @@ def check(wish: Wish, about: About, objects: Bucket, group: str, *, submits: boo
     """What can be seen from here of a submission. Raises AnalysisError with everything that is wrong.
     Without `submits`, nothing will be: a machine image may be missing."""
     errors = files(wish.files)
-    local = data_checks.local(wish.files, about, group, errors)
+    local = data_checks.local(wish.files, about, group, errors, each=wish.each)
     local += data_checks.trees(wish.trees, about, group, errors)
     keys = _keys(wish, about, objects, group, errors)
     errors += _names(wish, about)

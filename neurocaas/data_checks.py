@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from neurocaas.bucket import AT_ONCE, Bucket
-from neurocaas.errors import AnalysisError
+from neurocaas.data_folders import files_below, is_readable
+from neurocaas.errors import AnalysisError, SeveralErrors
 from neurocaas.formats import nwb
 from neurocaas.formats.file_tree import FileTree
 from neurocaas.nearest import did_you_mean
@@ -22,7 +23,7 @@ from neurocaas.protocol.names import key_fault
 from neurocaas.protocol.outside import place_of
 from neurocaas.protocol.problems import shown
 from neurocaas.protocol.published_settings import About
-from neurocaas.uploads import is_readable, name_of, names_below
+from neurocaas.uploads import name_of
 
 _TOLD = 5
 """So many of many names are told."""
@@ -97,12 +98,15 @@ def _missing(path: str) -> AnalysisError:
     return AnalysisError(got, "files and folders on this computer", do)
 
 
-def local(paths: Sequence[str], about: About, group: str, errors: list[AnalysisError]) -> list[Data]:
-    """What files and folders on this computer are; `errors` gets what is wrong with what is in them."""
+def local(
+    paths: Sequence[str], about: About, group: str, errors: list[AnalysisError], *, each: bool = False
+) -> list[Data]:
+    """What files and folders on this computer are; `errors` gets what is wrong with what is in them. `each`:
+    every file of a folder is a dataset, whatever the analysis does with folders."""
     found = []
     for path in map(Path, paths):
         if path.is_dir():
-            found.append(_folder(path, about, group, errors))
+            found.append(_folder(path, about, group, errors, each or about.folder == "each"))
         elif path.is_file():
             size = path.stat().st_size
             found.append(Data(str(path), (size,)))
@@ -130,18 +134,11 @@ def _no_nwb(path: Path) -> list[AnalysisError]:
     return []
 
 
-def _folder(path: Path, about: About, group: str, errors: list[AnalysisError]) -> Data:
-    closed: list[str] = []
-    for _ in os.walk(path, onerror=lambda error: closed.append(str(error.filename))):
-        pass
-    if closed:
-        got = f"folders that cannot be read: {', '.join(closed[:_TOLD])}"
-        errors.append(AnalysisError(got, "folders that you may read", "change their mode"))
+def _folder(path: Path, about: About, group: str, errors: list[AnalysisError], each: bool) -> Data:
     try:
-        below = names_below(path, about.ignore)
+        below = files_below(path, about.ignore).names
     except AnalysisError as error:
-        if not closed:
-            errors.append(error)
+        errors += error.errors if isinstance(error, SeveralErrors) else [error]
         return Data(str(path), (0,))
     _fits(str(path), name_of(path), below, group, errors)
     sizes = [(path / name).stat().st_size for name in below]
@@ -149,7 +146,7 @@ def _folder(path: Path, about: About, group: str, errors: list[AnalysisError]) -
         errors.append(
             AnalysisError(f"all files in {path} are empty", "a folder with data in it", "name another")
         )
-    return Data(str(path), tuple(sizes) if about.folder == "each" else (sum(sizes),), len(below))
+    return Data(str(path), tuple(sizes) if each else (sum(sizes),), len(below))
 
 
 def _fits(what: str, name: str, below: Sequence[str], group: str, errors: list[AnalysisError]) -> None:

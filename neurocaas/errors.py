@@ -269,4 +269,5 @@ class Patient(Generic[T]):
 
 def code_of(error: Any) -> str:
     """The service's code in a botocore ClientError ("NoSuchKey", "404", …); "" when it has none."""
-    return str(getattr(error, "response", {}).get("Error", {}).get("Code", ""))
+    response = getattr(error, "response", None) or {}  # None: of a connection that was closed
+    return str(response.get("Error", {}).get("Code", ""))

@@ -33,6 +33,13 @@ def cache_folder(environ: Mapping[str, str] | None = None, platform: str = sys.p
     return _folder(environ, platform, "LOCALAPPDATA", "Library/Caches", "XDG_CACHE_HOME", ".cache") / _NAME
 
 
+def state_folder(environ: Mapping[str, str] | None = None, platform: str = sys.platform) -> Path:
+    """For what is under way: uploads and sweeps that were begun. Without it they are begun anew."""
+    environ = os.environ if environ is None else environ
+    mac = "Library/Application Support"
+    return _folder(environ, platform, "LOCALAPPDATA", mac, "XDG_STATE_HOME", ".local/state") / _NAME / "state"
+
+
 def _folder(environ: Mapping[str, str], platform: str, windows: str, mac: str, xdg: str, other: str) -> Path:
     variable, below = (
         (windows, "") if platform == "win32" else ("", mac) if platform == "darwin" else (xdg, other)

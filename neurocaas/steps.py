@@ -22,6 +22,7 @@ from neurocaas.errors import AnalysisError, SeveralErrors, UnreachableError, rai
 from neurocaas.forecast import Forecast
 from neurocaas.formats.file_tree import FileTree
 from neurocaas.job import JobHandle
+from neurocaas.progress import SILENT, Progress
 from neurocaas.protocol.published_settings import About
 from neurocaas.states import JobState
 from neurocaas.timestamps import new_timestamp, now
@@ -39,8 +40,10 @@ class Submitter(Protocol):
     def objects(self) -> Bucket: ...
     def about(self) -> About: ...
     def duration(self, config: str) -> int | None: ...
-    def upload(self, paths: list[str]) -> list[str]: ...
-    def upload_trees(self, trees: Sequence[FileTree]) -> list[str]: ...
+    def upload_all(
+        self, paths: list[str], *, each: bool = False, progress: Progress = SILENT
+    ) -> list[list[str]]: ...
+    def upload_trees(self, trees: Sequence[FileTree], *, progress: Progress = SILENT) -> list[str]: ...
     def job_config(self, config: str | Mapping[str, Any], stamp: str) -> str: ...
     def forecast(
         self,
@@ -106,18 +109,22 @@ def planned(
     return plans
 
 
-def uploaded(analysis: Submitter, plans: Sequence[Plan]) -> list[Sent]:
-    """Upload what the plans name of this computer, each file once, and the configs."""
+def uploaded(analysis: Submitter, plans: Sequence[Plan], progress: Progress = SILENT) -> list[Sent]:
+    """Upload what the plans name of this computer, each file once, and the configs. All plans make the same
+    of a folder."""
     files = list(dict.fromkeys(path for plan in plans for path in plan.wish.files))
-    keys = dict(zip(files, analysis.upload(files), strict=True)) if files else {}
+    each = any(plan.wish.each for plan in plans)
+    found = analysis.upload_all(files, each=each, progress=progress) if files else []
+    keys = dict(zip(files, found, strict=True))
     trees = {id(tree): tree for plan in plans for tree in plan.wish.trees}
-    sent = dict(zip(trees, analysis.upload_trees(list(trees.values())), strict=True)) if trees else {}
+    sent = analysis.upload_trees(list(trees.values()), progress=progress) if trees else []
+    tree_keys = dict(zip(trees, sent, strict=True))
     return [
         Sent(
             (
                 *plan.wish.keys,
-                *(keys[path] for path in plan.wish.files),
-                *(sent[id(tree)] for tree in plan.wish.trees),
+                *(key for path in plan.wish.files for key in keys[path]),
+                *(tree_keys[id(tree)] for tree in plan.wish.trees),
             ),
             analysis.job_config(plan.wish.config, plan.wish.timestamp),
         )

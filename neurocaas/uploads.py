@@ -15,6 +15,7 @@ that refuses them (501) is written to without: there the second of two that begi
 as S3 itself had it until 2024.
 """
 
+import contextlib
 import hashlib
 import io
 import os
@@ -23,18 +24,19 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, TypeVar
 
-import boto3.exceptions
-import botocore.exceptions
-
-from neurocaas.bucket import TAKEN, UNCONDITIONAL, Bucket
+from neurocaas.bucket import Bucket
+from neurocaas.data_folders import files_below, summary
 from neurocaas.digests import sha256_of_stream
-from neurocaas.errors import AnalysisError, code_of, every, s3_errors
+from neurocaas.errors import AnalysisError, every
 from neurocaas.formats.nwb import content_type
-from neurocaas.protocol.ignored import is_ignored
-from neurocaas.protocol.names import key_fault
-from neurocaas.protocol.problems import shown
+from neurocaas.multipart import PART, FileChangedError, MultipartUpload, Target, UploadGoneError
+from neurocaas.patience import Patience
+from neurocaas.progress import SILENT, Progress
+
+P = TypeVar("P")
+T = TypeVar("T")
 
 _MIB = 1 << 20
 _PARTS = tuple(
@@ -45,8 +47,21 @@ others.
 """
 
 _TRIES = 3
-_AT_ONCE = 4
-"""So many files of a folder are sent at a time, each in several pieces at a time."""
+_AT_ONCE = 8
+"""So many small files of a folder are sent at a time."""
+
+
+@dataclass(frozen=True)
+class UploadedFolder:
+    """`key` is the folder's, with a '/' at its end; `names` are its files below it."""
+
+    key: str
+    names: tuple[str, ...]
+
+    @property
+    def files(self) -> list[str]:
+        """The key of each file."""
+        return [self.key + name for name in self.names]
 
 
 @dataclass(frozen=True)
@@ -66,6 +81,11 @@ class UploadContent:
     def sha256(self) -> str:
         with self.open() as stream:
             return sha256_of_stream(stream)
+
+    @property
+    def large(self) -> bool:
+        """Whether it is sent in parts."""
+        return isinstance(self.source, Path) and self.size > PART
 
     def state(self) -> tuple[int, ...]:
         """Changes when the file does."""
@@ -113,15 +133,21 @@ class Uploads:
     """
 
     def __init__(
-        self, objects: Bucket, client: Callable[[], Any], group: str, say: Callable[[str], None]
+        self,
+        objects: Bucket,
+        client: Callable[[], Any],
+        group: str,
+        say: Callable[[str], None],
+        progress: Progress = SILENT,
     ) -> None:
         self._objects, self._client, self._group, self._say = objects, client, group, say
+        self._progress, self._patience = progress, Patience(say)
 
     def put(self, content: UploadContent, folder: str, name: str) -> str:
         """Put content into a `folder` of the group, under `name` or by content, and return its key."""
         for number, prefix in enumerate(_prefixes(f"{self._group}/{folder}/", content)):
             key = f"{prefix}{name}"
-            sent = self._keep(key, content)
+            sent = self._keep(key, content, name)
             if sent is None:
                 continue
             if number:
@@ -132,88 +158,123 @@ class Uploads:
             elif not sent:
                 self._say(f"{key} is there already, with the same content: not sent again")
             return key
-        raise AnalysisError(
-            f"{name} could not be given a name of its own in {folder}/",
-            "a bucket that others leave alone",
-            "try again",
-        )
+        raise _no_name(name, folder)
 
-    def folder(self, path: Path, ignore: Sequence[str]) -> str:
+    def files(self, paths: Sequence[Path]) -> list[str]:
+        """`put` each file into inputs/, under its own name; small ones several at a time."""
+        contents = {path: UploadContent(path) for path in paths}
+        self._progress.expect(len(paths), sum(content.size for content in contents.values()))
+        keys = self._each(contents, lambda path, content: self.put(content, "inputs", name_of(path)))
+        return [keys[path] for path in paths]
+
+    def folder(self, path: Path, ignore: Sequence[str]) -> UploadedFolder:
         """Put the files of a folder, but for those that `ignore` matches, below a folder that is named by its
-        content; return that with a '/' at its end."""
-        files = {name: path / name for name in names_below(path, ignore)}
-        return self.tree(name_of(path), files, str(path))
+        content."""
+        found = files_below(path, ignore)
+        key = self.tree(name_of(path), {name: path / name for name in found.names}, str(path))
+        if found.left_out:
+            self._say(f"{path}: left out {summary(found.left_out)}")
+        return UploadedFolder(key, found.names)
 
     def tree(self, name: str, paths: Mapping[str, Path], what: str) -> str:
-        """The same for files that need not lie in one folder: `name` is the folder's, `paths` are by their
-        names below it, `what` is what `say` calls it."""
+        """Put files, by their paths below it, into a folder that is called `name`, below one that is named by
+        their content; return that with a '/' at its end. `what` is what people call them."""
         files = {below: UploadContent(path) for below, path in paths.items()}
-        listing = "\n".join(f"{files[name].sha256} {name}" for name in sorted(files))
+        with ThreadPoolExecutor(_AT_ONCE) as pool:
+            digests = dict(zip(files, pool.map(lambda one: one.sha256, files.values()), strict=True))
+        listing = "\n".join(f"{digests[below]} {below}" for below in sorted(files))
         for prefix in _hashed(
             f"{self._group}/inputs/", hashlib.sha256(listing.encode("utf-8", "surrogatepass")).hexdigest()
         ):
             target = f"{prefix}{name}/"
-            if any(
-                str(entry["Key"]).removeprefix(target) not in files for entry in self._objects.list(target)
-            ):
+            there = {str(entry["Key"]).removeprefix(target): entry for entry in self._objects.list(target)}
+            if there.keys() - files.keys():
                 continue  # somebody has put more there
-            with ThreadPoolExecutor(_AT_ONCE) as pool:
-                waiting = [pool.submit(self._keep, target + one, content) for one, content in files.items()]
-                sent = every(one.result for one in waiting)
+            sent = self._all(target, files, there)
             if None not in sent:
-                there = sum(not one for one in sent)
-                self._say(
-                    f"{what}: {len(files)} files are at "
-                    f"{target}{f', {there} of them already' if there else ''}"
-                )
+                kept = sum(not one for one in sent)
+                more = f", {kept} of them already" if kept else ""
+                self._say(f"{what}: {len(files)} files are at {target}{more}")
                 return target
-        raise AnalysisError(
-            f"{name} could not be given a name of its own in inputs/",
-            "a bucket that others leave alone",
-            "try again",
-        )
+        raise _no_name(name, "inputs")
 
-    def _keep(self, key: str, content: UploadContent) -> bool | None:
+    def _all(
+        self, target: str, files: Mapping[str, UploadContent], there: Mapping[str, Mapping[str, Any]]
+    ) -> list[bool | None]:
+        """`_keep` of each."""
+        self._progress.expect(len(files), sum(content.size for content in files.values()))
+        sent = self._each(
+            files, lambda name, content: self._keep(target + name, content, name, there.get(name, {}))
+        )
+        return [*sent.values()]
+
+    def _each(self, contents: Mapping[P, UploadContent], put: Callable[[P, UploadContent], T]) -> dict[P, T]:
+        """What `put` gives for each. Small files several at a time; then the large ones one by one, each in
+        parts."""
+        done = dict[P, T]()
+        for large, workers in ((False, _AT_ONCE), (True, 1)):
+            some = {one: content for one, content in contents.items() if content.large is large}
+            with ThreadPoolExecutor(workers) as pool:
+                waiting = [pool.submit(put, one, content) for one, content in some.items()]
+                try:
+                    results = every(future.result for future in waiting)
+                except BaseException:
+                    pool.shutdown(wait=False, cancel_futures=True)
+                    raise
+                done.update(zip(some, results, strict=True))
+        return done
+
+    def _keep(
+        self, key: str, content: UploadContent, name: str, listed: Mapping[str, Any] | None = None
+    ) -> bool | None:
         """Have an object with this content: True when it was sent, False when it was there, None when other
-        content is.
+        content is. `listed`: what a listing has said of it just now, {} for nothing.
         """
-        for _ in range(_TRIES):
-            entry = self._objects.entry(key)
-            if entry is not None:
-                return False if content.is_that_of(entry) else None
-            if self._create(key, content):
-                return True
+        for number in range(_TRIES):
+            entry = listed if listed is not None and number == 0 else self._objects.entry(key)
+            if entry:
+                same = content.is_that_of(entry)
+                if same:
+                    self._progress.begin(name, 0)
+                    self._progress.end(name, "is there already")
+                return False if same else None
+            self._progress.begin(name, content.size)
+            with contextlib.suppress(UploadGoneError):
+                if self._create(key, content, name):
+                    self._progress.end(name)
+                    return True
         return None
 
-    def _create(self, key: str, content: UploadContent) -> bool:
+    def _create(self, key: str, content: UploadContent, name: str) -> bool:
         """Write what is not there; False when it is by now."""
-        if isinstance(content.source, bytes):
-            return self._objects.create(key, content.source)
-        before, bucket = content.state(), self._objects.name
-        with s3_errors(bucket, key):
-            try:
-                self._conditional.upload_file(str(content.source), bucket, key, ExtraArgs=_kind(content))
-            except (botocore.exceptions.ClientError, boto3.exceptions.S3UploadFailedError) as error:
-                code = code_of(error) or code_of(error.__context__)
-                if code in TAKEN:
-                    return False
-                if code not in UNCONDITIONAL:
-                    raise
-                self._objects.s3.upload_file(str(content.source), bucket, key, ExtraArgs=_kind(content))
-        if content.state() != before:
-            raise AnalysisError(
-                f"{content.source} changed while it was uploaded",
+        if content.large:
+            target = Target(self._objects.s3, self._conditional, self._objects.name, key)
+            assert isinstance(content.source, Path)
+            return MultipartUpload(
+                content.source,
+                target,
+                lambda count: self._progress.advance(name, count),
+                self._patience,
+                _kind(content),
+            ).send()
+        before = content.state()
+        with content.open() as stream:
+            body = stream.read()
+        if content.state() != before or len(body) != content.size:
+            raise FileChangedError(
+                f"{content.source!s} changed while it was uploaded",
                 "a file that nobody writes",
                 "submit it again",
             )
-        return True
+        created = self._patience(lambda: self._objects.create(key, body, **_kind(content)))
+        self._progress.advance(name, len(body))
+        return created
 
     @cached_property
     def _conditional(self) -> Any:
-        """A client whose writes never replace an object (boto3's transfers have no argument for it)."""
+        """A client whose completed uploads never replace an object."""
         s3 = self._client()
-        for operation in ("PutObject", "CompleteMultipartUpload"):
-            s3.meta.events.register(f"before-parameter-build.s3.{operation}", _if_none_match)
+        s3.meta.events.register("before-parameter-build.s3.CompleteMultipartUpload", _if_none_match)
         return s3
 
 
@@ -221,6 +282,14 @@ def _kind(content: UploadContent) -> dict[str, str]:
     """What S3 is told of the content's media type, where it is known."""
     kind = content_type(content.source) if isinstance(content.source, Path) else ""
     return {"ContentType": kind} if kind else {}
+
+
+def _no_name(name: str, folder: str) -> AnalysisError:
+    return AnalysisError(
+        f"{name} could not be given a name of its own in {folder}/",
+        "a bucket that others leave alone",
+        "try again",
+    )
 
 
 def _if_none_match(params: dict[str, Any], **_: Any) -> None:
@@ -240,34 +309,3 @@ def _hashed(plain: str, sha256: str) -> Iterator[str]:
 def name_of(path: str | Path) -> str:
     """A file's or a folder's own name, also where the path is `.`"""
     return Path(os.path.abspath(path)).name
-
-
-def is_readable(path: Path) -> bool:
-    """Whether it is a file that this person may read."""
-    return path.is_file() and os.access(path, os.R_OK)
-
-
-def names_below(path: Path, ignore: Sequence[str]) -> list[str]:
-    """The files below a folder that are data, by their paths with '/', sorted. Raises AnalysisError when
-    there is none, or for a name that no key can have."""
-    found = [
-        Path(folder, name).relative_to(path).as_posix()
-        for folder, _, names in os.walk(path)
-        for name in names
-    ]
-    names = sorted(name for name in found if not is_ignored(name, ignore))
-    wrong = [f"{shown(name)}: {fault}" for name in names if (fault := key_fault(name)) is not None]
-    wrong += [
-        f"{shown(name)}: it is no file that can be read" for name in names if not is_readable(path / name)
-    ]
-    if wrong:
-        got = f"files in {path} that cannot be uploaded: {'; '.join(wrong[:5])}"
-        raise AnalysisError(
-            got, "files with names without control characters", "rename them, or take them away"
-        )
-    if not names:
-        left = f", only {len(found)} that operating systems and programs leave behind" if found else ""
-        raise AnalysisError(
-            f"no data in {path}{left}", "a folder with files in it", "name another, or each of its files"
-        )
-    return names
