@@ -93,7 +93,7 @@ def test_the_backend_is_the_one_that_is_locked() -> None:
 
 def pythons() -> dict[str, str]:
     """`3.12` → its program, of each from 3.10 on that this machine has."""
-    found = {}
+    found: dict[str, str] = {}
     for minor in range(10, 20):
         places = sorted((Path.home() / ".pyenv" / "versions").glob(f"3.{minor}.*/bin/python"))
         for place in [shutil.which(f"python3.{minor}"), *map(str, places)]:
