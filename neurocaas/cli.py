@@ -14,8 +14,8 @@ import click
 
 from neurocaas.commands import CONCERNS
 from neurocaas.commands.command import AnalystCommand, Ended
+from neurocaas.layout import as_told
 from neurocaas.completion import as_it_is_typed, completion
-from neurocaas.protocol.printable import printable
 from neurocaas.protocol.problems import UserFacingError, three_parts
 from neurocaas.usage import UnknownCommandError, mistake
 
@@ -217,4 +217,4 @@ def _defect(error: Exception) -> int:
 def _tell(text: str) -> None:
     if text:
         sys.stdout.flush()
-        sys.stderr.write(printable(text) + "\n")
+        sys.stderr.write(as_told(text, sys.stderr) + "\n")

@@ -114,7 +114,7 @@ class JobHandle:
         if self._seen.job is None and self.keys.job in listed:
             self._seen.job = self._read_job()
         if self._not_ours():
-            return JobState(self.timestamp, "REJECTED")
+            return self._rejected()
         known = self._seen.job.datasets if self._seen.job else ()
         self._read_statuses(
             [key for dataset in known for key in (dataset.status_key, self.keys.verdict(dataset.index))],
@@ -137,7 +137,7 @@ class JobHandle:
             )
         if not datasets and self.keys.records.certificate not in listed and self._is_refused():
             self._refused = True
-            return JobState(self.timestamp, "REJECTED")
+            return self._rejected()
         return JobState(self.timestamp, "RUNNING" if datasets else "SUBMITTED", datasets)
 
     def follow(
@@ -521,6 +521,11 @@ class JobHandle:
 
     def _is_refused(self) -> bool:
         return self.objects.get(self._rejection.records.certificate) is not None
+
+    def _rejected(self) -> JobState:
+        return JobState(
+            self.timestamp, "REJECTED", end=self.objects.text(self._rejection.records.end).strip()
+        )
 
     def _not_ours(self) -> bool:
         job = self._seen.job

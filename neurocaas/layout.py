@@ -10,6 +10,7 @@ import os
 import re
 import shutil
 import sys
+import textwrap
 import unicodedata
 from collections.abc import Sequence
 from typing import Any
@@ -17,6 +18,8 @@ from typing import Any
 from neurocaas.protocol.printable import printable
 
 _BREAK = re.compile(r"[\t\r\n]+")
+_LAST = 16
+"""The last column of a table, a sentence mostly, is worth these columns at least."""
 
 
 def cell(text: str) -> str:
@@ -75,6 +78,19 @@ def _last(text: str, width: int) -> str:
     return _first(text[::-1], width)[::-1]
 
 
+def alike(names: Sequence[str], width: int) -> list[str]:
+    """Names in at most `width` columns. Those of one kind, which begin and end alike, lose that first: what
+    tells them apart stays."""
+    if len(names) < 2 or max(map(wide, names)) <= width:
+        return [fitted(name, width, middle=True) for name in names]
+    tail = os.path.commonprefix([name[::-1] for name in names])  # noqa: RUF071  (characters are meant)
+    short = [f"{name[: len(name) - len(tail)]}…" if len(tail) > 1 else name for name in names]
+    if max(map(wide, short)) > width:
+        head = os.path.commonprefix(list(names)).rstrip("0123456789")  # noqa: RUF071
+        short = [f"…{name[len(head) :]}" if len(head) > 1 else name for name in short]
+    return [fitted(name, width) for name in short]
+
+
 def bar(fraction: float, width: int, *, ascii_only: bool = False) -> str:
     """A bar that is full as far as `fraction` (0 to 1) says; it is full only when that is 1."""
     done = int(min(1.0, max(0.0, fraction)) * width)
@@ -82,9 +98,9 @@ def bar(fraction: float, width: int, *, ascii_only: bool = False) -> str:
     return full * done + empty * (width - done)
 
 
-def edge() -> int | None:
-    """Where lines end on the terminal that is standard output; None where it is none."""
-    return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+def edge(stream: Any = None) -> int | None:
+    """Where lines end on the terminal that `stream` (by default standard output) is; else None."""
+    return shutil.get_terminal_size().columns if (stream or sys.stdout).isatty() else None
 
 
 def columns(rows: Sequence[Sequence[str]], *, right: Sequence[int] = ()) -> list[str]:
@@ -112,8 +128,8 @@ def table(
     less: Sequence[str] = (),
 ) -> list[str]:
     """Rows below their headers; the columns named in `right` are numbers. A column in which nothing stands
-    is left out; on a terminal that is too narrow, so are those in `less`, one after the other. Nothing at all
-    where there is no row."""
+    is left out; on a terminal that is too narrow, so are those in `less`, one after the other, and what is
+    left of the last column is cut. Nothing at all where there is no row."""
     if not rows:
         return []
     clean = [[cell(text) for text in row] for row in rows]
@@ -125,4 +141,33 @@ def table(
         lines = _laid_out([[row[place] for place in kept] for row in (headers, *clean)], numbers)
         if end is None or max(map(wide, lines)) <= end:
             return lines
+        before = _laid_out([[row[place] for place in kept[:-1]] for row in (headers, *clean)], numbers)
+        if kept[-1] == len(headers) - 1 and max(map(wide, before)) + 2 + _LAST <= end:
+            break
     return [fitted(line, end or 0) for line in lines]
+
+
+def wrapped(text: str, width: int | None) -> str:
+    """Sentences for a terminal: lines end between words, and what goes on is below the line's own text. None:
+    as it is."""
+    if width is None:
+        return text
+    return "\n".join(
+        line
+        if wide(line) <= width
+        else textwrap.fill(
+            line.strip(),
+            max(20, width),
+            initial_indent=" " * (len(line) - len(line.lstrip())),
+            subsequent_indent=" " * (len(line) - len(line.lstrip()) + 2),
+            break_long_words=False,
+            break_on_hyphens=False,
+        )
+        for line in text.split("\n")
+    )
+
+
+def as_told(text: str, stream: Any) -> str:
+    """A message for a person on `stream`: on a terminal, lines end between words, and the word error is red."""
+    told = wrapped(printable(text), edge(stream))
+    return re.sub(r"(?m)^error:", "\x1b[1;31merror:\x1b[0m", told) if coloured(stream) else told

@@ -2,9 +2,10 @@
 
 import sys
 
+from neurocaas.layout import edge, wrapped
 from neurocaas.protocol.printable import printable
 
 
 def note(text: str) -> None:
     """Beside the result: standard error."""
-    sys.stderr.write(printable(text) + "\n")
+    sys.stderr.write(wrapped(printable(text), edge(sys.stderr)) + "\n")

@@ -20,13 +20,13 @@ from typing import Any
 from neurocaas import own_jobs
 from neurocaas.bucket import AT_ONCE, Bucket
 from neurocaas.errors import AnalysisError
-from neurocaas.layout import edge, fitted, table
+from neurocaas.layout import edge, table
 from neurocaas.listing import ListedJob
 from neurocaas.protocol.documents import DocumentError, loads, moment
 from neurocaas.protocol.job import Job
 from neurocaas.protocol.keys import JobKeys, ResultKeys, rejected_keys
 from neurocaas.protocol.status import FAILED, DatasetStatus
-from neurocaas.protocol.units import duration, minute, money
+from neurocaas.protocol.units import brief_time, duration, minute, money
 from neurocaas.states import Ending
 
 VERDICTS = 32
@@ -36,7 +36,6 @@ failed."""
 LOOKED_AT = 200
 """So many of the latest jobs are looked at for those that are open."""
 
-_WHY = 60
 _BEGINNING = datetime.min.replace(tzinfo=timezone.utc)
 SUBMITTED, RUNNING, REJECTED = "SUBMITTED", "RUNNING", "REJECTED"
 STATES = (SUBMITTED, RUNNING, "SUCCESS", FAILED, REJECTED)
@@ -270,7 +269,8 @@ def _possible(answer: str) -> frozenset[str]:
 
 def job_table(found: Sequence[JobRow], *, analyses: bool = False) -> list[str]:
     """The jobs as people read them; `analyses`: of several. On a narrow terminal with fewer columns."""
-    headers = ("analysis", "job", "who", "state", "datasets", "failed", "submitted", "took", "cost", "why")
+    headers = ("analysis", "job", "who", "state", "done", "failed", "submitted", "took", "cost", "why")
+    narrow = edge() is not None
     written = [
         (
             one.analysis,
@@ -279,17 +279,16 @@ def job_table(found: Sequence[JobRow], *, analyses: bool = False) -> list[str]:
             one.state,
             "" if one.datasets is None else f"{one.done}/{one.datasets}",
             str(one.failed) if one.failed else "",
-            minute(one.submitted),
+            (brief_time if narrow else minute)(one.submitted),
             duration(one.seconds),
             "" if one.usd is None else money(one.usd),
             one.why,
         )
         for one in found
     ]
-    less = ("why", "who", *(() if analyses else ("analysis",)), "submitted", "took", "cost", "failed")
-    if edge() is not None:
-        written = [(*row[:-1], fitted(row[-1], _WHY)) for row in written]
-    return table(headers, written, right=("datasets", "failed", "took", "cost"), less=less)
+    one_of = () if analyses else ("analysis",)
+    less = (*one_of, "who", "why", "submitted", "took", "cost", "failed", "analysis", "done")
+    return table(headers, written, right=("done", "failed", "took", "cost"), less=less)
 
 
 def open_jobs(analyses: Sequence[Any]) -> list[tuple[Any, Any]]:

@@ -12,11 +12,11 @@ import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TextIO
 
 from neurocaas.forecast import Countdown
-from neurocaas.layout import animated, bar, cell, columns, fitted, padded, wide
+from neurocaas.layout import alike, animated, bar, cell, columns, fitted, padded, wide
 from neurocaas.layout import table as table
 from neurocaas.listing import ListedJob
 from neurocaas.protocol.status import FAILED, IN_PROGRESS, INITIALIZING, SUCCESS
@@ -99,6 +99,12 @@ class Shown:
             return dataset.seconds
         return dataset.seconds + max(0.0, now - self.at)
 
+    def eta(self, dataset: DatasetState, now: float) -> float | None:
+        """About how long it still takes, as of now."""
+        if dataset.eta_seconds is None or dataset.final:
+            return None
+        return max(0.0, dataset.eta_seconds - (now - self.at))
+
     def longest(self, now: float) -> float | None:
         """Of its datasets, how long the one has run that has run the longest."""
         return max(
@@ -108,21 +114,15 @@ class Shown:
     def left(self, now: float) -> float | None:
         """About how long it still takes: as the dataset that takes the longest. None where one does not say,
         or has not begun."""
-        open_ = [one.eta_seconds for one in self.state.datasets if not one.final]
+        open_ = [self.eta(one, now) for one in self.state.datasets if not one.final]
         known = [one for one in open_ if one is not None]
-        if not open_ or len(known) < len(open_):
-            return None
-        return max(0.0, max(known) - (now - self.at))
+        return max(known) if known and len(known) == len(open_) else None
 
 
 def job_screen(shown: Shown, width: int, height: int, now: float, *, ascii_only: bool = False) -> list[Line]:
-    """One job: a line that counts, then a line for each dataset, and at most `height` in all."""
+    """One job: a line or two that count, then a line for each dataset, and at most `height` in all."""
     state = shown.state
-    head: Line = ((f"job {cell(shown.title)}  ", ""), _word(state.outcome))
-    tail = [cell(state.counts or state.why), f"{duration(shown.longest(now))} so far" if _runs(state) else ""]
-    left = shown.left(now)
-    tail.append(f"about {duration(left)} left" if left is not None and not state.finished else "")
-    lines = [_cut((*head, *((f"  {one}", "") for one in tail if one)), width)]
+    lines = _head(shown, width, now)
     if state.outcome == "SUBMITTED":
         return [*lines, _cut((("waiting for the service's answer", ""),), width)]
     room = max(1, height - len(lines))
@@ -134,10 +134,16 @@ def job_screen(shown: Shown, width: int, height: int, now: float, *, ascii_only:
         order = [place for place in order if place not in set(failed)] + failed
         hidden = [datasets[place] for place in order[room - 1 :]]
         datasets = [datasets[place] for place in order[: room - 1]]
-    most = max((wide(cell(one.name)) for one in datasets), default=0)
-    name = min(most, _NAME, max(8, width // 3))
+    names = alike([cell(one.name) for one in datasets], min(_NAME, max(8, width // 3)))
+    most = max(map(wide, names), default=0)
     lines += [
-        _cut(_dataset(one, shown.seconds(one, now), name, width, ascii_only), width) for one in datasets
+        _cut(
+            _dataset(
+                one, padded(name, most), shown.seconds(one, now), shown.eta(one, now), width, ascii_only
+            ),
+            width,
+        )
+        for name, one in zip(names, datasets, strict=True)
     ]
     if hidden:
         counts = Counter(one.state for one in hidden)
@@ -146,21 +152,38 @@ def job_screen(shown: Shown, width: int, height: int, now: float, *, ascii_only:
     return lines
 
 
-def _runs(state: JobState) -> bool:
-    return any(one.seconds is not None for one in state.datasets)
+def _head(shown: Shown, width: int, now: float) -> list[Line]:
+    """What is said of a job itself, in two lines where one is too narrow."""
+    state, took, left = shown.state, duration(shown.longest(now)), shown.left(now)
+    first: Line = ((f"job {cell(shown.title)}  ", ""), _word(state.outcome))
+    said = [cell(state.counts or state.why)]
+    said.append(took if state.finished or not took else f"{took} so far")
+    said.append(f"about {duration(left)} left" if left is not None and not state.finished else "")
+    tail = "  ".join(one for one in said if one)
+    if sum(wide(text) for text, _ in first) + 2 + wide(tail) <= width or not tail:
+        return [_cut((*first, (f"  {tail}" if tail else "", "")), width)]
+    return [_cut(first, width), _cut(((tail, ""),), width)]
 
 
-def _dataset(one: DatasetState, seconds: float | None, name: int, width: int, ascii_only: bool) -> Line:
-    text = what_is_said(one)
-    took = duration(seconds)
-    parts: list[tuple[str, str]] = [
-        (padded(fitted(cell(one.name), name, middle=True), name) + "  ", ""),
-        (padded(one.state, _STATE) + "  ", COLOURS.get(one.state, "")),
-    ]
-    if one.progress is not None and not one.final and width >= 70:
-        parts.append((bar(one.progress, _BAR, ascii_only=ascii_only) + "  ", COLOURS[IN_PROGRESS]))
-    parts.append((f"{took}  " if took else "", ""))
-    return (*parts, (text, ""))
+def _dataset(
+    one: DatasetState, name: str, seconds: float | None, left: float | None, width: int, ascii_only: bool
+) -> Line:
+    """`name  ████░░░░░░░░  1 min 5 s  44 %, 30 s left  fitting`; the bar stands for the word IN PROGRESS. On a
+    narrow screen without the bar and the time that has passed."""
+    took = f"{duration(seconds)}  " if seconds is not None else ""
+    if one.progress is None or one.final:
+        text = what_is_said(replace(one, eta_seconds=left))
+        return (
+            (f"{name}  ", ""),
+            (f"{padded(one.state, _STATE)}  ", COLOURS.get(one.state, "")),
+            (took + text, ""),
+        )
+    drawn = f"{bar(one.progress, _STATE if width >= 100 else 8, ascii_only=ascii_only)}  "
+    far = f"{one.progress:.0%}".replace("%", " %") + (f", {duration(left)} left" if left is not None else "")
+    step = cell(one.progress_text) or what_is_said(replace(one, progress=None, eta_seconds=None))
+    if width < 60:
+        drawn = took = ""
+    return (f"{name}  ", ""), (drawn, COLOURS[IN_PROGRESS]), (f"{took}{far}  {step}", "")
 
 
 def jobs_screen(
@@ -258,12 +281,9 @@ class Board:
     def __rich_console__(self, console: Any, options: Any) -> Iterator[Any]:
         from rich.text import Text
 
-        lines = self.screen(
-            options.max_width,
-            max(3, console.size.height - 2),
-            time.monotonic(),
-            ascii_only=options.ascii_only,
-        )
+        width = max(10, options.max_width - len("^C "))  # what a terminal shows of Ctrl-C begins no new line
+        height = max(3, console.size.height - 2)
+        lines = self.screen(width, height, time.monotonic(), ascii_only=options.ascii_only)
         for line in lines:
             yield Text.assemble(*line, no_wrap=True, overflow="crop")
 

@@ -20,6 +20,7 @@ from neurocaas.commands.speaking import (
     named_job,
     note,
     say,
+    tell,
 )
 from neurocaas.commands.speaking import follow as follow_job
 from neurocaas.errors import AnalysisError
@@ -153,18 +154,18 @@ def status(
         say(handle.answer().rstrip() or "no certificate yet")
         say("")
     for line in status_lines(state, facts, chosen.name, chosen.group):
-        say(line)
+        tell(line)
     waits = state.phase == "SUBMITTED" or (
         state.phase == "RUNNING" and not any(one.seconds is not None for one in state.datasets)
     )
     if waits:
         found_why = why(chosen.evidence(handle))
-        say(f"why: {found_why.sentence}")
+        tell(f"why: {found_why.sentence}")
         if found_why.fix:
-            say(f"do:  {found_why.fix}")
+            tell(f"do:  {found_why.fix}")
     end_with(chosen, handle, state)
     for line in _next(state, handle.timestamp):
-        say(line)
+        tell(line)
 
 
 def _next(state: Any, job: str) -> list[str]:
@@ -355,7 +356,7 @@ def explain(job: str, analysis: str = "", group: str = "", json: bool = False) -
         say(as_json(why(chosen.evidence(handle))))
         return
     for line in explanation_lines(chosen, handle):
-        say(line)
+        tell(line)
 
 
 COMMANDS = (jobs, watch, follow, status, logs, cancel, explain)

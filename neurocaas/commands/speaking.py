@@ -12,6 +12,7 @@ from neurocaas.access import BUCKET as BUCKET
 from neurocaas.access import GROUP as GROUP
 from neurocaas.commands.command import Ended
 from neurocaas.errors import AnalysisError
+from neurocaas.layout import edge, wrapped
 from neurocaas.notes import note as note
 from neurocaas.protocol.lines import say as say
 from neurocaas.protocol.printable import printable, printable_json
@@ -30,6 +31,11 @@ JOB = {
     ),
 }
 JSON = {"json": "One JSON document."}
+
+
+def tell(text: str) -> None:
+    """What people read, on standard output: on a terminal, lines end between words."""
+    say(wrapped(printable(text), edge()))
 
 
 def as_json(value: Any) -> str:

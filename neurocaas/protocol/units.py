@@ -7,10 +7,11 @@ $0.0004 did not cost `$0.00`. Units are decimal (1 kB is 1000 bytes), as of disk
 from __future__ import annotations
 
 import math
-from datetime import datetime
+from datetime import datetime, timedelta, timezone
 
 _PREFIXES = ("k", "M", "G", "T", "P", "E")
 _SCALES = ((86400, "day", "days", 3600), (3600, "h", "h", 60), (60, "min", "min", 1))
+_MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 _NEXT = {3600: "h", 60: "min", 1: "s"}
 
 
@@ -68,6 +69,19 @@ def duration(seconds: float | None, *, tenths: bool = False) -> str:
             more = f" {rest // below} {_NEXT[below]}" if rest // below else ""
             return f"{count} {one if count == 1 else several}{more}"
     return f"{whole} s"
+
+
+def brief_time(time: datetime | None, now: datetime | None = None) -> str:
+    """The same in few columns: `30 Nov 21:05`, or `31 Jan 2025` when that was long ago."""
+    if time is None:
+        return ""
+    local = time.astimezone()
+    long_ago = abs((now or datetime.now(timezone.utc)) - time) > timedelta(days=300)
+    return (
+        f"{local.day} {_MONTHS[local.month - 1]} {local:%Y}"
+        if long_ago
+        else (f"{local.day} {_MONTHS[local.month - 1]} {local:%H:%M}")
+    )
 
 
 def minute(time: datetime | None) -> str:
