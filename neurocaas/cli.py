@@ -14,8 +14,8 @@ import click
 
 from neurocaas.commands import CONCERNS
 from neurocaas.commands.command import AnalystCommand, Ended
-from neurocaas.layout import as_told
 from neurocaas.completion import as_it_is_typed, completion
+from neurocaas.layout import as_told
 from neurocaas.protocol.problems import UserFacingError, three_parts
 from neurocaas.usage import UnknownCommandError, mistake
 

@@ -168,6 +168,6 @@ def wrapped(text: str, width: int | None) -> str:
 
 
 def as_told(text: str, stream: Any) -> str:
-    """A message for a person on `stream`: on a terminal, lines end between words, and the word error is red."""
+    """A message for a person on `stream`: lines of a terminal end between words, the word error is red."""
     told = wrapped(printable(text), edge(stream))
     return re.sub(r"(?m)^error:", "\x1b[1;31merror:\x1b[0m", told) if coloured(stream) else told

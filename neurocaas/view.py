@@ -168,8 +168,8 @@ def _head(shown: Shown, width: int, now: float) -> list[Line]:
 def _dataset(
     one: DatasetState, name: str, seconds: float | None, left: float | None, width: int, ascii_only: bool
 ) -> Line:
-    """`name  ████░░░░░░░░  1 min 5 s  44 %, 30 s left  fitting`; the bar stands for the word IN PROGRESS. On a
-    narrow screen without the bar and the time that has passed."""
+    """`name  ████░░░░░░░░  1 min 5 s  44 %, 30 s left  fitting`; the bar stands for IN PROGRESS. A narrow
+    screen has no bar, and not the time that has passed."""
     took = f"{duration(seconds)}  " if seconds is not None else ""
     if one.progress is None or one.final:
         text = what_is_said(replace(one, eta_seconds=left))

@@ -70,7 +70,7 @@ def test_jobs_are_listed_with_their_outcomes_the_latest_last(
     run(job_commands.jobs)
     out = capsys.readouterr().out
     header, *lines = [re.split(r" {2,}", line.strip()) for line in out.splitlines()]
-    assert header == ["analysis", "job", "state", "datasets", "submitted", "took", "cost", "why"]
+    assert header == ["analysis", "job", "state", "done", "submitted", "took", "cost", "why"]
     assert "FAILED" not in out, "what was refused has not failed"
     assert sorted(line[1:3] for line in lines) == [
         ["b", "SUCCESS"],
