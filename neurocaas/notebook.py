@@ -33,6 +33,6 @@ class NotebookView:
             return
         self._drawn = drawn
         if self._handle is None:
-            self._handle = display(HTML(drawn), display_id=True)
+            self._handle = display(HTML(drawn), display_id=True)  # type: ignore[no-untyped-call]
         else:
-            self._handle.update(HTML(drawn))
+            self._handle.update(HTML(drawn))  # type: ignore[no-untyped-call]
