@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any
 
 Policy = Mapping[str, Any]
@@ -15,6 +15,8 @@ Policy = Mapping[str, Any]
 _VARIABLE = re.compile(r"\$\{([^}]*)\}")
 _LITERAL = {"*": "\ue000", "?": "\ue001", "$": "\ue002"}
 """Characters of no name, which stand for the variables `${*}`, `${?}` and `${$}` in a pattern."""
+_RARE = {"?", *_LITERAL.values()}
+"""What only a regular expression knows."""
 
 
 class _UnresolvedError(Exception):
@@ -44,6 +46,20 @@ def allowed(
     return within and _any(every, "Allow", action, resource, keys)
 
 
+def about(policies: Sequence[Policy], action: str) -> list[Policy]:
+    """The statements that name an action: for this one they say the same as all."""
+    return [
+        {
+            "Statement": [
+                one
+                for one in policy["Statement"]
+                if "Action" not in one or any(_names(wanted, action) for wanted in _list(one["Action"]))
+            ]
+        }
+        for policy in policies
+    ]
+
+
 def may_take(trust: Policy, principal: tuple[str, str], action: str, **context: str) -> bool:
     """Whether a role's trust policy lets a principal (kind and name, as in `Principal`) take it by this
     action.
@@ -68,7 +84,7 @@ def _any(
 def _applies(statement: Mapping[str, Any], action: str, resource: str, keys: Mapping[str, str]) -> bool:
     unknown = set(statement) - {"Sid", "Effect", "Action", "Resource", "Condition"}
     assert not unknown, f"the oracle does not know {unknown}"
-    if not any(_like(wanted.lower(), action.lower()) for wanted in _list(statement["Action"])):
+    if not any(_names(wanted, action) for wanted in _list(statement["Action"])):
         return False
     try:
         if not any(_like(_expanded(wanted, keys), resource) for wanted in _list(statement["Resource"])):
@@ -119,13 +135,32 @@ def _list(value: Any) -> list[str]:
     return [value] if isinstance(value, str) else list(value)
 
 
+@cache
+def _names(wanted: str, action: str) -> bool:
+    return _like(wanted.lower(), action.lower())
+
+
 def _like(pattern: str, value: str) -> bool:
+    """'*' is any text, with '/' and ':' in it, '?' one character; nothing else is special."""
+    if _RARE.isdisjoint(pattern):
+        first, *parts = pattern.split("*")
+        if not parts:
+            return pattern == value
+        if not value.startswith(first):
+            return False
+        place = len(first)
+        for part in parts[:-1]:
+            place = value.find(part, place)
+            if place < 0:
+                return False
+            place += len(part)
+        return place + len(parts[-1]) <= len(value) and value.endswith(parts[-1])
     return _compiled(pattern).fullmatch(value) is not None
 
 
-@cache
+@lru_cache(10_000)
 def _compiled(pattern: str) -> re.Pattern[str]:
-    """'*' is any text, with '/' and ':' in it, '?' one character; nothing else is special."""
+    """The same, for all patterns."""
     special = {
         "*": ".*",
         "?": ".",

@@ -13,6 +13,8 @@ from typing import Any
 
 import pulumi
 from pulumi.runtime import mocks, settings, stack
+from pulumi.runtime import resource as resources
+from pulumi.runtime.proto.source_pb2 import StackTrace
 
 from account.developer_key import PUBLIC
 from checks import resource as checks
@@ -273,6 +275,7 @@ def deploy(
     loop = asyncio.new_event_loop()
     asyncio.set_event_loop(loop)
     recorder = recorder or Recorder(references or {})
+    kept, resources._get_stack_trace = resources._get_stack_trace, StackTrace  # where it was made
     try:
         settings.reset_options()
         pulumi.runtime.set_mocks(
@@ -293,6 +296,7 @@ def deploy(
 
         loop.run_until_complete(stack.run_pulumi_func(run))
     finally:
+        resources._get_stack_trace = kept
         loop.close()
         asyncio.set_event_loop(None)
         pulumi.runtime.set_all_config({})
