@@ -23,6 +23,7 @@ from neurocaas.protocol.keys import report_key
 from neurocaas.protocol.report import ComputeReport
 from neurocaas.states import DatasetState
 from tests.unit.client_jobs import KEYS, job_json
+from tests.unit.moto_images import IMAGE
 
 REPORT = ComputeReport(
     instance_id="i-1",
@@ -115,8 +116,7 @@ def aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Any, Any]]:
 
 
 def launch(ec2: Any) -> str:
-    image = ec2.describe_images()["Images"][0]["ImageId"]
-    return str(ec2.run_instances(ImageId=image, MinCount=1, MaxCount=1)["Instances"][0]["InstanceId"])
+    return str(ec2.run_instances(ImageId=IMAGE, MinCount=1, MaxCount=1)["Instances"][0]["InstanceId"])
 
 
 def test_machines_that_are_gone_are_told_with_their_reports(aws: tuple[Any, Any]) -> None:

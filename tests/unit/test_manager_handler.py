@@ -29,6 +29,7 @@ from runtime.manager.events import ObjectCreated, objects_created
 from runtime.manager.port import LaunchError, LaunchRequest, ObjectTooLargeError, ReadObject, StoredObject
 from runtime.monitor.aws import AwsMonitorCloud
 from tests.unit.job_world import BUCKET, SETTINGS, SUBMISSION
+from tests.unit.moto_images import IMAGE
 
 JOB = JobId(BUCKET, "lab", "t1")
 
@@ -55,11 +56,8 @@ class Account:
 
     def add_template(self) -> None:
         """Only where machines are launched: the in-process EC2 takes a second to load its images."""
-        image = self.ec2.describe_images(Filters=[{"Name": "architecture", "Values": ["x86_64"]}])["Images"][
-            0
-        ]["ImageId"]
         template = self.ec2.create_launch_template(
-            LaunchTemplateName="lab", LaunchTemplateData={"ImageId": image}
+            LaunchTemplateName="lab", LaunchTemplateData={"ImageId": IMAGE}
         )
         identifier = template["LaunchTemplate"]["LaunchTemplateId"]
         self.settings = replace(SETTINGS, groups={"lab": Group(identifier, "1")})

@@ -22,6 +22,7 @@ from runtime.monitor import handler as module
 from runtime.monitor.aws import AwsMonitorCloud
 from runtime.monitor.port import Instance
 from tests.unit.job_world import BUCKET, World
+from tests.unit.moto_images import IMAGE
 
 JOB = JobId(BUCKET, "lab", "t1")
 
@@ -68,13 +69,10 @@ def start(account: dict[str, Any]) -> str:
     job = world.job()
     for (bucket, key), (body, metadata) in world.aws.objects_.items():
         account["s3"].put_object(Bucket=bucket, Key=key, Body=body, Metadata=metadata)
-    image = account["ec2"].describe_images(Filters=[{"Name": "architecture", "Values": ["x86_64"]}])[
-        "Images"
-    ][0]["ImageId"]
     tags = [{"Key": key, "Value": value} for key, value in job_tags(job, "arn:manager", 0).items()]
     specification = [{"ResourceType": "instance", "Tags": tags}]
     answer = account["ec2"].run_instances(
-        ImageId=image, MinCount=1, MaxCount=1, InstanceType="m5.large", TagSpecifications=specification
+        ImageId=IMAGE, MinCount=1, MaxCount=1, InstanceType="m5.large", TagSpecifications=specification
     )
     open_item()
     return str(answer["Instances"][0]["InstanceId"])
