@@ -16,6 +16,8 @@ import pytest
 import tasks
 from console import help as help_of
 from demo.playground import copied
+from localcloud.tests.bases import share_base
+from tests.invoked import invoked
 from tests.unit.terminal import clean, columns, environment, record
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -59,9 +61,7 @@ def test_no_other_words_are_taken_for_a_question(capsys: pytest.CaptureFixture[s
     ],
 )
 def test_a1_help_needs_no_arguments_and_no_credentials(words: list[str], tmp_path: Path) -> None:
-    done = subprocess.run(
-        [*INVOKE, *words], cwd=ROOT, env=environment(tmp_path), capture_output=True, text=True, check=False
-    )
+    done = invoked(ROOT, *words, env=environment(tmp_path))
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.startswith("Usage: invoke ")
 
@@ -107,6 +107,8 @@ def test_eighty_columns_are_enough_and_nothing_is_a_traceback(
     name: str, broken: Path, tmp_path: Path
 ) -> None:
     words, code = SHOWN[name]
+    if words[0] == "doctor":
+        share_base(tmp_path / "local")
     ended, screen = record([*INVOKE, *words], broken, environment(tmp_path))
     assert code is None or ended == code, screen
     assert screen.strip()
@@ -118,15 +120,7 @@ def test_eighty_columns_are_enough_and_nothing_is_a_traceback(
         if columns(line) > 80 and " " in line.strip() and not re.search(r"\S{50}", line)
     ]
     assert wide == []
-    piped = subprocess.run(
-        [*INVOKE, *words],
-        cwd=broken,
-        env=environment(tmp_path),
-        capture_output=True,
-        text=True,
-        check=False,
-        stdin=subprocess.DEVNULL,
-    )
+    piped = invoked(broken, *words, env=environment(tmp_path))
     assert piped.returncode == ended
     assert "\x1b" not in piped.stdout + piped.stderr, "colours are for terminals"
 
@@ -136,6 +130,8 @@ def test_eighty_columns_are_enough_and_nothing_is_a_traceback(
 )
 @pytest.mark.parametrize("buffered", [True, False])
 def test_a_reader_that_goes_away_is_no_traceback(words: list[str], buffered: bool, tmp_path: Path) -> None:
+    if words[0] == "doctor":
+        share_base(tmp_path / "local")
     read, write = os.pipe()
     os.close(read)
     environ = environment(tmp_path) | ({} if buffered else {"PYTHONUNBUFFERED": "1"})
@@ -170,9 +166,7 @@ def test_a_reader_that_goes_away_is_no_traceback(words: list[str], buffered: boo
 def test_a_command_line_that_cannot_be_read_is_one_message_and_code_two(
     words: list[str], said: list[str], tmp_path: Path
 ) -> None:
-    done = subprocess.run(
-        [*INVOKE, *words], cwd=ROOT, env=environment(tmp_path), capture_output=True, text=True, check=False
-    )
+    done = invoked(ROOT, *words, env=environment(tmp_path))
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr.startswith("error: ")
     assert [line.split(":")[0] for line in done.stderr.splitlines()[1:]] == ["  allowed", "  do"]
