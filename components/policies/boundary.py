@@ -25,7 +25,12 @@ def boundary(place: Place) -> Policy:
             "Objects", ["s3:GetObject", "s3:PutObject", "s3:AbortMultipartUpload"], [place.objects("*", "*")]
         ),
         allow_elsewhere("Lists", ["s3:ListBucket"], [place.bucket("*")]),
-        allow_own(place, "OwnObjects", ["s3:GetObjectVersion", "s3:DeleteObject"], [place.objects("*", "*")]),
+        allow_own(
+            place,
+            "OwnObjects",
+            ["s3:GetObjectVersion", "s3:DeleteObject", "s3:ListMultipartUploadParts"],
+            [place.objects("*", "*")],
+        ),
         allow_own(place, "OwnVersions", ["s3:ListBucketVersions"], [place.bucket("*")]),
         allow(
             "Queues",

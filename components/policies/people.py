@@ -42,7 +42,7 @@ def analysts(place: Place, *, buckets: Sequence[str], group: str, session_role: 
         allow_own(
             place,
             "Upload",
-            ["s3:PutObject", "s3:AbortMultipartUpload", "s3:DeleteObject"],
+            ["s3:PutObject", "s3:AbortMultipartUpload", "s3:ListMultipartUploadParts", "s3:DeleteObject"],
             [place.objects(bucket, f"{group}/{folder}/*") for bucket in buckets for folder in _WRITABLE],
         ),
         allow_own(

@@ -445,6 +445,9 @@ def reaches(policy: dict[str, Any], action: str, arn: str, prefix: str | None = 
         ("s3:GetObject", "lab10/results/job_1/x", False),
         ("s3:PutObject", "lab10/inputs/a.zip", False),
         ("s3:GetObject", "logs/active/i-1.json", False),
+        ("s3:ListMultipartUploadParts", "lab1/inputs/a.zip", True),
+        ("s3:ListMultipartUploadParts", "lab1/results/job_1/x", False),
+        ("s3:ListMultipartUploadParts", "lab10/inputs/a.zip", False),
     ],
 )
 def test_analysts_have_what_the_contract_gives_them(
