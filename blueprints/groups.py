@@ -34,13 +34,19 @@ _SCHEMA = Path(__file__).with_name("groups.schema.json")
 
 @dataclass(frozen=True, kw_only=True)
 class User:
-    """A person, by the name of the IAM user. `existing`: made elsewhere. `access_key`: a long-lived key may
-    be made.
+    """A person. `existing`: the IAM user of that name is made elsewhere. `access_key`: a long-lived key may
+    be made. `identity_center`: the name there, or whether it is the person's name here; None: what
+    `everybody` says. `subject`: who that is at the provider of OpenID Connect. `federated`: the provider's
+    session tags say the groups.
     """
 
     name: str
     existing: bool = False
     access_key: bool = False
+    email: str = ""
+    identity_center: str | bool | None = None
+    subject: str = ""
+    federated: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,11 +72,31 @@ class Federation:
     audience: str | None = None
     tag: str = "group"
     lead_tag: str = "lead"
+    scopes: tuple[str, ...] = ("openid",)
+    redirect_uri: str = ""
 
     @property
     def saml(self) -> bool:
         """Whether it speaks SAML, else OpenID Connect."""
         return ":saml-provider/" in self.provider
+
+    @property
+    def host(self) -> str:
+        """Of OpenID Connect: the issuer's address without https://, which IAM's condition keys begin with."""
+        return self.provider.partition(":oidc-provider/")[2]
+
+
+@dataclass(frozen=True, kw_only=True)
+class IdentityCenter:
+    """AWS IAM Identity Center. `region`: its own. `permission_set`: what its users have in the account of the
+    service, with the right to take the groups' roles and no other. `everybody`: each user is there by the
+    name that they have here, unless it is said otherwise.
+    """
+
+    start_url: str
+    region: str
+    permission_set: str
+    everybody: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,6 +106,22 @@ class Directory:
     users: Mapping[str, User] = field(default_factory=dict)
     groups: Mapping[str, GroupEntry] = field(default_factory=dict)
     federation: Federation | None = None
+    identity_center: IdentityCenter | None = None
+
+    def name_in_center(self, user: str) -> str:
+        """The user's name in Identity Center, "" for none."""
+        center, said = self.identity_center, self.users[user].identity_center
+        if center is None or said is False or (said is None and not center.everybody):
+            return ""
+        return said if isinstance(said, str) else user
+
+    def needs_user(self, user: str) -> bool:
+        """Whether somebody has an IAM user: who has a key, whose user is there already, and who has no other
+        way in.
+        """
+        one = self.users[user]
+        others = self.name_in_center(user) or one.subject or one.federated
+        return one.access_key or one.existing or not others
 
     def using(self, analysis: str) -> tuple[str, ...]:
         """The groups that may use an analysis, sorted."""
@@ -116,7 +158,11 @@ def load(root: Path) -> Directory:
         _groups(document, directory),
         _analyses(document, directory, root),
     )
-    found: list[BlueprintFinding] = [*itertools.chain(*checks), *_federation(document, directory.federation)]
+    found: list[BlueprintFinding] = [
+        *itertools.chain(*checks),
+        *_federation(document, directory.federation),
+        *_signing_in(document, directory),
+    ]
     if found:
         found.sort(key=lambda problem: problem.line or 0)
         raise InvalidInput(found)
@@ -159,8 +205,10 @@ def _directory(data: Mapping[str, Any]) -> Directory:
         )
         for name, given in data.get("groups", {}).items()
     }
-    federation = Federation(**data["federation"]) if "federation" in data else None
-    return Directory(users=users, groups=groups, federation=federation)
+    given = data.get("federation")
+    federation = Federation(**{**given, "scopes": tuple(given.get("scopes", ("openid",)))}) if given else None
+    center = IdentityCenter(**data["identity_center"]) if "identity_center" in data else None
+    return Directory(users=users, groups=groups, federation=federation, identity_center=center)
 
 
 def _budget(use: Mapping[str, Any] | None) -> float | None:
@@ -183,7 +231,7 @@ def _people(document: YamlDocument, directory: Directory) -> Iterator[BlueprintF
             allowed, do = "one of the two: a lead is a member", "Remove the name from members"
             yield document.finding(where, "groups.user-twice", f"{user} as lead and as member", allowed, do)
     yield from _alike(document, "users", directory.users)
-    for user in sorted(directory.users):
+    for user in filter(directory.needs_user, sorted(directory.users)):
         count = sum(2 if leads else 1 for _, leads in directory.memberships(user))
         if count > GROUPS_OF_A_USER:
             allowed, do = (
@@ -236,6 +284,37 @@ def _federation(document: YamlDocument, federation: Federation | None) -> Iterat
         yield document.finding(
             ("federation", "lead_tag"), "groups.tags", shown(federation.lead_tag), allowed, "Choose another"
         )
+
+
+def _signing_in(document: YamlDocument, directory: Directory) -> Iterator[BlueprintFinding]:
+    """Who is said to come by a way that is not there, and who is said to be the same person."""
+    federation, center = directory.federation, directory.identity_center
+    for name, user in directory.users.items():
+        where = ("users", name)
+        if user.identity_center and center is None:
+            allowed, do = "the block identity_center in this file", "Add it, or remove the key"
+            yield document.finding((*where, "identity_center"), "groups.no-center", "it alone", allowed, do)
+        for key in ("subject", "federated"):
+            if not getattr(user, key):
+                continue
+            if federation is None:
+                allowed, do = "the block federation in this file", "Add it, or remove the key"
+                yield document.finding((*where, key), "groups.no-provider", "it alone", allowed, do)
+            elif key == "subject" and federation.saml:
+                allowed = "federated: true; SAML's assertions say the groups by session tags"
+                yield document.finding(
+                    (*where, key), "groups.subject", "it", allowed, "Write federated: true"
+                )
+    for key, said in (
+        ("identity_center", {name: directory.name_in_center(name) for name in directory.users}),
+        ("subject", {name: user.subject for name, user in directory.users.items()}),
+    ):
+        count = Counter(said.values())
+        for name, value in said.items():
+            if value and count[value] > 1:
+                allowed, do = "somebody else: one of the two would have the other's groups", "Correct one"
+                got = f"{shown(value)}, as another user has"
+                yield document.finding(("users", name, key), "groups.same-person", got, allowed, do)
 
 
 def _listed(analysis: str, root: Path) -> set[str]:

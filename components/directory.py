@@ -68,7 +68,7 @@ class People(pulumi.ComponentResource):
     def _group(self, group: GroupEntry) -> aws.iam.Group:
         args, name = self._args, logical(self._name, group.name)
         rights = people.analysts(args.place, buckets=args.buckets[group.name], group=group.name)
-        trust = people.session_trust(args.place, group.name, args.directory.federation)
+        trust = trust_of(args.place, args.directory, group.name)
         self._session(
             name,
             session_role(args.place.region, group.name),
@@ -101,7 +101,7 @@ class People(pulumi.ComponentResource):
         role, buckets = lead_role(args.place.region, group.name), args.buckets[group.name]
         rights = people.leads(args.place, buckets=buckets, group=group.name)
         analysts = people.analysts(args.place, buckets=buckets, group=group.name)
-        trust = people.session_trust(args.place, group.name, args.directory.federation, lead=True)
+        trust = trust_of(args.place, args.directory, group.name, lead=True)
         self._session(
             name,
             role,
@@ -132,6 +132,8 @@ class People(pulumi.ComponentResource):
     def _user(
         self, user: User, groups: Mapping[str, aws.iam.Group], leads: Mapping[str, aws.iam.Group]
     ) -> None:
+        if not self._args.directory.needs_user(user.name):
+            return
         name = logical(self._name, "user", user.name)
         known: pulumi.Input[str] = user.name
         if not user.existing:
@@ -146,6 +148,21 @@ class People(pulumi.ComponentResource):
             aws.iam.UserGroupMembership(name, user=known, groups=within, opts=self._below)
 
 
+def trust_of(place: Place, directory: Directory, group: str, *, lead: bool = False) -> Policy:
+    """Who may take the role of a group, or of its leads, for a session."""
+    entry = directory.groups[group]
+    people_of = entry.leads if lead else (*entry.members, *entry.leads)
+    return people.session_trust(
+        place,
+        group,
+        directory.federation,
+        lead=lead,
+        center=directory.identity_center,
+        in_center=[name for user in people_of if (name := directory.name_in_center(user))],
+        subjects=[subject for user in people_of if (subject := directory.users[user].subject)],
+    )
+
+
 def problems(place: Place, directory: Directory, buckets: Mapping[str, Sequence[str]]) -> list[Problem]:
     """What AWS would refuse, to be told before anything is made: rights that do not fit into an IAM group,
     and an identity provider of another account."""
@@ -158,6 +175,17 @@ def problems(place: Place, directory: Directory, buckets: Mapping[str, Sequence[
                 f"{FILE}: federation.provider", got, allowed, "Correct the ARN: aws iam list-saml-providers"
             )
         )
+    for group in directory.groups:
+        size = people.size(trust_of(place, directory, group))
+        if size > people.TRUST_LIMIT:
+            found.append(
+                Problem(
+                    f"{FILE}: groups.{group}",
+                    f"a trust policy of {size} characters, for all of its people",
+                    f"{people.TRUST_LIMIT}, IAM's limit for a role",
+                    "Make two groups of it; or let the identity provider say the group by a session tag",
+                )
+            )
     for group, used in buckets.items():
         size = people.size(_rights(place, group, used))
         if size > people.INLINE_LIMIT:

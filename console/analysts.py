@@ -10,7 +10,7 @@ from invoke.exceptions import Exit
 from invoke.tasks import Task
 
 from console.errors import UserError
-from neurocaas.commands import COMMANDS
+from neurocaas.commands import COMMANDS, signing_in
 from neurocaas.commands.command import AnalystCommand, Ended
 from neurocaas.typed import called_as
 
@@ -45,4 +45,5 @@ def as_task(one: AnalystCommand) -> Task:  # type: ignore[type-arg]
     return Task(body, name=one.name, iterable=list(one.lists), help=words)
 
 
-collection = Collection(*(as_task(one) for one in COMMANDS))
+collection = Collection(*(as_task(one) for one in COMMANDS if one not in signing_in.COMMANDS))
+"""Without those that sign in: a task works in the cloud that the shell or the project names."""

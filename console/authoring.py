@@ -97,12 +97,13 @@ def _verdict(name: str, root: Path) -> dict[str, Any]:
 
 
 def _groups(root: Path) -> dict[str, Any]:
-    from blueprints import groups
+    from blueprints import groups, ways
     from neurocaas.protocol.problems import InvalidInput
 
     problems: list[dict[str, Any]] = []
+    warnings: list[dict[str, Any]] = []
     try:
-        groups.load(root)
+        warnings = [one.to_dict() for one in ways.shut_out(groups.load(root))]
     except InvalidInput as error:
         place = {"rule": "groups", "file": GROUPS, "line": None, "path": ""}
         problems = [{**place, **problem.to_dict()} for problem in error.problems]
@@ -111,6 +112,7 @@ def _groups(root: Path) -> dict[str, Any]:
         "file": GROUPS,
         "ok": not problems,
         "problems": problems,
+        "warnings": warnings,
         "notes": _notes(root / GROUPS),
     }
 
@@ -205,6 +207,9 @@ def _told(verdict: dict[str, Any]) -> str:
     from console.layout import labelled
 
     problems, notes = verdict["problems"], [f"{verdict['file']}: note: {note}" for note in verdict["notes"]]
+    for one in verdict.get("warnings", ()):
+        notes += ["", f"{one['field']}: warning"]
+        notes += [labelled(word, one[word]) for word in ("got", "allowed", "do")]
     if not problems:
         return "\n".join([f"{verdict['file']}: right", *notes])
     count = len(problems)

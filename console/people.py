@@ -1,4 +1,4 @@
-"""`invoke credentials` and `rotate-keys`: how the people of groups.yaml come to their credentials."""
+"""`invoke credentials`, `rotate-keys`, `people` and `invite`: how the people of groups.yaml come in."""
 
 import os
 import sys
@@ -186,4 +186,69 @@ def _note(text: str) -> None:
     sys.stderr.write(text + "\n")
 
 
-collection = Collection(credentials, rotate_keys)
+@task(
+    help={
+        "group": "Only the people of this group.",
+        "permission-set": "Only the policy that the permission set of Identity Center needs, as JSON.",
+        "json": "One JSON object for a program.",
+    }
+)
+def people(c: Context, group: str = "", permission_set: bool = False, json: bool = False) -> None:
+    """Who is in groups.yaml, by which ways they come in, and what each of them types.
+
+    Who is in a group and has no way in is told. `invoke invite GROUP` writes it to them.
+    """
+    from console import invitations
+
+    if permission_set:
+        sys.stdout.write(invitations.policy(_service(), _directory()))
+        return
+    rows = invitations.rows(_directory(), _service(), _group(group))
+    sys.stdout.write(invitations.as_json(rows) if json else invitations.table(rows))
+
+
+@task(
+    help={
+        "group": "The group, as in groups.yaml.",
+        "user": "Only for this member.",
+        "json": "One JSON object for a program: each member's name, address and text.",
+    }
+)
+def invite(c: Context, group: str, user: str = "", json: bool = False) -> None:
+    """Write to each member of a group what they type to come in: a text to be sent, without a secret."""
+    from console import invitations
+
+    directory = _directory()
+    texts = invitations.texts(directory, _service(), _group(group), user)
+    sys.stdout.write(invitations.as_json(texts) if json else invitations.letters(texts))
+
+
+def _directory() -> Any:
+    from blueprints import groups
+    from console.cloud import project_root
+
+    return groups.load(project_root())
+
+
+def _group(name: str) -> str:
+    from blueprints.finding import some
+    from blueprints.groups import FILE
+    from console.errors import UserError
+
+    known = _directory().groups
+    if name and name not in known:
+        raise UserError(f"group {name}", f"the groups of {FILE}: {some(known)}", "correct the name")
+    return name
+
+
+def _service() -> Any:
+    """Where the service is: what the deployed `utils` says, whose roles these are."""
+    from blueprints.ways import Service
+    from console.commands import engine_of_deployed
+
+    engine, name = engine_of_deployed("utils")
+    found = engine.outputs(name)
+    return Service(str(found["account"]), str(found["region"]), str(found["kms_key_arn"]).split(":")[1])
+
+
+collection = Collection(credentials, rotate_keys, people, invite)

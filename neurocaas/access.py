@@ -107,14 +107,14 @@ def session(profile: str = "", group: str = "") -> boto3.Session:
 
 def session_of(profile: Profile, group: str = "", *, seconds: int = SECONDS) -> boto3.Session:
     """The same for a profile, which need not be in the file."""
-    profile = _here(profile)
+    profile = here(profile)
     return _session(profile, _credentials(profile, group or profile.group, seconds))
 
 
 def base_of(profile: Profile) -> boto3.Session:
     """A session as the person, before a role of a group is taken. There is none for a sign-in whose token is
     given for that role itself."""
-    profile = _here(profile)
+    profile = here(profile)
     return _session(profile, _base_credentials(profile))
 
 
@@ -137,7 +137,7 @@ def renewing(fetch: Callable[[], dict[str, Any]], clock: Clock = time.time) -> A
     )
 
 
-def _here(profile: Profile) -> Profile:
+def here(profile: Profile) -> Profile:
     """The profile with what the shell says of region and endpoint, and what runs on this computer."""
     if profile.way == "local":
         profile = _local(profile)

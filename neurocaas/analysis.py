@@ -17,7 +17,7 @@ from neurocaas import access, checks, configs, given, own_jobs
 from neurocaas.bucket import AT_ONCE, Bucket, s3_client
 from neurocaas.errors import AnalysisError, every, raise_all
 from neurocaas.evidence import Evidence, gather
-from neurocaas.forecast import LATEST, Forecast, budget_left, estimate, history, volume_gib
+from neurocaas.forecast import LATEST, Budget, Forecast, budget_left, estimate, history, volume_gib
 from neurocaas.formats.file_tree import FileTree
 from neurocaas.job import JobHandle
 from neurocaas.job_list import JobList
@@ -463,9 +463,6 @@ class Analysis:
         latest = self.job_names()[: -LATEST - 1 : -1] if past else []
         gib = volume_gib(about.disk, dataset_size_gib, sizes)
         p50, p90, count, similar = estimate(history(self.objects, self.group, latest, chosen), sizes)
-        certificates = (
-            self.objects.text(JobKeys.of(self.group, stamp).records.certificate) for stamp in latest
-        )
         return Forecast(
             datasets=len(sizes),
             minutes=minutes or about.duration_minutes,
@@ -483,5 +480,11 @@ class Analysis:
             runs=count,
             similar=similar,
             need=None if instance_type else about.need,
-            budget=budget_left(about, self.group, self.session, certificates) if budget else None,
+            budget=self.budget(about, latest) if budget else None,
         )
+
+    def budget(self, about: About | None = None, latest: Sequence[str] | None = None) -> Budget:
+        """What this month's budget of the group has left, and how that is known."""
+        stamps = self.job_names()[: -LATEST - 1 : -1] if latest is None else latest
+        texts = (self.objects.text(JobKeys.of(self.group, stamp).records.certificate) for stamp in stamps)
+        return budget_left(about or self.about(), self.group, self.session, texts)

@@ -12,6 +12,7 @@ from typing import Any
 
 import click
 
+from neurocaas.access import PROFILE
 from neurocaas.commands import CONCERNS
 from neurocaas.commands.command import AnalystCommand, Ended
 from neurocaas.completion import as_it_is_typed, completion
@@ -85,13 +86,18 @@ def application(concerns: Sequence[tuple[str, Sequence[AnalystCommand]]] = CONCE
         callback=_version,
         help="Say which it is.",
     )
+    @click.option(
+        "--profile", default="", help="A profile of `neurocaas login`. Default: $NEUROCAAS_PROFILE."
+    )
     @click.pass_context
-    def neurocaas(context: click.Context) -> None:
+    def neurocaas(context: click.Context, profile: str = "") -> None:
         """Neuroscience analyses as a service: submit data, follow the job, fetch the results.
 
         Each command takes --analysis NAME and --group NAME, or NEUROCAAS_ANALYSIS and NEUROCAAS_GROUP of the
-        environment. `neurocaas COMMAND --help` says what else.
+        environment, or those of a profile of `neurocaas login`. `neurocaas COMMAND --help` says what else.
         """
+        if profile:
+            os.environ[PROFILE] = profile
         if context.invoked_subcommand is None:
             click.echo(context.get_help())
 
@@ -166,6 +172,16 @@ def _parameter(one: AnalystCommand, parameter: inspect.Parameter) -> click.Param
 
 def main(words: Sequence[str] | None = None) -> int:
     """The exit code. Mistakes are told in three parts on standard error, without a traceback."""
+    before = os.environ.get(PROFILE)
+    try:
+        return _run(words)
+    finally:  # an option is this command's alone, also where a program calls several
+        os.environ.pop(PROFILE, None)
+        if before is not None:
+            os.environ[PROFILE] = before
+
+
+def _run(words: Sequence[str] | None) -> int:
     try:
         application().main(
             args=list(words) if words is not None else None, prog_name="neurocaas", standalone_mode=False

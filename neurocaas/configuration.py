@@ -16,6 +16,7 @@ region = "us-east-1"
 
 from __future__ import annotations
 
+import base64
 import json
 import re
 import sys
@@ -41,6 +42,9 @@ WAYS = {
 }
 """How somebody comes to credentials, and what a profile has to say for it. A sign-in of a page of the
 service's own (a user pool, say) is another provider of OpenID Connect, so it needs no way of its own."""
+
+SETTINGS_MARK = "neurocaas1:"
+"""What a profile begins with that an administrator sends as one word (`as_word`)."""
 
 PROFILE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
 _PATTERNS = {
@@ -180,6 +184,13 @@ def said(profile: Profile) -> dict[str, Any]:
     return found
 
 
+def as_word(values: Mapping[str, Any]) -> str:
+    """The values of a profile as one word that every shell takes as it is. It hides nothing, and has nothing
+    to hide."""
+    text = json.dumps({key: value for key, value in values.items() if value}, separators=(",", ":"))
+    return SETTINGS_MARK + base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
+
+
 def profile_of(given: Any, name: str, where: str) -> Profile:
     """A profile from what a file says. Raises AnalysisError with all that is wrong."""
     if not isinstance(given, Mapping):
@@ -239,7 +250,7 @@ def _safe(address: str) -> bool:
 
 def _parsed(text: str, where: str) -> dict[str, Any]:
     if sys.version_info >= (3, 11):  # noqa: UP036  the package runs on Python 3.10, the project does not
-        import tomllib
+        import tomllib  # novm: 3.10 has the other one
     else:
         import tomli as tomllib
     try:

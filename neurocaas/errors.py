@@ -269,5 +269,5 @@ class Patient(Generic[T]):
 
 def code_of(error: Any) -> str:
     """The service's code in a botocore ClientError ("NoSuchKey", "404", …); "" when it has none."""
-    response = getattr(error, "response", None) or {}  # None: of a connection that was closed
-    return str(response.get("Error", {}).get("Code", ""))
+    answer = getattr(error, "response", None)  # other errors of botocore have something else there
+    return str(answer.get("Error", {}).get("Code", "")) if isinstance(answer, dict) else ""

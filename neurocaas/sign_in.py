@@ -26,6 +26,12 @@ def show(text: str) -> None:
     sys.stderr.write(printable(text, keep="\n") + "\n")
 
 
+def ask(text: str) -> None:
+    """A question, without an end of line."""
+    sys.stderr.write(text)
+    sys.stderr.flush()
+
+
 def open_page(address: str) -> None:
     """In the person's browser, when there is one. The address is said as well, so nothing depends on it."""
     try:

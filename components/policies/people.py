@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 
-from blueprints.groups import Federation
+from blueprints.groups import Federation, IdentityCenter
 from components.place import Place
 from components.policies.document import Policy, Statement, allow, allow_own, document
 from components.policies.manager import BUDGET_PARAMETERS, LIMIT
@@ -107,21 +107,34 @@ def leads(place: Place, *, buckets: Sequence[str], group: str) -> Policy:
     )
 
 
+TRUST_LIMIT = 2_048
+"""Characters of a role's trust policy, before a raised quota (IAM user guide, "IAM and AWS STS quotas")."""
+
+
 def session_trust(
-    place: Place, group: str, federation: Federation | None = None, *, lead: bool = False
+    place: Place,
+    group: str,
+    federation: Federation | None = None,
+    *,
+    lead: bool = False,
+    center: IdentityCenter | None = None,
+    in_center: Sequence[str] = (),
+    subjects: Sequence[str] = (),
 ) -> Policy:
-    """Who may take the role of a group: users of this account whose own policy says so, which is the group's,
-    and those people of the identity provider whose session tags name the group (and for the role of its
-    leads, say that they lead it)."""
+    """Who may take the role of a group: users of this account whose own policy says so, which is the group's;
+    those people of the identity provider whose session tags name the group (and for the role of its leads,
+    say that they lead it), or who are named themselves (`subjects`); and those users of Identity Center who
+    are named (`in_center`)."""
     statement: Statement = {
         "Sid": "MembersByTheirPolicy",
         "Effect": "Allow",
         "Principal": {"AWS": place.global_arn("iam", "root")},
         "Action": "sts:AssumeRole",
     }
+    more = _of_center(place, center, in_center, statement) if center else []
     if federation is None:
-        return document(statement)
-    key = "SAML:aud" if federation.saml else f"{federation.provider.partition(':oidc-provider/')[2]}:aud"
+        return document(statement, *more)
+    key = "SAML:aud" if federation.saml else f"{federation.host}:aud"
     wanted: dict[str, str | list[str]] = {
         key: federation.audience or sign_in(place),
         f"aws:RequestTag/{federation.tag}": group,
@@ -139,7 +152,52 @@ def session_trust(
         ],
         "Condition": {"StringEquals": wanted},
     }
-    return document(statement, federated)
+    if subjects:
+        audience = {key: federation.audience or "", f"{federation.host}:sub": list(subjects)}
+        named: Statement = {
+            "Sid": "PeopleByTheirSubject",
+            "Effect": "Allow",
+            "Principal": {"Federated": federation.provider},
+            "Action": ["sts:AssumeRoleWithWebIdentity", "sts:TagSession"],
+            "Condition": {"StringEquals": audience},
+        }
+        more.insert(0, named)
+    return document(statement, federated, *more)
+
+
+def _of_center(
+    place: Place, center: IdentityCenter, names: Sequence[str], members: Statement
+) -> list[Statement]:
+    """All its users have one policy, that of the permission set, which lets them take the roles of all
+    groups; so each role says itself who may: the name of their session, which is their name in Identity
+    Center, and which nobody but Identity Center can give (its roles are in a path that is AWS's own)."""
+    roles = permission_set_roles(place, center)
+    members["Condition"] = {"ArnNotLike": {"aws:PrincipalArn": roles}}
+    if not names:
+        return []
+    return [
+        {
+            "Sid": "PeopleOfIdentityCenter",
+            "Effect": "Allow",
+            "Principal": {"AWS": place.global_arn("iam", "root")},
+            "Action": "sts:AssumeRole",
+            "Condition": {
+                "ArnLike": {"aws:PrincipalArn": roles},
+                "StringLike": {"aws:userid": [f"*:{name}" for name in names]},
+            },
+        }
+    ]
+
+
+def permission_set_roles(place: Place, center: IdentityCenter) -> list[str]:
+    """Patterns of the role that a permission set has in an account: its name ends in sixteen characters, and
+    its path has a region where Identity Center is in another than us-east-1 (Identity Center user guide,
+    "Referencing permission sets in resource policies")."""
+    name = f"AWSReservedSSO_{center.permission_set}_{'?' * 16}"
+    return [
+        place.global_arn("iam", f"role/aws-reserved/sso.amazonaws.com/{folder}{name}")
+        for folder in ("", "*/")
+    ]
 
 
 def sign_in(place: Place) -> list[str]:

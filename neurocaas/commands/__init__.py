@@ -2,10 +2,11 @@
 or a rerun differs; 2: a mistake in what was asked; 130: interrupted.
 """
 
-from neurocaas.commands import fetching, jobs, submitting
+from neurocaas.commands import fetching, jobs, signing_in, submitting
 from neurocaas.commands.command import AnalystCommand
 
 CONCERNS: tuple[tuple[str, tuple[AnalystCommand, ...]], ...] = (
+    ("Sign in", signing_in.COMMANDS),
     ("Submit", submitting.COMMANDS),
     ("Watch", jobs.COMMANDS),
     ("Results", fetching.COMMANDS),

@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from neurocaas.errors import told_of_aws
 from neurocaas.protocol.problems import UserFacingError
 from neurocaas.remedies import explained
 
@@ -45,7 +46,9 @@ class AnalystCommand:
         try:
             self.body(*given, **named)
         except Exception as error:
-            if isinstance(error, (Ended, UserFacingError)) or not (told := explained(error)):
+            if isinstance(error, (Ended, UserFacingError)):
+                raise
+            if not (told := told_of_aws(error) or explained(error)):
                 raise
             raise told from error
 

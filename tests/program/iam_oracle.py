@@ -102,7 +102,7 @@ def _holds(operator: str, tests: Mapping[str, Any], keys: Mapping[str, str]) -> 
     of_all, operator = operator.startswith("ForAllValues:"), operator.removeprefix("ForAllValues:")
     match = {
         "StringEquals": str.__eq__, "StringLike": _like, "StringNotLike": _like, "ArnEquals": _like,
-        "ArnLike": _like, "Bool": _same,
+        "ArnLike": _like, "ArnNotLike": _like, "Bool": _same,
     }[operator]  # fmt: skip
     negated = "Not" in operator
     for key, values in tests.items():

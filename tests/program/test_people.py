@@ -11,6 +11,7 @@ import pytest
 from checks.rule import run
 from checks.rules import RULES
 from components import program
+from tests.program.iam_oracle import may_take
 from tests.program.projects import REFERENCE, make_project
 from tests.program.recording import ACCOUNT, Recorded, Recorder, deploy
 
@@ -246,6 +247,97 @@ def test_people_of_an_identity_provider_take_their_groups_role(tmp_path: Path, s
         }
     report = run(RULES, federated.stack())
     assert not report.findings
+
+
+CENTER = "{start_url: 'https://d-90.awsapps.com/start', region: us-east-2, permission_set: NeuroCAAS}"
+IN_CENTER = f"""\
+schema_version: 1
+identity_center: {CENTER}
+federation: {{provider: 'arn:aws:iam::{ACCOUNT}:oidc-provider/login.example.org/uni', audience: cli}}
+users:
+  ann: {{access_key: true}}
+  bob: {{identity_center: bob@example.org}}
+  lea: {{identity_center: true}}
+  eve: {{subject: 'id|7'}}
+groups:
+  north: {{members: [ann, bob], leads: [lea], analyses: {{spikes: }}}}
+  south: {{members: [bob, eve], analyses: {{spikes: }}}}
+"""
+
+
+@pytest.fixture(scope="module")
+def in_center(tmp_path_factory: pytest.TempPathFactory) -> Recorded:
+    project = make_project(tmp_path_factory.mktemp("center"))
+    (project / "groups.yaml").write_text(IN_CENTER)
+    return deploy(lambda: program.outputs(project), "utils", recorder=Recorder({}, users=["old"]))
+
+
+def test_who_has_another_way_in_has_no_iam_user(in_center: Recorded) -> None:
+    assert [user.inputs["name"] for user in in_center.of_type("User")] == ["ann"]
+    assert len(in_center.of_type("UserGroupMembership")) == 1
+    assert not run(RULES, in_center.stack()).findings
+
+
+def test_a_user_of_identity_center_takes_the_roles_of_their_groups_and_no_other(in_center: Recorded) -> None:
+    """All of them have one permission set, which may take every role of a group as far as it is asked."""
+    root = ("AWS", f"arn:aws:iam::{ACCOUNT}:root")
+    ours = (
+        f"arn:aws:iam::{ACCOUNT}:role/aws-reserved/sso.amazonaws.com/{{}}AWSReservedSSO_{{}}_0123456789abcdef"
+    )
+    roles = {name.removeprefix("neurocaas-us-east-1-"): {"Statement": one}
+             for name, one in trusts(in_center).items()}  # fmt: skip
+    for person, session, wanted in (
+        ("bob", "bob@example.org", {"north", "south"}),
+        ("lea", "lea", {"north", "north+lead"}),
+        ("nobody", "bob@example.org.evil", set()),
+        ("by the name here", "bob", set()),
+        ("by a name that ends so", "not-lea", set()),
+        ("ann, who has a user, is not there by her name", "ann", set()),
+    ):
+        for folder in ("", "us-east-2/"):
+            keys = {"aws:PrincipalArn": ours.format(folder, "NeuroCAAS"), "aws:userid": f"AROAX:{session}"}
+            may = {name for name, trust in roles.items() if may_take(trust, root, "sts:AssumeRole", **keys)}
+            assert may == wanted, person
+    for other in ("AdministratorAccess", "NeuroCAAS_admin", "XNeuroCAAS"):
+        # an administrator of another permission set is let in by their own policy, as before
+        keys = {"aws:PrincipalArn": ours.format("", other), "aws:userid": "AROAX:root@example.org"}
+        assert {name for name, one in roles.items() if may_take(one, root, "sts:AssumeRole", **keys)} == set(
+            roles
+        )
+    keys = {"aws:PrincipalArn": f"arn:aws:iam::{ACCOUNT}:user/ann", "aws:userid": "AIDAX"}
+    assert may_take(roles["north"], root, "sts:AssumeRole", **keys)
+
+
+def test_a_person_of_the_provider_takes_the_roles_of_their_groups_by_their_subject(
+    in_center: Recorded,
+) -> None:
+    provider = ("Federated", f"arn:aws:iam::{ACCOUNT}:oidc-provider/login.example.org/uni")
+    host = "login.example.org/uni"
+    for subject, audience, wanted in (
+        ("id|7", "cli", {"south"}),
+        ("id|7", "another-program", set()),
+        ("id|77", "cli", set()),
+    ):
+        keys = {f"{host}:aud": audience, f"{host}:sub": subject}
+        may = {
+            name.removeprefix("neurocaas-us-east-1-")
+            for name, trust in trusts(in_center).items()
+            if may_take({"Statement": trust}, provider, "sts:AssumeRoleWithWebIdentity", **keys)
+        }
+        assert may == wanted, subject
+
+
+def test_a_group_whose_people_do_not_fit_into_a_trust_policy_is_told(tmp_path: Path) -> None:
+    project, recorder = make_project(tmp_path), Recorder({})
+    people = [f"somebody-with-a-long-name-{number}" for number in range(80)]
+    (project / "groups.yaml").write_text(
+        "schema_version: 1\n"
+        f"identity_center: {CENTER[:-1]}, everybody: true}}\n"
+        f"users: {{{', '.join(f'{name}: {{}}' for name in people)}}}\n"
+        f"groups: {{north: {{members: [{', '.join(people)}], analyses: {{spikes: }}}}}}\n"
+    )
+    with pytest.raises(pulumi.RunError, match=r"groups.north: got a trust policy of \d+ characters"):
+        deploy(lambda: program.outputs(project), "utils", recorder=recorder)
 
 
 def test_a_provider_of_another_account_is_refused_before_anything_is_made(tmp_path: Path) -> None:
