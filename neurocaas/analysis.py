@@ -26,14 +26,11 @@ from neurocaas.lookup import BucketOfAnalysis, find
 from neurocaas.notebook_html import facts
 from neurocaas.notes import note
 from neurocaas.progress import SILENT, Progress
-from neurocaas.protocol.config import DURATION, ConfigRules, parse_config
 from neurocaas.protocol.documents import DocumentError
 from neurocaas.protocol.keys import CONFIGS, JOBS, JobKeys, rejected_keys
-from neurocaas.protocol.limits import CONFIG_MAX_BYTES
 from neurocaas.protocol.names import GROUP_NAME, TIMESTAMP
 from neurocaas.protocol.outside import SCHEME, place_of
 from neurocaas.protocol.owner import expect_owner
-from neurocaas.protocol.problems import InvalidInput
 from neurocaas.protocol.published_settings import About, about_key
 from neurocaas.protocol.submission import REQUEST
 from neurocaas.states import DatasetState
@@ -395,28 +392,6 @@ class Analysis:
                 raise
             return None  # machines may read outside buckets that this person may not
         return sum(found) if found else None
-
-    def duration(self, config: str) -> int | None:
-        """The `__duration__` (minutes) of a config, a file here or a key in the bucket; None when it has none
-        that can be read.
-        """
-        raw = (
-            Path(config).read_bytes()
-            if config and Path(config).is_file()
-            else self._read(config)
-            if config
-            else None
-        )
-        with contextlib.suppress(InvalidInput):
-            parsed = (
-                parse_config(raw, config, ConfigRules(1, 10**9, 10**9, 10**9)) if raw is not None else None
-            )
-            return parsed.duration_minutes if parsed and DURATION in parsed.given else None
-        return None
-
-    def _read(self, path: str) -> bytes | None:
-        bucket, key = place_of(path, self.bucket)
-        return Bucket(self.s3, bucket).get(key, CONFIG_MAX_BYTES)
 
     def evidence(self, job: JobHandle) -> Evidence:
         """What there is to say why a job waits or failed, for `neurocaas.explain.explain`."""

@@ -182,10 +182,10 @@ def _config_file(config: str | Mapping[str, Any], objects: Bucket) -> configs.Co
     if Path(config).is_file():
         return configs.of_path(config)
     bucket, key = place_of(config, objects.name)
-    if bucket == objects.name:
-        with contextlib.suppress(AnalysisError):
-            raw = objects.get(key, max_bytes(key))
-            return None if raw is None else configs.ConfigFile(config, raw)
+    where = objects if bucket == objects.name else Bucket(objects.s3, bucket)
+    with contextlib.suppress(AnalysisError):
+        raw = where.get(key, max_bytes(key))
+        return None if raw is None else configs.ConfigFile(config, raw)
     return None
 
 

@@ -40,6 +40,13 @@ def text_of(config: Mapping[str, Any]) -> str:
         ) from error
 
 
+def name_of(config: str | Mapping[str, Any]) -> str:
+    """What a job's config is called when people are told of it."""
+    if not config:
+        return "the default config"
+    return f"config {config}" if isinstance(config, str) else "a config of its own"
+
+
 def of_values(config: Mapping[str, Any]) -> ConfigFile:
     """Of values that were given as they are."""
     return ConfigFile(_EMPTY, text_of(config).encode(), here=False)

@@ -39,7 +39,6 @@ class Submitter(Protocol):
     @property
     def objects(self) -> Bucket: ...
     def about(self) -> About: ...
-    def duration(self, config: str) -> int | None: ...
     def upload_all(
         self, paths: list[str], *, each: bool = False, progress: Progress = SILENT
     ) -> list[list[str]]: ...
@@ -145,10 +144,10 @@ def submitted(analysis: Submitter, plan: Plan, sent: Sent) -> JobHandle:
     )
 
 
-def answered(handle: JobHandle, seconds: float = ANSWER_SECONDS, clock: Any = time) -> JobState | None:
+def answered(handle: JobHandle, seconds: float | None = None, clock: Any = time) -> JobState | None:
     """The job's state as soon as the service has taken or refused it (`phase` REJECTED, or DONE of a very
-    short one); None when it has not within `seconds`."""
-    until = clock.monotonic() + seconds
+    short one); None when it has not within `seconds` (by default ANSWER_SECONDS)."""
+    until = clock.monotonic() + (ANSWER_SECONDS if seconds is None else seconds)
     while True:
         state = handle.status()
         if state.phase != "SUBMITTED":
@@ -161,15 +160,10 @@ def answered(handle: JobHandle, seconds: float = ANSWER_SECONDS, clock: Any = ti
 def _foreseen(analysis: Submitter, wish: Wish, checked: CheckedWish, *, past: bool) -> Forecast:
     config, sizes = checked.config, checked.sizes
     machines = sizes * (config.members or 1) if config else sizes
-    minutes = config.duration_minutes if config else _duration(analysis, wish.config)
     return analysis.forecast(
         machines,
-        minutes=minutes,
+        minutes=config.duration_minutes if config else None,
         instance_type=wish.instance_type or None,
         dataset_size_gib=config.dataset_size_gib if config else 0,
         past=past,
     )
-
-
-def _duration(analysis: Submitter, config: str | Mapping[str, Any]) -> int | None:
-    return analysis.duration(config) if isinstance(config, str) else None

@@ -14,7 +14,9 @@ if TYPE_CHECKING:
     from neurocaas.analysis import Analysis
     from neurocaas.checks import Wish
     from neurocaas.forecast import Forecast
-    from neurocaas.steps import Plan
+    from neurocaas.job import JobHandle
+    from neurocaas.states import JobState
+    from neurocaas.steps import Plan, Sent
 
 _DATA = {
     "data": (
@@ -43,6 +45,11 @@ _DATA = {
         "timestamp": "The job's name; the time of now when left out.",
         "resultpath": "A folder s3://… of a registered outside bucket that gets the results.",
         "follow": "Stay, and show the job until it ends.",
+        "wait": (
+            "Wait for the service's answer, which comes within seconds. On by default; --no-wait leaves it "
+            "out."
+        ),
+        "dry-run": "Check everything, show what would be uploaded and submitted, and stop there.",
         "forecast": (
             "Show first what it will take and cost (standard error). On by default; --no-forecast leaves it "
             "out."
@@ -60,35 +67,37 @@ def submit(
     instance_type: str = "",
     resultpath: str = "",
     follow: bool = False,
+    wait: bool = True,
     forecast: bool = True,
+    dry_run: bool = False,
     yes: bool = False,
     json: bool = False,
 ) -> None:
-    """Show the forecast, upload data, submit it, and print the job's timestamp."""
+    """Check everything, upload data, submit it, and print the job's name once the service has taken it."""
+    from neurocaas import dry_run as rehearsal
     from neurocaas.checks import Wish
     from neurocaas.steps import submitted, uploaded
 
     chosen = analysis_of(analysis, group)
     wish = Wish(data, key, config, timestamp, instance_type, resultpath)
-    (plan,) = _planned(chosen, [wish])
+    plans = _planned(chosen, [wish])
     if forecast:
-        for line in plan.forecast.lines():
+        for line in plans[0].forecast.lines():
             note(line)
-        if not yes and sys.stdin.isatty() and sys.stderr.isatty():
-            _ask()
-    (sent,) = uploaded(chosen, [plan])
-    handle = submitted(chosen, plan, sent)
+    if dry_run:
+        (facts,) = rehearsal.facts(plans, chosen.group)
+        told = as_json({"dry_run": True, **facts, "forecast": _facts(plans[0].forecast)})
+        say(told if json else "\n".join(rehearsal.lines(plans, chosen.group)))
+        return
+    if forecast and not yes and sys.stdin.isatty() and sys.stderr.isatty():
+        _ask()
+    (sent,) = uploaded(chosen, plans)
+    handle = submitted(chosen, plans[0], sent)
     if not json:
         say(handle.timestamp)
-    state = follow_job(handle, quiet=json, typical=plan.forecast.p50) if follow else None
+    state = _answer(chosen, handle, plans[0], wait=wait, follow=follow, quiet=json)
     if json:
-        facts: dict[str, Any] = {
-            "job": handle.timestamp,
-            "submission": handle.submission_key,
-            "datasets": sent.keys,
-        }
-        facts |= {"config": sent.configname, "forecast": _facts(plan.forecast)}
-        say(as_json({**facts, "state": state} if state else facts))
+        say(as_json(_submitted_facts(handle, plans[0], sent, state, follow=follow)))
     if state:
         end_with(chosen, handle, state)
 
@@ -152,6 +161,51 @@ def _ask() -> None:
     sys.stderr.flush()
     if sys.stdin.readline().strip().lower() not in ("y", "yes"):
         raise Ended("nothing was uploaded or submitted", code=1)
+
+
+def _answer(
+    analysis: "Analysis", handle: "JobHandle", plan: "Plan", *, wait: bool, follow: bool, quiet: bool
+) -> "JobState | None":
+    """The job's state once it has ended (`follow`), or once the service has answered (`wait`); None when
+    neither was waited for, or no answer came."""
+    from neurocaas.steps import answered
+
+    if follow:
+        ended: JobState = follow_job(handle, quiet=quiet, typical=plan.forecast.p50)
+        return ended
+    if not wait:
+        return None
+    try:
+        state = answered(handle)
+    except KeyboardInterrupt:
+        raise Ended(
+            f"job {handle.timestamp} is submitted: {_next(handle, 'status')} says more", 130
+        ) from None
+    if state is None:
+        note(f"the service has not answered yet: {_next(handle, 'explain')} says why")
+    elif state.phase != "REJECTED":
+        note(f"the service has taken it: {_next(handle, 'follow')} shows it")
+    return state
+
+
+def _next(handle: "JobHandle", command: str) -> str:
+    return f"`neurocaas {command} {handle.timestamp}`"
+
+
+def _submitted_facts(
+    handle: "JobHandle", plan: "Plan", sent: "Sent", state: "JobState | None", *, follow: bool
+) -> dict[str, Any]:
+    """`answer`: taken, refused, or null where none was waited for or came."""
+    answer = None if state is None else "refused" if state.phase == "REJECTED" else "taken"
+    facts = {
+        "job": handle.timestamp,
+        "submission": handle.submission_key,
+        "datasets": sent.keys,
+        "config": sent.configname,
+        "forecast": _facts(plan.forecast),
+        "answer": answer,
+    }
+    return {**facts, "state": state} if follow else facts
 
 
 def _planned(analysis: "Analysis", wishes: "Sequence[Wish]", *, submits: bool = True) -> "list[Plan]":

@@ -71,7 +71,15 @@ def named(text: str) -> str:
 
 
 def submitted(capsys: pytest.CaptureFixture[str], **flags: Any) -> tuple[dict[str, Any], str]:
-    run(commands.submit, flags.pop("data", []), flags.pop("key", []), json=True, forecast=False, **flags)
+    run(
+        commands.submit,
+        flags.pop("data", []),
+        flags.pop("key", []),
+        json=True,
+        forecast=False,
+        wait=False,
+        **flags,
+    )
     told = capsys.readouterr()
     return json.loads(told.out), told.err
 
