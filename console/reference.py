@@ -21,6 +21,7 @@ def pages(root: Path) -> dict[str, str]:
         "groups.md": _schema_page(root / "blueprints" / "groups.schema.json", "`groups.yaml`"),
         "submission.md": _submission(root),
         "outputs.md": _outputs(root),
+        "commands.md": _commands(root),
         **({SCRIPTS: _scripts(text)} if (text := _text(root / FOLDER / SCRIPTS)) is not None else {}),
     }
 
@@ -62,8 +63,10 @@ def _table(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
     )
 
 
-def _rows(schema: Mapping[str, Any], rule: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, ...]]:
-    """A row for each property, those of inner objects behind theirs."""
+def _rows(
+    schema: Mapping[str, Any], rule: Mapping[str, Any], above: str = "", *, members: bool = False
+) -> Iterator[tuple[str, ...]]:
+    """A row for each property, those of inner objects (and of the `members` of lists) behind theirs."""
     required = rule.get("required", ())
     for name, given in rule.get("properties", {}).items():
         one = _resolved(schema, given)
@@ -77,10 +80,12 @@ def _rows(schema: Mapping[str, Any], rule: Mapping[str, Any], above: str = "") -
         )
         yield (f"`{path}`", _type(schema, one), default, one.get("description", ""))
         if name != "stages":
-            yield from _rows(schema, one, f"{path}.")
+            yield from _rows(schema, one, f"{path}.", members=members)
+        if members and "items" in one:
+            yield from _rows(schema, _resolved(schema, one["items"]), f"{path}[].", members=True)
         inner = one.get("additionalProperties")
         if isinstance(inner, dict):
-            yield from _rows(schema, _resolved(schema, inner), f"{path}.*.")
+            yield from _rows(schema, _resolved(schema, inner), f"{path}.*.", members=members)
 
 
 def _resolved(schema: Mapping[str, Any], rule: Mapping[str, Any]) -> dict[str, Any]:
@@ -195,6 +200,30 @@ def _outputs(root: Path) -> str:
         rows = [(name, what) for name, what, _, _ in _rows(schema, schema)]
         parts += [f"## {kind}", schema["description"], _table(("output", "type"), rows)]
     return _page("Outputs of the stacks", *parts)
+
+
+def _commands(root: Path) -> str:
+    parts: list[str] = [
+        "Each command that gives facts takes `--json`: one document on standard output, and nothing else "
+        "there. What is said beside it (notes, progress) goes to standard error. The documents keep to these "
+        "JSON Schemas (2020-12), `docs/schema/commands/COMMAND.json`; every field is there always, but for "
+        "those that an option adds. Exit codes are the same as without: 0; 1: a job failed, was refused, or "
+        "a rerun differs; 2: a mistake in what was asked; 130: interrupted."
+    ]
+    for file in sorted((root / "docs" / "schema" / "commands").glob("*.json")):
+        schema = _load(file)
+        parts += [f"## {file.stem}", schema["description"]]
+        for rule in _documents(schema):
+            rows = [(name, kind, text) for name, kind, _, text in _rows(schema, rule, members=True)]
+            parts.append(_table(("field", "type", "meaning"), rows))
+    return _page("Output of the commands", *parts)
+
+
+def _documents(schema: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """The objects that a document is, or is a list of."""
+    either = (_resolved(schema, one) for one in schema.get("anyOf", [schema]))
+    rules = (_resolved(schema, one.get("items", one)) for one in either)
+    return [one for one in rules if "properties" in one]
 
 
 def _scripts(text: str) -> str:

@@ -231,7 +231,7 @@ def _refused(found: Evidence, how: str = "was refused") -> Explanation:
     job, exit_class = found.state.timestamp, str(found.facts.get("exit_class", "user"))
     said = [f"{one.get('field')}: got {one.get('got')}; allowed: {one.get('allowed')}" for one in problems]
     if not problems:
-        said = [line for line in (_last_error(found.certificate), found.state.end) if line]
+        said = [line for line in (_last_error(found.certificate), found.state.why) if line]
     first = said[0].rstrip(".") if said else "its certificate gives no reason"
     more = f" (and {len(said) - 1} more)" if len(said) > 1 else ""
     todo = "; ".join(dict.fromkeys(str(one.get("do", "")).rstrip(".") for one in problems if one.get("do")))

@@ -474,7 +474,7 @@ class JobHandle:
             problems = [Problem(**one).text() for one in loads(raw, "certificate.json")["problems"]]
             if problems:
                 return "\n".join(problems)
-        return state.end or "the submission was refused"
+        return state.why or "the submission was refused"
 
     def job(self) -> Job:
         """The manager's record of the job (job.json). Raises AnalysisError when there is none (not answered

@@ -20,6 +20,7 @@ from neurocaas.commands.speaking import (
     named_job,
     note,
     say,
+    state_facts,
     tell,
 )
 from neurocaas.commands.speaking import follow as follow_job
@@ -114,20 +115,10 @@ def follow(job: str, analysis: str = "", group: str = "", timeout: int = 0, json
     typical = None if json else chosen.typical(handle)
     state = follow_job(handle, timeout or None, quiet=json, typical=typical)
     if json:
-        say(as_json(_state_facts(state)))
+        say(as_json(state_facts(state)))
         raise Ended(code=0 if state.succeeded else 1)
     end_with(chosen, handle, state)
     note(f"fetch the results: `{typed('results', handle.timestamp)}`")
-
-
-def _state_facts(state: Any) -> dict[str, Any]:
-    return {
-        **asdict(state),
-        "state": state.outcome,
-        "finished": state.finished,
-        "succeeded": state.succeeded,
-        "why": state.why,
-    }
 
 
 @command(help={**JOB, **JSON, "certificate": "Its certificate, the human-readable log, before that."})
@@ -145,7 +136,7 @@ def status(
     state = handle.status()
     facts = summary(handle, state)
     if json:
-        found = {**_state_facts(state), **asdict(facts)}
+        found = {**state_facts(state), **asdict(facts)}
         say(as_json({**found, "certificate": handle.answer()} if certificate else found))
         if state.finished and not state.succeeded:
             raise Ended(code=1)
@@ -333,7 +324,7 @@ def cancel(job: str, analysis: str = "", group: str = "", follow: bool = False, 
         say(f"asked to end job {handle.timestamp}: {request}")
     state = follow_job(handle, quiet=json) if follow else None
     if json:
-        ended = {"state": _state_facts(state)} if state else {}
+        ended = {"state": state_facts(state)} if state else {}
         say(as_json({"job": handle.timestamp, "request": request, **ended}))
 
 

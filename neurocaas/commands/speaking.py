@@ -46,6 +46,17 @@ def _plain(value: Any) -> Any:
     return asdict(value) if is_dataclass(value) and not isinstance(value, type) else str(value)
 
 
+def state_facts(state: Any) -> dict[str, Any]:
+    """A `JobState` as JSON documents have it."""
+    return {
+        **asdict(state),
+        "state": state.outcome,
+        "finished": state.finished,
+        "succeeded": state.succeeded,
+        "why": state.why,
+    }
+
+
 def analysis_of(analysis: str, group: str) -> Any:
     """The analysis of a command's --analysis and --group. Looked up now: a wrong name is told before anything
     else. NEUROCAAS_BUCKET is an older name of NEUROCAAS_ANALYSIS."""

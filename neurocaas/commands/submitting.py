@@ -7,8 +7,9 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from neurocaas.commands.command import Ended, command
-from neurocaas.commands.speaking import JSON, WHERE, analysis_of, as_json, end_with, note, say
+from neurocaas.commands.speaking import JSON, WHERE, analysis_of, as_json, end_with, note, say, state_facts
 from neurocaas.commands.speaking import follow as follow_job
+from neurocaas.typed import command as typed
 
 if TYPE_CHECKING:
     from neurocaas.analysis import Analysis
@@ -189,7 +190,7 @@ def _answer(
 
 
 def _next(handle: "JobHandle", command: str) -> str:
-    return f"`neurocaas {command} {handle.timestamp}`"
+    return f"`{typed(command, handle.timestamp)}`"
 
 
 def _submitted_facts(
@@ -205,7 +206,7 @@ def _submitted_facts(
         "forecast": _facts(plan.forecast),
         "answer": answer,
     }
-    return {**facts, "state": state} if follow else facts
+    return {**facts, "state": state_facts(state)} if follow else facts
 
 
 def _planned(analysis: "Analysis", wishes: "Sequence[Wish]", *, submits: bool = True) -> "list[Plan]":

@@ -79,7 +79,7 @@ REFUSED = {
         ),
         (
             Evidence(job("REJECTED", end="FAILED 0/0 gone")),
-            "was refused: FAILED 0/0 gone.",
+            "was refused: gone.",
             "correct the submission",
         ),
         (Evidence(job("DONE", dataset("SUCCESS"), end="SUCCESS 1/1")), "has succeeded", ""),

@@ -149,8 +149,10 @@ def test_a_changed_schema_makes_its_page_outdated(tmp_path: Path) -> None:
         (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / path).write_text((ROOT / path).read_text())
     (tmp_path / "docs" / "schema").mkdir(parents=True)
-    for file in (ROOT / "docs" / "schema").glob("*.json"):
-        (tmp_path / "docs" / "schema" / file.name).write_text(file.read_text())
+    for file in (ROOT / "docs" / "schema").rglob("*.json"):
+        copy = tmp_path / file.relative_to(ROOT)
+        copy.parent.mkdir(exist_ok=True)
+        copy.write_text(file.read_text())
     assert reference.write(tmp_path) == list(reference.pages(tmp_path))
     assert reference.outdated(tmp_path) == []
     schema = tmp_path / "blueprints" / "schema.json"
