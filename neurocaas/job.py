@@ -46,7 +46,7 @@ from neurocaas.reading import (
     image,
     value,
 )
-from neurocaas.results import Choice, Fetching, NameRules, fetch, own_folder, placed, wanted
+from neurocaas.results import Choice, Fetching, fetch, own_folder, placed, wanted
 from neurocaas.results_folder import FetchedFile
 from neurocaas.states import DatasetState, JobState, dataset_state
 from neurocaas.typed import command as typed
@@ -344,7 +344,7 @@ class JobHandle:
         if datasets:
             chosen = self._of_datasets(datasets, certified, [file.key for file in files])
             how = replace(how, choice=replace(how.choice, keys=chosen))
-        return fetch(self.s3, placed(self._as_recorded(files), NameRules.of(target)), target, how)
+        return fetch(self.s3, placed(self._as_recorded(files)), target, how)
 
     def _of_datasets(
         self, names: Sequence[str], certified: Sequence[Any] | None, keys: Sequence[str]

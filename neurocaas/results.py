@@ -8,32 +8,25 @@ be checked against but its size; `FetchedFile.checked` says which it was. What d
 it should have is kept all the same, as `NAME.unverified`: the call fails, and no file is lost by it.
 
 Keys in a bucket may be any text; what cannot be a file here, or not beside the others, is fetched under
-another name (`placed`).
+another name (`neurocaas.local_names`).
 """
 
-import hashlib
-import itertools
-import os
-import re
-import tempfile
-import unicodedata
 from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 from pathlib import Path, PurePosixPath
 from typing import Any
-from urllib.parse import quote
 
 from neurocaas import results_folder
 from neurocaas.downloads import ChangedError, Checked, Download, WantedObject, is_same, sha256_of
 from neurocaas.errors import AnalysisError, UnreachableError, raise_all
+from neurocaas.local_names import key_of, local_name, local_paths, openable
 from neurocaas.notes import note
 from neurocaas.patience import Patience
 from neurocaas.progress import SILENT, Progress
 from neurocaas.protocol.keys import JobId
 from neurocaas.protocol.names import bounded
-from neurocaas.protocol.printable import printable
 from neurocaas.results_folder import FetchedFile, ResultsFolder
 
 WORKERS = 8
@@ -42,9 +35,6 @@ UNVERIFIED = ".unverified"
 
 _TOLD = 10
 """So many files are named in a message."""
-
-_WINDOWS = re.compile(r'[<>:"|?*\\]|[ .]+\Z|\A(?:con|prn|aux|nul|com[0-9]|lpt[0-9])(?=\.|\Z)', re.IGNORECASE)
-"""What a name cannot have on Windows (Win32, "Naming Files, Paths, and Namespaces")."""
 
 
 def wanted(
@@ -73,89 +63,17 @@ def wanted(
     ]
 
 
-@dataclass(frozen=True)
-class NameRules:
-    """What the file system of a folder makes of names. `folding`: names that differ in case only, or in how
-    an accent is written, are one file (macOS, Windows). `windows`: some characters and names are none."""
-
-    folding: bool = False
-    windows: bool = os.name == "nt"
-
-    @classmethod
-    def of(cls, folder: Path) -> "NameRules":
-        """Found out by a file that is made there for a moment. Raises AnalysisError where none can be
-        made.
-        """
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-            with tempfile.TemporaryDirectory(prefix=".names-", dir=folder) as place:
-                (Path(place) / "a\u00e9").touch()
-                return cls(any((Path(place) / name).exists() for name in ("A\u00c9", "ae\u0301")))
-        except OSError as error:
-            got = f"{folder}, which is no folder that files can be written to ({error.strerror})"
-            raise AnalysisError(
-                got, "a folder with room for them", "fetch into another folder: --to"
-            ) from error
-
-    def fold(self, path: str) -> str:
-        """The same for paths that are one file."""
-        return (
-            unicodedata.normalize("NFC", unicodedata.normalize("NFC", path).casefold())
-            if self.folding
-            else path
-        )
-
-
-def placed(files: Sequence[WantedObject], rules: NameRules | None = None) -> list[WantedObject]:
-    """`files` with paths that can lie beside each other in one folder, and nowhere else, sorted by them: of
-    `a` and `a/b` the first gets another name, as does what has segments such as `..`, characters that a
-    terminal obeys, or more bytes than a name may have."""
-    rules = rules or NameRules()
-    safe = [(file, "/".join(_segment(part, rules) for part in file.path.split("/"))) for file in files]
-    taken = {
-        rules.fold(path[:place])
-        for _, path in safe
-        for place, character in enumerate(path)
-        if character == "/"
-    }
-    done = []
-    # names that stay come first
-    for file, path in sorted(safe, key=lambda pair: (pair[1] != pair[0].path, pair[0].path)):
-        folder, slash, name = path.rpartition("/")
-        others = (
-            folder + slash + bounded(name, ending=f"~{_digest(f'{file.path} {number}')}")
-            for number in itertools.count()
-        )
-        chosen = path
-        while rules.fold(chosen) in taken:
-            chosen = next(others)
-        taken.add(rules.fold(chosen))
-        done.append(replace(file, path=chosen, renamed=chosen != file.path))
-    return sorted(done, key=lambda file: file.path)
-
-
-def _segment(name: str, rules: NameRules) -> str:
-    """A part of a key as the name of a file or a folder."""
-    if name in ("", ".", ".."):
-        return quote(name or "/", safe="").replace(".", "%2E")
-    written = "".join(
-        character if printable(character, keep="") == character else quote(character, errors="replace")
-        for character in name
-    )
-    if rules.windows:
-        written = _WINDOWS.sub(
-            lambda found: "".join(f"%{ord(character):02X}" for character in found[0]), written
-        )
-    return bounded(written)
-
-
-def _digest(text: str) -> str:
-    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:8]
+def placed(files: Sequence[WantedObject]) -> list[WantedObject]:
+    """`files` with paths that can lie beside each other in one folder on any system, and nowhere else, sorted
+    by them (`local_names`)."""
+    paths = local_paths(file.path for file in files)
+    made = [replace(file, path=paths[file.path], renamed=paths[file.path] != file.path) for file in files]
+    return sorted(made, key=lambda file: file.path)
 
 
 def own_folder(timestamp: str) -> Path:
     """Where the results of a job go when nobody says another place: `results/JOB`, on every system."""
-    return Path("results") / _segment(timestamp, NameRules(windows=True))
+    return Path("results") / local_name(timestamp)
 
 
 @dataclass(frozen=True)
@@ -174,8 +92,9 @@ class Choice:
             return False
         if self.keys is not None and file.key not in self.keys:
             return False
-        chosen = not self.only or any(_matches(file.path, pattern) for pattern in self.only)
-        return chosen and not any(_matches(file.path, pattern) for pattern in self.without)
+        path = key_of(file.path)  # patterns are of what things are called in the bucket
+        chosen = not self.only or any(_matches(path, pattern) for pattern in self.only)
+        return chosen and not any(_matches(path, pattern) for pattern in self.without)
 
 
 def _matches(path: str, pattern: str) -> bool:
@@ -306,7 +225,7 @@ class _Fetcher:
                     raise
 
     def one(self, file: WantedObject, earlier: Mapping[str, Mapping[str, Any]]) -> FetchedFile:
-        folder = self.place.folder
+        folder = openable(self.place.folder)
         path = folder.joinpath(*PurePosixPath(file.path).parts)
         try:
             checked = self._there(file, path, earlier.get(file.path))

@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -78,7 +79,13 @@ class ResultsFolder:
 def opened(folder: Path, job: JobId | None) -> Iterator[ResultsFolder]:
     """The folder, made where it is missing, for the time of a `with`. Raises AnalysisError for one that
     belongs to another job."""
-    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        got = f"{folder}, which is no folder that files can be written to ({error.strerror})"
+        raise AnalysisError(got, "a folder with room for them", "fetch into another folder: --to") from error
     owner, known = _read(folder)
     if job is not None and owner not in (None, job):
         raise AnalysisError(

@@ -55,8 +55,8 @@ def results(
         say(as_json(files))
     else:
         for one in files:
-            if one.renamed:
-                note(f"{folder / one.path} is {one.key}, whose name cannot be had here")
+            if one.renamed and not one.path.startswith("logs/"):
+                note(f"{folder / one.path} is {one.key}, whose name cannot be had everywhere")
         there = sum(one.kept for one in files)
         some = f", {there} of them were there" if there else ""
         say(f"{len(files)} files in {folder}{some}; their SHA-256 are in {folder / 'manifest.json'}")
