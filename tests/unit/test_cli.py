@@ -78,12 +78,15 @@ def by_invoke(one: AnalystCommand, words: list[str]) -> int:
     return 0
 
 
-def line_for(one: AnalystCommand) -> list[str]:
-    """A command line with a value for everything that the command takes."""
+def line_for(one: AnalystCommand, rest: bool) -> list[str]:
+    """A command line with a value for everything that the command takes. `rest`: as `neurocaas` has it, with
+    the words of `rest` behind the others; invoke has an option for them."""
     places, options = [], []
     for parameter in one.parameters:
         typed = parameter.name.rstrip("_").replace("_", "-")
-        if parameter.name in one.lists:
+        if rest and parameter.name == one.rest:
+            places += ["a", "b c"]
+        elif parameter.name in one.lists:
             options += [f"--{typed}", "a", f"--{typed}", "b c"]
         elif parameter.default is parameter.empty:
             places.append(f"the-{typed}")
@@ -99,11 +102,7 @@ def line_for(one: AnalystCommand) -> list[str]:
 def test_a_command_gets_the_same_from_either_program(
     one: AnalystCommand, full: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    words = (
-        line_for(one)
-        if full
-        else [f"the-{p.name}" for p in one.parameters if p.default is p.empty and p.name not in one.lists]
-    )
+    must = [f"the-{p.name}" for p in one.parameters if p.default is p.empty and p.name not in one.lists]
     got: list[dict[str, Any]] = []
 
     def note(*given: Any, **named: Any) -> None:
@@ -111,8 +110,8 @@ def test_a_command_gets_the_same_from_either_program(
         bound.apply_defaults()
         got.append(dict(bound.arguments))
 
-    assert by_click(of(one, note), words, monkeypatch) == 0
-    assert by_invoke(of(one, note), words) == 0
+    assert by_click(of(one, note), line_for(one, rest=True) if full else must, monkeypatch) == 0
+    assert by_invoke(of(one, note), line_for(one, rest=False) if full else must) == 0
     assert got[0] == got[1]
     assert set(got[0]) == {parameter.name for parameter in one.parameters}
     assert not full or all(value not in ("", [], 20) for value in got[0].values())
