@@ -40,7 +40,7 @@ KNOWN: dict[str, st.SearchStrategy[Any]] = {
     "schema_version": st.just(1),
     "start": st.just("2026-01-31T12:00:00.000Z"),
     **dict.fromkeys(("grow_memory", "family"), st.just(False)),  # not in the document
-    "price": st.floats(0, 1e6),
+    **dict.fromkeys(("price", "besides_price"), st.floats(0, 1e6)),
     "end": st.none() | st.just("2026-02-01T12:00:00.000Z"),
 }
 """Fields that not any value fits."""
