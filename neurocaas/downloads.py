@@ -201,15 +201,17 @@ class _Ranges:
         self.complete = self._read(journal, partial)
         partial.touch()
         fresh = journal.with_name(f"{journal.name}.new")
-        fresh.write_text("".join(f"{line}\n" for line in (f"of {RANGE}", *sorted(self.complete))))
+        fresh.write_text(
+            "".join(f"{line}\n" for line in (f"of {RANGE}", *sorted(self.complete))), encoding="utf-8"
+        )
         fresh.replace(journal)  # a half line of an earlier process would spoil the next
-        self._out = journal.open("a")
+        self._out = journal.open("a", encoding="utf-8")
 
     def _read(self, journal: Path, partial: Path) -> set[int]:
         have = partial.stat().st_size if partial.exists() else 0
         if not journal.exists():
             return set(range(min(have, self._size) // RANGE))
-        head, *lines = journal.read_text().split("\n")[:-1] or [""]
+        head, *lines = journal.read_text(encoding="utf-8").split("\n")[:-1] or [""]
         if head != f"of {RANGE}":
             return set()
         numbers = {int(line) for line in lines if line.isdigit()}

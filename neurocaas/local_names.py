@@ -82,9 +82,8 @@ def openable(path: Path, system: str = os.name) -> Path:
     whole = ntpath.abspath(str(path))
     if whole.startswith("\\\\?\\"):
         return path
-    if whole.startswith("\\\\"):
-        return Path(f"\\\\?\\UNC\\{whole[2:]}")
-    return Path(f"\\\\?\\{whole}")
+    whole = f"UNC\\{whole[2:]}" if whole.startswith("\\\\") else whole
+    return Path("\\\\?\\" + whole)
 
 
 def folded(name: str) -> str:
