@@ -10,26 +10,12 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import sys
 from pathlib import Path
 
-FOLDER = "NEUROCAAS_STATE"
+from neurocaas.places import state_folder
+
 MOST = 5000
 """So many are remembered, the latest."""
-
-
-def state_folder() -> Path:
-    """Where programs of this person remember things (XDG Base Directory Specification; Apple's and
-    Microsoft's places)."""
-    if given := os.environ.get(FOLDER):
-        return Path(given)
-    if sys.platform == "win32":
-        base = os.environ.get("LOCALAPPDATA") or str(Path.home() / "AppData" / "Local")
-    elif sys.platform == "darwin":
-        base = str(Path.home() / "Library" / "Application Support")
-    else:
-        base = os.environ.get("XDG_STATE_HOME") or str(Path.home() / ".local" / "state")
-    return Path(base, "neurocaas")
 
 
 def remember(bucket: str, group: str, job: str) -> None:

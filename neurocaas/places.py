@@ -12,6 +12,9 @@ from pathlib import Path, PurePath
 CONFIG = "NEUROCAAS_CONFIG_FILE"
 """A variable: the file of settings, instead of the platform's place."""
 
+STATE = "NEUROCAAS_STATE"
+"""A variable: the folder of what is remembered."""
+
 _NAME = "neurocaas"
 
 
@@ -34,10 +37,13 @@ def cache_folder(environ: Mapping[str, str] | None = None, platform: str = sys.p
 
 
 def state_folder(environ: Mapping[str, str] | None = None, platform: str = sys.platform) -> Path:
-    """For what is under way: uploads and sweeps that were begun. Without it they are begun anew."""
+    """For what is remembered, and can be done without: jobs that were submitted from here, uploads and sweeps
+    that were begun."""
     environ = os.environ if environ is None else environ
+    if given := environ.get(STATE):
+        return Path(given)
     mac = "Library/Application Support"
-    return _folder(environ, platform, "LOCALAPPDATA", mac, "XDG_STATE_HOME", ".local/state") / _NAME / "state"
+    return _folder(environ, platform, "LOCALAPPDATA", mac, "XDG_STATE_HOME", ".local/state") / _NAME
 
 
 def _folder(environ: Mapping[str, str], platform: str, windows: str, mac: str, xdg: str, other: str) -> Path:

@@ -2,14 +2,14 @@
 or a rerun differs; 2: a mistake in what was asked; 130: interrupted.
 """
 
-from neurocaas.commands import fetching, jobs, signing_in, submitting
+from neurocaas.commands import fetching, jobs, signing_in, submitting, sweeping
 from neurocaas.commands.command import AnalystCommand
 
 CONCERNS: tuple[tuple[str, tuple[AnalystCommand, ...]], ...] = (
     ("Sign in", signing_in.COMMANDS),
     ("Submit", submitting.COMMANDS),
     ("Watch", jobs.COMMANDS),
-    ("Results", fetching.COMMANDS),
+    ("Results", (*fetching.COMMANDS, *sweeping.COMMANDS)),
 )
 """In the order of a day's work, as `neurocaas --help` shows them; a heading may come twice."""
 COMMANDS: tuple[AnalystCommand, ...] = tuple(one for _, some in CONCERNS for one in some)

@@ -1,9 +1,11 @@
 """The analyst's commands that fetch results."""
 
 from pathlib import Path
+from typing import Any
 
 from neurocaas.commands.command import command
 from neurocaas.commands.speaking import JOB, JSON, as_json, job_of, note, say
+from neurocaas.commands.sweeping import fetch_sweep, sweep_of
 
 
 @command(
@@ -31,26 +33,27 @@ def results(
     overwrite: bool = False,
     json: bool = False,
 ) -> None:
-    """Copy a job's results and logs to a folder here, checked by their digests.
+    """Copy the results and logs of a job, or of a sweep, to a folder here, checked by their digests.
 
     An interrupted copy is continued. A folder belongs to one job, and what was edited here stays.
     """
     from neurocaas.progress import SILENT, shown
     from neurocaas.results import own_folder
 
+    how: dict[str, Any] = {
+        "logs": not no_logs,
+        "only": only,
+        "without": without,
+        "datasets": dataset,
+        "overwrite": overwrite,
+    }
+    if (swept := sweep_of(job, analysis, group)) is not None:
+        fetch_sweep(*swept, Path(to) if to else own_folder(swept[1].name), json, **how)
+        return
     _, handle = job_of(job, analysis, group)
     folder = Path(to) if to else own_folder(handle.timestamp)
     with shown() as progress:
-        files = handle.fetch(
-            folder,
-            logs=not no_logs,
-            only=only,
-            without=without,
-            datasets=dataset,
-            overwrite=overwrite,
-            progress=SILENT if json else progress,
-            say=note,
-        )
+        files = handle.fetch(folder, progress=SILENT if json else progress, say=note, **how)
     if json:
         say(as_json(files))
     else:

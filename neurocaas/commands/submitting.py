@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from neurocaas.commands.command import Ended, command
 from neurocaas.commands.speaking import JSON, WHERE, analysis_of, as_json, end_with, note, say, state_facts
 from neurocaas.commands.speaking import follow as follow_job
+from neurocaas.commands.sweeping import SWEEP, submit_sweep
 from neurocaas.typed import command as typed
 
 if TYPE_CHECKING:
@@ -38,11 +39,13 @@ _DATA = {
 
 @command(
     starts=True,
-    lists=["data", "key"],
+    lists=["data", "key", "sweep"],
     help={
         **WHERE,
         **_DATA,
+        **SWEEP,
         **JSON,
+        "each": "Each file of a folder is a dataset, not the folder.",
         "timestamp": "The job's name; the time of now when left out.",
         "resultpath": "A folder s3://… of a registered outside bucket that gets the results.",
         "follow": "Stay, and show the job until it ends.",
@@ -71,16 +74,25 @@ def submit(
     wait: bool = True,
     forecast: bool = True,
     dry_run: bool = False,
+    each: bool = False,
+    sweep: Sequence[str] = (),
+    sweep_file: str = "",
     yes: bool = False,
     json: bool = False,
 ) -> None:
     """Check everything, upload data, submit it, and print the job's name once the service has taken it."""
     from neurocaas import dry_run as rehearsal
     from neurocaas.checks import Wish
+    from neurocaas.data_folders import expanded
+    from neurocaas.progress import SILENT, shown
     from neurocaas.steps import submitted, uploaded
 
     chosen = analysis_of(analysis, group)
-    wish = Wish(data, key, config, timestamp, instance_type, resultpath)
+    wish = Wish(expanded(data), key, config, timestamp, instance_type, resultpath, each=each)
+    if sweep or sweep_file:
+        told_first = {"dry_run": dry_run, "forecast": forecast, "yes": yes}
+        submit_sweep(chosen, wish, sweep, sweep_file, **told_first, json=json)
+        return
     plans = _planned(chosen, [wish])
     if forecast:
         for line in plans[0].forecast.lines():
@@ -92,7 +104,8 @@ def submit(
         return
     if forecast and not yes and sys.stdin.isatty() and sys.stderr.isatty():
         _ask()
-    (sent,) = uploaded(chosen, plans)
+    with shown() as progress:
+        (sent,) = uploaded(chosen, plans, SILENT if json else progress)
     handle = submitted(chosen, plans[0], sent)
     if not json:
         say(handle.timestamp)

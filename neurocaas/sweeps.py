@@ -1,0 +1,372 @@
+"""Sweeps: one set of data with many sets of parameters, a job for each, under one name.
+
+The jobs of the sweep NAME are NAME-001, NAME-002, …; what each has for parameters is written down in the
+group's `configs/NAME_sweep.json` before the first is submitted, so that everybody of the group can look at
+the sweep and fetch it as a whole. The data is uploaded once. A sweep whose submission was interrupted goes on
+when the same is asked for again: its name is kept on this computer until all its jobs are submitted, and what
+is submitted already is not submitted twice.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import csv
+import hashlib
+import io
+import itertools
+import json
+import os
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from neurocaas.bucket import AT_ONCE, Bucket
+from neurocaas.checks import Wish
+from neurocaas.errors import AnalysisError, raise_all
+from neurocaas.job import JobHandle
+from neurocaas.nearest import did_you_mean
+from neurocaas.places import state_folder
+from neurocaas.protocol.documents import DocumentError, loads
+from neurocaas.protocol.keys import CONFIGS, SUBMISSION_SUFFIX, SUBMISSIONS
+from neurocaas.protocol.names import TIMESTAMP
+
+MOST = 500
+"""Most jobs of a sweep."""
+
+SCHEMA_VERSION = 1
+_OPEN, _CLOSED = "[{", "]}"
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """`rows`: the parameters of each job that the sweep sets, in the order of its jobs."""
+
+    name: str
+    rows: tuple[Mapping[str, Any], ...]
+    digest: str = ""
+
+    @property
+    def jobs(self) -> list[str]:
+        """Their names."""
+        return [f"{self.name}-{number:03d}" for number in range(1, len(self.rows) + 1)]
+
+    @property
+    def parameters(self) -> list[str]:
+        """The names of what differs, in the order in which they were given."""
+        return list(dict.fromkeys(name for row in self.rows for name in row))
+
+    def to_json(self) -> str:
+        jobs = [{"job": job, "parameters": dict(row)} for job, row in zip(self.jobs, self.rows, strict=True)]
+        document = {
+            "schema_version": SCHEMA_VERSION,
+            "sweep": self.name,
+            "digest": self.digest,
+            "jobs": jobs,
+        }
+        return json.dumps(document, indent=1) + "\n"
+
+
+def key_of(group: str, name: str) -> str:
+    return f"{group}/{CONFIGS}/{name}_sweep.json"
+
+
+def read(objects: Bucket, group: str, name: str) -> Sweep | None:
+    """The sweep of that name, None where there is none. Raises AnalysisError for one that cannot be read."""
+    raw = objects.get(key_of(group, name)) if TIMESTAMP.fullmatch(name) else None
+    if raw is None:
+        return None
+    try:
+        document = loads(raw, "sweep", SCHEMA_VERSION)
+        rows = tuple(dict(one["parameters"]) for one in document["jobs"])
+        return Sweep(name, rows, str(document["digest"]))
+    except (DocumentError, LookupError, TypeError, ValueError) as error:
+        raise AnalysisError(
+            f"{key_of(group, name)} cannot be read ({error})",
+            "a sweep that `neurocaas submit --sweep` has made",
+            "look at its jobs one by one: `neurocaas jobs`",
+        ) from error
+
+
+def found(objects: Bucket, group: str, name: str) -> Sweep:
+    """The same; AnalysisError where there is none."""
+    sweep = read(objects, group, name)
+    if sweep is None:
+        ending = "_sweep.json"
+        known = [
+            str(entry["Key"]).rpartition("/")[2].removesuffix(ending)
+            for entry in objects.list(f"{group}/{CONFIGS}/")
+            if str(entry["Key"]).endswith(ending)
+        ]
+        raise AnalysisError(
+            f"group {group} has no sweep {name!r}",
+            f"a sweep of the group: {', '.join(known[-5:])}" if known else "a sweep that was submitted",
+            did_you_mean(name, known, "`neurocaas submit --sweep NAME=VALUE,VALUE` makes one"),
+        )
+    return sweep
+
+
+def rows_of(
+    options: Sequence[str], file: str, parameters: Mapping[str, Any] | None
+) -> tuple[Mapping[str, Any], ...]:
+    """The sets of parameters that are asked for: each combination of `NAME=VALUE,VALUE` options, for each row
+    of a file (CSV with a header, or JSON: a list of mappings). `parameters` is the analysis's schema, by
+    which values get their types. Raises AnalysisError with all that is wrong."""
+    errors = list[AnalysisError]()
+    axes = dict[str, list[Any]]()
+    for option in options:
+        name, equals, text = option.partition("=")
+        if not equals or not name.strip() or not text.strip():
+            errors.append(AnalysisError(f"--sweep {option!r}", "NAME=VALUE,VALUE,…", "write it like this"))
+        elif name.strip() in axes:
+            errors.append(
+                AnalysisError(f"--sweep {name} twice", "each parameter once", "put its values into one")
+            )
+        else:
+            axes[name.strip()] = [typed(part, _schema(parameters, name.strip())) for part in split(text)]
+    table: list[dict[str, Any]] = [{}]
+    if file:
+        try:
+            table = _table(file, parameters)
+        except AnalysisError as error:
+            errors.append(error)
+    twice = sorted(axes.keys() & {name for row in table for name in row})
+    if twice:
+        errors.append(
+            AnalysisError(f"{', '.join(twice)} in {file} and in --sweep", "one of them", "leave one out")
+        )
+    raise_all(errors)
+    points = [dict(zip(axes, values, strict=True)) for values in itertools.product(*axes.values())]
+    rows = tuple({**row, **point} for row in table for point in points)
+    if len(rows) > MOST:
+        raise AnalysisError(f"a sweep of {len(rows)} jobs", f"up to {MOST} jobs", "split it")
+    again = [row for number, row in enumerate(rows) if row in rows[:number]]
+    if again:
+        raise AnalysisError(
+            f"the same parameters twice: {json.dumps(again[0])}", "each set once", "take one out"
+        )
+    return rows
+
+
+def split(text: str) -> list[str]:
+    """`a,b` in parts; commas inside brackets, braces and double quotes belong to a value."""
+    parts, depth, quoted = [""], 0, False
+    for character in text:
+        quoted ^= character == '"'
+        if not quoted:
+            depth += (character in _OPEN) - (character in _CLOSED)
+        if character == "," and not quoted and depth <= 0:
+            parts.append("")
+        else:
+            parts[-1] += character
+    return [part.strip() for part in parts]
+
+
+def typed(text: str, schema: Mapping[str, Any]) -> Any:
+    """A value by the type that the analysis gives its parameter: text stays text where it wants text alone,
+    else what JSON knows is that. Whether it is allowed is checked with the whole config."""
+    kinds = schema.get("type", ())
+    kinds = {kinds} if isinstance(kinds, str) else set(kinds)
+    if kinds == {"string"}:
+        with contextlib.suppress(ValueError):
+            if isinstance(quoted := json.loads(text), str):
+                return quoted
+        return text
+    if text.lower() in ("true", "false") and "string" not in kinds:
+        return text.lower() == "true"
+    with contextlib.suppress(ValueError):
+        value = json.loads(text)
+        if isinstance(value, float) and value.is_integer() and kinds == {"integer"}:
+            return int(value)
+        return value
+    return text
+
+
+def _schema(parameters: Mapping[str, Any] | None, name: str) -> Mapping[str, Any]:
+    rule = (parameters or {}).get("properties", {}).get(name, {})
+    return rule if isinstance(rule, Mapping) else {}
+
+
+def _table(file: str, parameters: Mapping[str, Any] | None) -> list[dict[str, Any]]:
+    path = Path(file)
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        why = getattr(error, "strerror", None) or "it is no text in UTF-8"
+        raise AnalysisError(f"{file}: {why}", "a CSV or JSON file of parameters", "check the path") from error
+    rows = _json_rows(text, file) if path.suffix.lower() == ".json" else _csv_rows(text, file, parameters)
+    if not rows:
+        raise AnalysisError(f"no parameters in {file}", "a row for each job", "write some")
+    return rows
+
+
+def _json_rows(text: str, file: str) -> list[dict[str, Any]]:
+    try:
+        found = json.loads(text)
+    except ValueError as error:
+        raise AnalysisError(f"{file} is no JSON ({error})", "a list of mappings", "correct it") from error
+    if not isinstance(found, list) or not all(isinstance(row, dict) for row in found):
+        raise AnalysisError(f"{file} is no list of mappings", '[{"NAME": VALUE, …}, …]', "correct it")
+    return found
+
+
+def _csv_rows(text: str, file: str, parameters: Mapping[str, Any] | None) -> list[dict[str, Any]]:
+    """Empty cells are parameters that the job's config leaves as they are."""
+    lines = list(csv.reader(io.StringIO(text, newline="")))
+    names, rows = [name.strip() for name in lines[0]] if lines else [], list[dict[str, Any]]()
+    if len(set(names)) < len(names) or not all(names):
+        raise AnalysisError(
+            f"the header of {file}: {', '.join(names)}", "a name for each column", "correct it"
+        )
+    for number, cells in enumerate(lines[1:], 2):
+        if not any(cell.strip() for cell in cells):
+            continue
+        if len(cells) != len(names):
+            raise AnalysisError(
+                f"{file}:{number}: {len(cells)} cells", f"{len(names)}, as in the header", "correct it"
+            )
+        rows.append(
+            {
+                name: typed(cell.strip(), _schema(parameters, name))
+                for name, cell in zip(names, cells, strict=True)
+                if cell.strip()
+            }
+        )
+    return rows
+
+
+def begun(
+    objects: Bucket,
+    group: str,
+    wish: Wish,
+    base: Mapping[str, Any],
+    rows: Sequence[Mapping[str, Any]],
+    name: str,
+) -> tuple[Sweep, bool]:
+    """The sweep that is to be submitted, and whether it was begun already, here or under this very name.
+    `name` is used where none was begun. Raises AnalysisError for a name that another sweep has."""
+    asked = json.dumps(
+        [
+            [os.path.abspath(path) for path in wish.files],
+            *([list(wish.keys), dict(base), [dict(row) for row in rows]]),
+            *(wish.instance_type, wish.resultpath, wish.each, [tree.name for tree in wish.trees]),
+        ],
+        sort_keys=True,
+    )
+    digest = hashlib.sha256(asked.encode("utf-8", "surrogatepass")).hexdigest()
+    pending = _pending(objects.name, group, digest)
+    if not wish.timestamp:
+        with contextlib.suppress(OSError, ValueError):
+            name = pending.read_text(encoding="utf-8").strip() or name
+    sweep = Sweep(name, tuple(rows), digest)
+    wrong = [job for job in sweep.jobs if not TIMESTAMP.fullmatch(job)]
+    if wrong:
+        raise AnalysisError(
+            f"{name!r} as the name of a sweep", "up to 60 letters, digits and - _ .", "choose another"
+        )
+    there = read(objects, group, name)
+    if there is not None and there.digest != digest:
+        raise AnalysisError(
+            f"the name {name!r}, which another sweep has", "a name that is used once", "choose another"
+        )
+    return sweep, there is not None
+
+
+def wishes(sweep: Sweep, wish: Wish, base: Mapping[str, Any]) -> list[Wish]:
+    """One for each job."""
+    return [
+        replace(wish, config={**base, **row}, timestamp=job)
+        for job, row in zip(sweep.jobs, sweep.rows, strict=True)
+    ]
+
+
+def submitted_already(objects: Bucket, group: str, sweep: Sweep) -> set[str]:
+    """Those of its jobs whose submission is there."""
+    prefix, ending = f"{group}/{SUBMISSIONS}/", f"_{SUBMISSION_SUFFIX}"
+    there = {str(entry["Key"]).removeprefix(prefix) for entry in objects.list(f"{prefix}{sweep.name}-")}
+    return {job for job in sweep.jobs if f"{job}{ending}" in there}
+
+
+def written(objects: Bucket, group: str, sweep: Sweep) -> None:
+    """Write down what its jobs are: in the bucket, and here that it is under way."""
+    with contextlib.suppress(OSError):
+        pending = _pending(objects.name, group, sweep.digest)
+        pending.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        pending.write_text(sweep.name, encoding="utf-8")
+    objects.create(key_of(group, sweep.name), sweep.to_json().encode())
+
+
+def ended(objects: Bucket, group: str, sweep: Sweep) -> None:
+    """All its jobs are submitted: the same asked for again is another sweep."""
+    with contextlib.suppress(OSError):
+        _pending(objects.name, group, sweep.digest).unlink(missing_ok=True)
+
+
+def _pending(bucket: str, group: str, digest: str) -> Path:
+    where = hashlib.sha256(f"{bucket}\0{group}\0{digest}".encode()).hexdigest()[:32]
+    return state_folder() / "sweeps" / where
+
+
+@dataclass(frozen=True)
+class SweptJob:
+    """One job of a sweep as it is now. `state`: MISSING where it was not submitted, SUBMITTED, RUNNING,
+    REJECTED, SUCCESS or FAILED. `cost_usd` and `seconds` are known when it has ended."""
+
+    job: str
+    parameters: Mapping[str, Any]
+    state: str
+    end: str = ""
+    cost_usd: float | None = None
+    datasets: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def final(self) -> bool:
+        return self.state in ("SUCCESS", "FAILED", "REJECTED")
+
+
+def outcomes(sweep: Sweep, handle: Callable[[str], JobHandle], there: set[str]) -> list[SweptJob]:
+    """Its jobs as they are now, sixteen asked at a time. `there`: those that were submitted."""
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        return list(
+            pool.map(
+                lambda pair: _outcome(handle(pair[0]), pair[1], pair[0] in there),
+                zip(sweep.jobs, sweep.rows, strict=True),
+            )
+        )
+
+
+def _outcome(handle: JobHandle, row: Mapping[str, Any], there: bool) -> SweptJob:
+    state = handle.status()
+    if state.phase == "SUBMITTED" and not there:
+        return SweptJob(handle.timestamp, row, "MISSING")
+    if not state.finished or state.phase == "REJECTED":
+        return SweptJob(handle.timestamp, row, state.phase, state.end)
+    cost: float | None = None
+    with contextlib.suppress(DocumentError, LookupError, TypeError, ValueError):
+        raw = handle.objects.get(handle.keys.records.certificate_json) or b""
+        cost = float(loads(raw, "certificate.json")["cost_usd"])
+    counts = {
+        "succeeded": sum(one.state == "SUCCESS" for one in state.datasets),
+        "total": len(state.datasets),
+    }
+    return SweptJob(
+        handle.timestamp, row, "SUCCESS" if state.succeeded else "FAILED", state.end, cost, counts
+    )
+
+
+def table_csv(sweep: Sweep, jobs: Sequence[SweptJob], folders: Mapping[str, str]) -> str:
+    """One line a job: its name, its parameters, how it ended, and where its results are."""
+    out = io.StringIO()
+    lines = csv.writer(out, lineterminator="\n")
+    lines.writerow(["job", *sweep.parameters, "state", "cost_usd", "folder"])
+    for one in jobs:
+        values = [plain(one.parameters[name]) if name in one.parameters else "" for name in sweep.parameters]
+        cost = "" if one.cost_usd is None else f"{one.cost_usd:.6f}"
+        lines.writerow([one.job, *values, one.state, cost, folders.get(one.job, "")])
+    return out.getvalue()
+
+
+def plain(value: Any) -> str:
+    """A value as people read it in a table."""
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
