@@ -195,6 +195,7 @@ def _blueprint(data: Mapping[str, Any], stage: Stage, root: Path, *, family: boo
         data=read(DataSettings, data["datasets"], "datasets"),
         groups=tuple(data["groups"]),
         outside_buckets=tuple(_outside(one) for one in data["outside_buckets"]),
+        input_addresses=tuple(data["input_addresses"]),
         budget_usd=float(data["budget_usd"]),
         parameters=data.get("parameters"),
         compare=data["compare"],

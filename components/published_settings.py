@@ -84,6 +84,7 @@ def render(args: AboutObjectArgs, dead_letter_queue_url: str, template_id: str) 
         rates=args.prices.rates,
         disk=blueprint.disk_rules,
         need=instance.need,
+        input_addresses=blueprint.input_addresses,
         ledger_table=args.ledger_table,
         dead_letter_queue_url=dead_letter_queue_url,
     ).to_json()

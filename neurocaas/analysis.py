@@ -13,7 +13,7 @@ from typing import Any
 
 import boto3
 
-from neurocaas import access, checks, configs, given, own_jobs
+from neurocaas import access, checks, configs, data_checks, given, own_jobs
 from neurocaas.bucket import AT_ONCE, Bucket, s3_client
 from neurocaas.errors import AnalysisError, every, raise_all
 from neurocaas.evidence import Evidence, gather
@@ -26,6 +26,7 @@ from neurocaas.lookup import BucketOfAnalysis, find
 from neurocaas.notebook_html import facts
 from neurocaas.notes import note
 from neurocaas.progress import SILENT, Progress
+from neurocaas.protocol.addresses import is_address
 from neurocaas.protocol.documents import DocumentError
 from neurocaas.protocol.keys import CONFIGS, JOBS, JobKeys, rejected_keys
 from neurocaas.protocol.names import GROUP_NAME, TIMESTAMP
@@ -379,6 +380,8 @@ class Analysis:
             return list(pool.map(self._size, keys))
 
     def _size(self, key: str) -> int | None:
+        if is_address(key):
+            return data_checks.stated_size(key)
         bucket, key = place_of(key, self.bucket)
         entries = Bucket(self.s3, bucket).list(key)
         try:

@@ -268,6 +268,7 @@ class _Rules:
     analysis: str
     bucket: str
     outside_buckets: tuple[OutsideBucket, ...]
+    input_addresses: tuple[str, ...]
     instance: InstanceSettings
     limits: Limits
 
@@ -307,7 +308,7 @@ def _as_submitted(
         max_duration_minutes=0,
     )
     limits = Limits(datasets=max(about.max_datasets, len(names)), dataset_size_gib=0)
-    rules = _Rules(about.analysis, objects.name, outside, types, limits)
+    rules = _Rules(about.analysis, objects.name, outside, about.input_addresses, types, limits)
     if not names:
         body["dataname"] = f"{group}/{INPUTS}/none"  # that there is none was told
     try:

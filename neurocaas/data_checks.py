@@ -16,6 +16,7 @@ from neurocaas.errors import AnalysisError, SeveralErrors
 from neurocaas.formats import nwb
 from neurocaas.formats.file_tree import FileTree
 from neurocaas.nearest import did_you_mean
+from neurocaas.protocol.addresses import is_address, parse_address
 from neurocaas.protocol.ignored import is_ignored
 from neurocaas.protocol.keys import INPUTS
 from neurocaas.protocol.limits import FOLDER_MAX_OBJECTS, FOLDERS_MAX_OBJECTS, KEY_MAX_BYTES
@@ -200,6 +201,8 @@ def stored(keys: Sequence[str], about: About, objects: Bucket) -> list[Data | No
 
 
 def _stored(path: str, about: About, objects: Bucket) -> Data | None:
+    if is_address(path):
+        return Data(path, (stated_size(path),))
     bucket, key = place_of(path, objects.name)
     own = bucket == objects.name
     where = objects if own else Bucket(objects.s3, bucket)
@@ -217,6 +220,14 @@ def _stored(path: str, about: About, objects: Bucket) -> Data | None:
     if not sizes:
         return None if own else Data(path, (None,))
     return Data(path, tuple(sizes) if about.folder == "each" else (sum(sizes),), len(sizes))
+
+
+def stated_size(path: str) -> int | None:
+    """The size that an address in the world brings with it; what is wrong with one is told elsewhere."""
+    try:
+        return parse_address(path).size
+    except ValueError:
+        return None
 
 
 def _sizes_below(prefix: str, about: About, where: Bucket) -> list[int]:

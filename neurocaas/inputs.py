@@ -17,6 +17,7 @@ from botocore.exceptions import ClientError
 from neurocaas.bucket import Bucket
 from neurocaas.digests import sha256_of_stream
 from neurocaas.errors import AnalysisError, code_of
+from neurocaas.protocol.addresses import HTTPS
 from neurocaas.protocol.keys import INPUTS
 from neurocaas.protocol.outside import SCHEME
 
@@ -82,7 +83,7 @@ def find(objects: Bucket, then: Then) -> EarlierInputs:
     """
     found = EarlierInputs()
     for dataname in then.datanames:
-        if dataname.startswith(SCHEME):
+        if dataname.startswith((SCHEME, HTTPS)):
             continue
         now = {
             str(entry["Key"]): entry

@@ -26,6 +26,7 @@ from neurocaas.digests import sha256_of_stream
 from neurocaas.errors import AnalysisError, code_of, raise_all
 from neurocaas.inputs import LARGEST, JobInput, Then
 from neurocaas.job import JobHandle
+from neurocaas.protocol.addresses import HTTPS
 from neurocaas.protocol.documents import DocumentError, loads, moment
 from neurocaas.protocol.job import Job
 from neurocaas.protocol.keys import SUBMISSION_SUFFIX, SUBMISSIONS
@@ -123,7 +124,7 @@ def _check(facts: Mapping[str, Any]) -> None:
     faults = [
         f"{shown(path)} as a path: {fault}"
         for path in every
-        if (fault := key_fault(path.removeprefix(SCHEME))) is not None
+        if (fault := key_fault(path.removeprefix(SCHEME).removeprefix(HTTPS))) is not None
     ]
     problems = [*check_group_name(facts["group"]), *check_timestamp(facts["job_id"])]
     faults += [f"{problem.got} as its {problem.field}" for problem in problems]

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from neurocaas.protocol.addresses import HTTPS, is_address
 from neurocaas.protocol.keys import INPUTS, RESULTS
 
 SCHEME = "s3://"
@@ -36,7 +37,11 @@ def whole(bucket: str, key: str) -> str:
 
 
 def place_of(path: str, own: str) -> tuple[str, str]:
-    """Bucket and key of a path: one in the bucket `own` is written without it."""
+    """Bucket and key of a path: one in the bucket `own` is written without it. Of an address in the world
+    (`neurocaas.protocol.addresses`) scheme and host stand for the bucket."""
+    if is_address(path):
+        host, _, rest = path[len(HTTPS) :].partition("/")
+        return f"{HTTPS}{host}", rest
     if not path.startswith(SCHEME):
         return own, path
     bucket, _, key = path[len(SCHEME) :].partition("/")

@@ -78,6 +78,7 @@ class About:
     dataset_description: str = field(default="", metadata=stored(added=True))
     dataset_example: str = field(default="", metadata=stored(added=True))
     outside_buckets: tuple[OutsideBucket, ...] | None = None
+    input_addresses: tuple[str, ...] = field(default=(), metadata=stored(added=True))
     schema_version: int = field(default=SCHEMA_VERSION)
 
     def to_json(self) -> str:

@@ -138,9 +138,9 @@ class DataSettings:
 @dataclass(frozen=True, kw_only=True)
 class BlueprintValues:
     """What a blueprint says that its service goes by, under the blueprint's own names. The budget is in USD a
-    month for each group; `outside_buckets`: what submissions may name besides the own bucket; `parameters`:
-    the JSON Schema of the analysis's configurations, None where any names will do. `results_required`:
-    patterns (`protocol.required`), each of which a result of each dataset must fit."""
+    month for each group; `outside_buckets` and `input_addresses`: what submissions may name besides the own
+    bucket; `parameters`: the JSON Schema of the analysis's configurations, None where any names will do.
+    `results_required`: patterns (`protocol.required`), each of which a result of each dataset must fit."""
 
     instance: InstanceSettings = field(
         metadata=flat(
@@ -159,6 +159,7 @@ class BlueprintValues:
     limits: Limits = field(metadata=flat(prefix="max_"))
     data: DataSettings = field(default=DataSettings(), metadata=flat())
     outside_buckets: tuple[OutsideBucket, ...] = ()
+    input_addresses: tuple[str, ...] = field(default=(), metadata=stored(added=True))
     budget_usd: float
     parameters: Mapping[str, Any] | None = None
     results_required: tuple[str, ...] = field(default=(), metadata=stored(added=True))

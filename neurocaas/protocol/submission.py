@@ -9,7 +9,8 @@ any of the group's folders configs, inputs and results.
 Optional: `instance_type`; `rerun_of`, the timestamp of an earlier job of the group, whose image and code are
 taken in place of those that are deployed now; `resultpath`, an `s3://{bucket}/{folder}` in which the job's
 folder `job_{timestamp}` is made; `request`, any text, by which a client knows its own submission. Paths may be written with `s3://{bucket}/` in front; other buckets than the
-analysis's own must be registered in its blueprint.
+analysis's own must be registered in its blueprint. A dataset may be a file in the world, by address and
+digest (`neurocaas.protocol.addresses`), where the blueprint admits its host.
 """  # noqa: E501
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from typing import Any, Protocol
 
+from neurocaas.protocol.addresses import FORM, admitted, is_address, parse_address
 from neurocaas.protocol.config import SUFFIXES
 from neurocaas.protocol.documents import TwiceError, once
 from neurocaas.protocol.keys import CONFIGS, INPUTS, RESULTS, JobKeys, SubmissionKey
@@ -51,6 +53,8 @@ class SubmissionRules(Protocol):
     def bucket(self) -> str: ...
     @property
     def outside_buckets(self) -> tuple[OutsideBucket, ...]: ...
+    @property
+    def input_addresses(self) -> tuple[str, ...]: ...
     @property
     def instance(self) -> InstanceSettings: ...
     @property
@@ -274,6 +278,8 @@ def _own_key(
             Problem(field, shown(value), f"text such as {places}", f"Write {field} as a path in quotes")
         )
         return None
+    if is_address(value):
+        return _address(value, field, settings, places, problems)
     bucket, key = place_of(value, settings.bucket)
     if bucket != settings.bucket and not admits(settings.outside_buckets, group, INPUTS, value):
         allowed = f"paths in {places}{_registered(settings, group, INPUTS)}"
@@ -302,11 +308,34 @@ def _own_key(
     return key
 
 
+def _address(
+    value: str, field: str, settings: SubmissionRules, places: str, problems: list[Problem]
+) -> str | None:
+    """A file in the world, which the blueprint's `input_addresses` must admit."""
+    allowed = f"paths in {places}"
+    hosts = settings.input_addresses
+    if field == "configname" or not hosts:
+        do = f"Write it as a path in the bucket, or with s3://{settings.bucket}/ in front"
+        got = f"{shown(value)}, an address{'' if hosts else ', of which this analysis takes none'}"
+        problems.append(Problem(field, got, allowed, do))
+        return None
+    allowed += f", or addresses below {', '.join(hosts)} as {FORM}"
+    try:
+        address = parse_address(value)
+    except ValueError as error:
+        problems.append(Problem(field, f"{shown(value)}: {error}", allowed, "Correct it, or upload the data"))
+        return None
+    if not admitted(hosts, address):
+        problems.append(Problem(field, shown(value), allowed, "Upload the data"))
+        return None
+    return address.dataname
+
+
 def _check_one_source(paths: Sequence[str], settings: SubmissionRules, problems: list[Problem]) -> None:
     """Data and configuration of outside buckets come from one bucket: its owner answers for what belongs
     together.
     """
-    sources = sorted({place_of(path, settings.bucket)[0] for path in paths})
+    sources = sorted({place_of(path, settings.bucket)[0] for path in paths if not is_address(path)})
     if len(sources) > 1:
         got = (
             f"buckets {', '.join(sources)}: If bypassing storage for input, data and config must be from "

@@ -5,7 +5,8 @@ What is found is pinned (`protocol.pins`): size, ETag and, in the analysis's own
 so that a machine gets what was submitted although it was replaced since. Few objects are asked for one by
 one; many of one folder are found by listing the versions of the folder, a thousand in a call, as many calls
 as for their names. Of outside buckets the ETag alone is pinned: to list and to read versions, their owners
-would have to grant two more rights, and that an object was replaced is seen by its ETag as well.
+would have to grant two more rights, and that an object was replaced is seen by its ETag as well. Addresses in
+the world are never asked for anything here: they bring their size and digest with them.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from urllib.parse import unquote
 
+from neurocaas.protocol.addresses import is_address, parse_address
 from neurocaas.protocol.config import ENSEMBLE_SIZE, MODE, TRAIN, max_bytes, parse_config
 from neurocaas.protocol.disk import room
 from neurocaas.protocol.ignored import is_ignored
@@ -142,7 +144,10 @@ def find_datasets(
     folders: dict[str, list[str]] = defaultdict(list)
     empty, count, problems = list[str](), 0, found.problems
     for key in keys:
-        if not key.endswith("/"):
+        if is_address(key):  # the machine asks it, and compares
+            address = parse_address(key)
+            inputs[key] = {key: DatasetInput((Pin(key, address.size, f"sha256:{address.sha256}"),))}
+        elif not key.endswith("/"):
             folders[key.rpartition("/")[0] + "/"].append(key)
         elif settings.data.folder == "each":
             inputs[key] = _each(cloud, settings, key, found, empty)

@@ -13,7 +13,9 @@ from pathlib import Path
 from threading import get_ident
 from typing import Protocol
 
+from neurocaas.protocol.addresses import is_address
 from neurocaas.protocol.names import bounded
+from neurocaas.protocol.outside import place_of
 from neurocaas.protocol.printable import printable
 from neurocaas.protocol.status import DATA_CHANGED
 
@@ -78,14 +80,16 @@ class Location:
     key: str
 
     def __str__(self) -> str:
-        return f"s3://{self.bucket}/{self.key}"
+        return f"{self.bucket}/{self.key}" if is_address(self.bucket) else f"s3://{self.bucket}/{self.key}"
 
     def below(self, path: str) -> Location:
         return Location(self.bucket, f"{self.key}/{path}")
 
     @classmethod
     def parse(cls, path: str, bucket: str) -> Location:
-        """`path` as a key of `bucket`, or a whole s3://bucket/key."""
+        """`path` as a key of `bucket`, a whole s3://bucket/key, or an address in the world."""
+        if is_address(path):
+            return cls(*place_of(path, bucket))
         if path.startswith("s3://"):
             bucket, _, path = path[len("s3://") :].partition("/")
         return cls(bucket, path)

@@ -24,9 +24,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TypeVar
 
+from neurocaas.protocol.addresses import is_address
 from neurocaas.protocol.names import bounded, folder_faults, object_fault
 from neurocaas.protocol.printable import printable
 
+from .addresses import AddressStorage
 from .pins import Pins
 from .reading import READS
 from .storage import FILES, UPLOAD_STATE, Location, Storage, StorageError
@@ -70,8 +72,15 @@ class Transfer:
     """Moves files and writes each into `record` (a file of JSON lines), when there is one, for the job's
     certificate. What is in `pins` is fetched as it was when the job was submitted."""
 
-    def __init__(self, storage: Storage, record: Path | None = None, pins: Pins | None = None) -> None:
+    def __init__(
+        self,
+        storage: Storage,
+        record: Path | None = None,
+        pins: Pins | None = None,
+        world: AddressStorage | None = None,
+    ) -> None:
         self.storage = storage
+        self._world = world
         self.record = record
         self.pins = pins or Pins()
         self._lock = threading.Lock()
@@ -79,6 +88,8 @@ class Transfer:
     def download(self, source: Location, folder: Path) -> list[Moved]:
         """A file into `folder`, or all of a folder into `folder`/its name. Raises StorageError."""
         name = source.key.rstrip("/").rpartition("/")[2]
+        if is_address(source.bucket):
+            return self._all([lambda: self._get(source, folder / name)])
         covered = self.pins.cover(source) and self.pins.of(source) is None
         if not covered and not source.key.endswith("/"):
             try:
@@ -157,6 +168,9 @@ class Transfer:
 
         def once() -> tuple[str, str | None]:
             digest = hashlib.sha256()
+            if is_address(source.bucket):
+                (self._world or AddressStorage()).download(str(source), part, digest.update)
+                return digest.hexdigest(), None
             version = self.storage.download(source, part, digest.update, size, pin)
             return digest.hexdigest(), version
 

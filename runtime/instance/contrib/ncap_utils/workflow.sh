@@ -14,8 +14,8 @@ parseargsstd() {
     [ -n "$bucketname$inputpath$resultdir$configpath" ] || return 0
     userhome="${NEUROCAAS_USERHOME:-/home/ubuntu}"
     [ -d "$userhome" ] || userhome="${HOME:-/root}"
-    ## The group is the first folder. Data in another bucket (s3://...) has none: there the config says whose job it is.
-    if [[ "$inputpath" != s3://* ]]; then
+    ## The group is the first folder. Data in another bucket (s3://...) or in the world (https://...) has none: there the config says whose job it is.
+    if [[ "$inputpath" != s3://* && "$inputpath" != https://* ]]; then
         groupdir="${inputpath%%/*}"
     else
         groupdir="${configpath%%/*}"
