@@ -187,6 +187,8 @@ def _blueprint(data: Mapping[str, Any], stage: Stage, root: Path, *, family: boo
         stage=stage,
         title=data["title"],
         description=data["description"],
+        dataset_description=data["datasets"]["description"],
+        dataset_example=data["datasets"]["example"],
         bucket=data.get("bucket", ""),
         script=data["script"],
         instance=replace(read(InstanceSettings, data["instance"], "instance"), family=family),

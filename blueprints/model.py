@@ -95,6 +95,8 @@ class Blueprint(BlueprintValues):
     stage: Stage
     title: str
     description: str
+    dataset_description: str
+    dataset_example: str
     bucket: str
     script: str
     image: ImageSettings

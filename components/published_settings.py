@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pulumi
 import pulumi_aws as aws
@@ -42,8 +42,10 @@ class AboutObject(pulumi.ComponentResource):
     def __init__(self, name: str, args: AboutObjectArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("neurocaas:storage:AboutObject", name, {}, opts)
         for group in args.blueprint.groups:
-            known = pulumi.Output.all(url=args.dead_letter_queue_url, template=args.template_ids[group])
-            text = known.apply(lambda found: render(args, found["url"], found["template"]))
+            known = pulumi.Output.all(
+                group=group, url=args.dead_letter_queue_url, template=args.template_ids[group]
+            )
+            text = known.apply(lambda found: render(args, found["group"], found["url"], found["template"]))
             aws.s3.BucketObjectv2(
                 logical(name, group),
                 bucket=args.bucket,
@@ -55,8 +57,9 @@ class AboutObject(pulumi.ComponentResource):
         self.register_outputs({})
 
 
-def render(args: AboutObjectArgs, dead_letter_queue_url: str, template_id: str) -> str:
-    """The document's text for one group: the same analysis gives the same bytes."""
+def render(args: AboutObjectArgs, group: str, dead_letter_queue_url: str, template_id: str) -> str:
+    """The document's text for one group: the same analysis gives the same bytes. Of outside buckets it names
+    those that the group may use."""
     blueprint, instance = args.blueprint, args.blueprint.instance
     return About(
         analysis=blueprint.name,
@@ -85,6 +88,14 @@ def render(args: AboutObjectArgs, dead_letter_queue_url: str, template_id: str) 
         disk=blueprint.disk_rules,
         need=instance.need,
         input_addresses=blueprint.input_addresses,
+        description=blueprint.description,
+        dataset_description=blueprint.dataset_description,
+        dataset_example=blueprint.dataset_example,
+        outside_buckets=tuple(
+            replace(one, groups=())
+            for one in blueprint.outside_buckets
+            if not one.groups or group in one.groups
+        ),
         ledger_table=args.ledger_table,
         dead_letter_queue_url=dead_letter_queue_url,
     ).to_json()

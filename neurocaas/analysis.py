@@ -17,7 +17,7 @@ from neurocaas import access, checks, configs, data_checks, given, own_jobs
 from neurocaas.bucket import AT_ONCE, Bucket, s3_client
 from neurocaas.errors import AnalysisError, every, raise_all
 from neurocaas.evidence import Evidence, gather
-from neurocaas.forecast import LATEST, Budget, Forecast, budget_left, estimate, history, volume_gib
+from neurocaas.forecast import LATEST, Budget, Forecast, budget_left, dearest, estimate, history, volume_gib
 from neurocaas.formats.file_tree import FileTree
 from neurocaas.job import JobHandle
 from neurocaas.job_list import JobList
@@ -437,7 +437,6 @@ class Analysis:
         chosen = instance_type or about.instance_type
         if chosen not in about.prices:
             raise checks.instance_type_error(chosen, sorted(about.prices))
-        stand_ins = () if instance_type else about.fallback_types
         latest = self.job_names()[: -LATEST - 1 : -1] if past else []
         gib = volume_gib(about.disk, dataset_size_gib, sizes)
         p50, p90, count, similar = estimate(history(self.objects, self.group, latest, chosen), sizes)
@@ -446,9 +445,7 @@ class Analysis:
             minutes=minutes or about.duration_minutes,
             instance_type=chosen,
             price_per_hour=about.prices[chosen],
-            dearest_per_hour=max(
-                about.prices[name] for name in (chosen, *stand_ins, *about.oom_types.get(chosen, ()))
-            ),
+            dearest_per_hour=dearest(about, chosen, () if instance_type else about.fallback_types),
             prices_date=about.prices_date,
             volume_gib=gib,
             besides_per_hour=about.rates.hourly(gib),

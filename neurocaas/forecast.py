@@ -28,7 +28,7 @@ from neurocaas.protocol.need import Need
 from neurocaas.protocol.problems import InvalidInput
 from neurocaas.protocol.published_settings import About
 from neurocaas.protocol.status import SUCCESS
-from neurocaas.protocol.units import duration
+from neurocaas.protocol.units import duration, money
 from neurocaas.states import DatasetState, JobState
 
 ENOUGH = 5
@@ -62,6 +62,10 @@ class Budget:
 
     left: float | None
     source: str
+
+    def told(self) -> str:
+        left = "unknown" if self.left is None else f"{money(self.left)} left"
+        return f"{left} ({self.source})"
 
 
 @dataclass(frozen=True, repr=False)
@@ -154,6 +158,18 @@ class Forecast:
             if self.budget.left is not None and self.usd > self.budget.left:
                 said.append("this is more than the budget has left: the submission would be refused")
         return said
+
+
+def dearest(about: About, chosen: str, stand_ins: Sequence[str]) -> float:
+    """USD an hour of the dearest type on which a dataset may come to run."""
+    return max(about.prices[name] for name in (chosen, *stand_ins, *about.oom_types.get(chosen, ())))
+
+
+def one_at_most(about: About) -> float:
+    """What one small dataset may cost at most, in USD, where its config and its submission say nothing."""
+    hourly = dearest(about, about.instance_type, about.fallback_types)
+    besides = about.rates.hourly(volume_gib(about.disk, 0, [0]))
+    return at_most(1, about.duration_minutes, hourly + besides) / 1e6
 
 
 SLACK = 1.25

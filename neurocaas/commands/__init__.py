@@ -2,11 +2,12 @@
 or a rerun differs; 2: a mistake in what was asked; 130: interrupted.
 """
 
-from neurocaas.commands import fetching, jobs, signing_in, submitting, sweeping
+from neurocaas.commands import discovering, fetching, jobs, signing_in, submitting, sweeping
 from neurocaas.commands.command import AnalystCommand
 
 CONCERNS: tuple[tuple[str, tuple[AnalystCommand, ...]], ...] = (
     ("Sign in", signing_in.COMMANDS),
+    ("Choose", discovering.COMMANDS),
     ("Submit", submitting.COMMANDS),
     ("Watch", jobs.COMMANDS),
     ("Results", (*fetching.COMMANDS, *sweeping.COMMANDS)),
