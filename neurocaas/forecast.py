@@ -28,7 +28,7 @@ from neurocaas.protocol.need import Need
 from neurocaas.protocol.problems import InvalidInput
 from neurocaas.protocol.published_settings import About
 from neurocaas.protocol.status import SUCCESS
-from neurocaas.protocol.units import duration, money
+from neurocaas.protocol.units import duration, money, price
 from neurocaas.states import DatasetState, JobState
 
 ENOUGH = 5
@@ -122,7 +122,7 @@ class Forecast:
         """As people read it."""
         machines = (
             f"{self.datasets} machine{'' if self.datasets == 1 else 's'} {self.instance_type} at "
-            f"${self.price_per_hour:.4f} an hour"
+            f"{price(self.price_per_hour)} an hour"
         )
         dated = f" (prices of {self.prices_date})" if self.prices_date else ""
         said = [machines + dated]
@@ -131,8 +131,8 @@ class Forecast:
             said.append(f"the analysis needs {self.need}: {chosen}")
         if self.besides_per_hour:
             said.append(
-                f"besides, each: ${self.besides_per_hour:.4f} an hour for {self.volume_gib} GiB of disk and "
-                "a public IPv4 address"
+                f"besides, each: {price(self.besides_per_hour)} an hour for {self.volume_gib} GiB of disk "
+                "and a public IPv4 address"
             )
         if self.unknown:
             said.append(
@@ -148,12 +148,13 @@ class Forecast:
                 f"time: {duration(self.p50)} (p50), {duration(self.p90)} (p90) for a dataset, {runs}; all "
                 "run at once"
             )
-            said.append(f"cost: ${self.usd_p50:.4f} (p50), ${self.usd_p90:.4f} (p90)")
+            said.append(f"cost: {money(self.usd_p50 or 0)} (p50), {money(self.usd_p90 or 0)} (p90)")
         said.append(
-            f"at most: ${self.usd:.2f}, ended after {self.minutes} minutes; so much is reserved at the start"
+            f"at most: {money(self.usd)}, ended after {self.minutes} minutes; so much is reserved at the "
+            "start"
         )
         if self.budget is not None:
-            left = "unknown" if self.budget.left is None else f"${self.budget.left:.2f}"
+            left = "unknown" if self.budget.left is None else money(self.budget.left)
             said.append(f"budget left: {left} ({self.budget.source})")
             if self.budget.left is not None and self.usd > self.budget.left:
                 said.append("this is more than the budget has left: the submission would be refused")
@@ -289,7 +290,7 @@ def budget_left(about: About, group: str, session: Any, certificates: Iterable[s
             TableName=about.ledger_table, Key={"pk": {"S": BUDGETS}, "sk": {"S": name}}
         )
         committed = int(answer.get("Item", {}).get("committed", {}).get("N", "0")) / 1e6
-        return Budget(max(0.0, limit - committed), f"of ${limit:.2f} for this month, from the ledger")
+        return Budget(max(0.0, limit - committed), f"of {money(limit)} for this month, from the ledger")
     except botocore.exceptions.ClientError as error:
         if not code_of(error).startswith(("AccessDenied", "ResourceNotFound")):
             raise
@@ -302,7 +303,8 @@ def budget_left(about: About, group: str, session: Any, certificates: Iterable[s
                 f"when job {job[1] if job else '?'} began; these credentials may not read the ledger",
             )
     return Budget(
-        None, f"these credentials may not read the ledger; the analysis gives ${about.budget_usd:.2f} a month"
+        None,
+        f"these credentials may not read the ledger; the analysis gives {money(about.budget_usd)} a month",
     )
 
 

@@ -40,7 +40,7 @@ class JobFailedError(AnalysisError):
             "a submission without mistakes" if refused else "a job whose datasets all succeed",
             "correct it, and submit it under another timestamp"
             if refused
-            else f"`neurocaas explain {job}` says why, `neurocaas logs {job}` what the scripts have printed",
+            else f"`{typed('explain', job)}` says why, `{typed('logs', job)}` what the scripts have printed",
         )
         self.state = state
 

@@ -355,7 +355,7 @@ class JobHandle:
             raise AnalysisError(
                 f"no dataset {', '.join(unknown)} in job {self.timestamp}",
                 ", ".join(there[:10]) + (f" and {len(there) - 10} more" if len(there) > 10 else ""),
-                f"`neurocaas status {self.timestamp}` lists them",
+                f"`{typed('status', self.timestamp)}` lists them",
             )
         found = set[str]()
         for name in names:

@@ -17,6 +17,7 @@ from neurocaas.commands.command import Ended, command
 from neurocaas.commands.speaking import JSON, as_json, note, say
 from neurocaas.configuration import SETTINGS_MARK, WAYS, Profile
 from neurocaas.errors import AnalysisError
+from neurocaas.protocol.units import money
 
 if TYPE_CHECKING:
     from neurocaas.standing import Standing
@@ -197,7 +198,7 @@ def whoami(group: str = "", no_budgets: bool = False, json: bool = False) -> Non
         return
     _say_who(seen)
     for one in seen.budgets:
-        left = "not known" if one.usd is None else f"${one.usd:.2f}"
+        left = "not known" if one.usd is None else money(one.usd)
         say(f"  left for {one.analysis}: {left} ({one.source})")
 
 

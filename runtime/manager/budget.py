@@ -12,6 +12,7 @@ from neurocaas.protocol.ledger import budget_name
 from neurocaas.protocol.logline import BUDGET_USED
 from neurocaas.protocol.problems import InvalidInput, Problem, shown
 from neurocaas.protocol.settings import AnalysisSettings
+from neurocaas.protocol.units import money
 from runtime.manager.delivery import Notes
 from runtime.manager.port import ManagerCloud
 
@@ -65,13 +66,13 @@ def reserve(
     if paid:
         _tell_nearly_used(cloud, settings, job, cloud.committed(budget), cost, limit)
         say(
-            f"Projected total costs: ${dollars(cost)}. Remaining budget: "
+            f"Projected total costs: {money(cost / 1e6)}. Remaining budget: "
             f"${dollars(max(0, limit - committed - cost))}"
         )
         return []
     say(
-        f"Projected total costs: ${dollars(cost)}. Over budget (${dollars(limit)}), cancelling job. Contact "
-        "administrator."
+        f"Projected total costs: {money(cost / 1e6)}. Over budget (${dollars(limit)}), cancelling job. "
+        "Contact administrator."
     )
     return [over_budget(cost, limit - committed, limit)]
 
@@ -129,7 +130,7 @@ def dollars(amount: int) -> str:
 def over_budget(cost: int, left: int, limit: int) -> Problem:
     """`left` is what the budget has left before this job."""
     got = (
-        f"projected total costs of ${dollars(cost)} with ${dollars(max(0, left))} left of the month's "
+        f"projected total costs of {money(cost / 1e6)} with ${dollars(max(0, left))} left of the month's "
         f"${dollars(limit)}"
     )
     do = (

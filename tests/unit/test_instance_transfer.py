@@ -24,7 +24,7 @@ from runtime.instance.agent.checkpoint import Checkpoint
 from runtime.instance.agent.pins import Pins, read_pins
 from runtime.instance.agent.reading import BufferRoom, FileReading
 from runtime.instance.agent.storage import FolderStorage, Location, ObjectPin, Sent, StorageError, lasting
-from runtime.instance.agent.transfer import Transfer, _amount, outdated_input, read_record
+from runtime.instance.agent.transfer import Transfer, outdated_input, read_record
 from tests.unit.fake_s3 import FakeS3, error, etag
 
 PART = 16
@@ -337,28 +337,11 @@ def test_a_pipe_that_takes_a_files_place_is_not_waited_for(tmp_path: Path) -> No
         FileReading(tmp_path / "a")
 
 
-@pytest.mark.parametrize(
-    ("number", "text"),
-    [
-        (0, "0 B"),
-        (17, "17 B"),
-        (999, "999 B"),
-        (1000, "1 kB"),
-        (1234, "1.23 kB"),
-        (999_600, "1 MB"),
-        (530_000_000, "530 MB"),
-        (12e12, "12 TB"),
-    ],
-)
-def test_amounts_are_in_a_unit_that_can_be_read(number: float, text: str) -> None:
-    assert _amount(number, "B") == text
-
-
 def test_a_line_of_the_log_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "two\nlines\x1b[2J").write_bytes(b"x" * 2000)
     Transfer(storage()[0]).upload(tmp_path, at("r"))
     (line,) = capsys.readouterr().out.splitlines()
-    assert "two\\x0alines\\x1b[2J: 2 kB in " in line
+    assert "two\\x0alines\\x1b[2J: 2.0 kB in " in line
 
 
 def test_only_faults_that_pass_are_waited_for() -> None:

@@ -27,6 +27,7 @@ from typing import TypeVar
 from neurocaas.protocol.addresses import is_address
 from neurocaas.protocol.names import bounded, folder_faults, object_fault
 from neurocaas.protocol.printable import printable
+from neurocaas.protocol.units import duration, rate, size
 
 from .addresses import AddressStorage
 from .pins import Pins
@@ -206,9 +207,9 @@ class Transfer:
         return self._moved(moved, f"{source} -> {target}", seconds)
 
     def _moved(self, moved: Moved, what: str, seconds: float) -> Moved:
-        speed = _amount(moved.bytes * 8 / max(seconds, 1e-6), "b")
+        fast = f" ({speed})" if (speed := rate(moved.bytes, seconds)) else ""
         line = (
-            f"{_shown(what)}: {_amount(moved.bytes, 'B')} in {seconds:.2f} s ({speed}/s), sha256 "
+            f"{_shown(what)}: {size(moved.bytes)} in {duration(seconds, tenths=True)}{fast}, sha256 "
             f"{moved.sha256}\n"
         )
         with self._lock:
@@ -362,15 +363,6 @@ def _reason(error: StorageError) -> str:
     """Why a file was not sent: of a fault of the file, only what the fault is."""
     fault = error.__cause__
     return fault.strerror if isinstance(fault, OSError) and fault.strerror else str(error)
-
-
-def _amount(number: float, unit: str) -> str:
-    """In the unit that shows three digits: `0 B`, `17 B`, `1.23 kB`, `123 MB`."""
-    thousands = 0
-    while number >= 999.5 and thousands < 4:
-        number, thousands = number / 1000, thousands + 1
-    prefix = ("", "k", "M", "G", "T")[thousands]
-    return f"{number:.0f} {unit}" if not prefix else f"{number:.3g} {prefix}{unit}"
 
 
 def _timed(once: Callable[[], _T]) -> tuple[_T, float]:
