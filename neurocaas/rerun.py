@@ -260,7 +260,7 @@ def prepare(
     Raises AnalysisError with everything that cannot be had, unless `anyway`: then what there is now is taken,
     and noted.
     """
-    if not _Outputs(JobHandle(analysis.s3, of.bucket, of.group, of.timestamp), of.configname).sizes:
+    if not JobOutputs(JobHandle(analysis.s3, of.bucket, of.group, of.timestamp), of.configname).sizes:
         raise AnalysisError(
             f"job {of.timestamp} has no outputs to compare with",
             "a job that wrote some, which are still in the bucket",
@@ -359,11 +359,11 @@ def judge(
     """
     rules = checked(about.compare)
     first = JobHandle(again.s3, of.bucket, of.group, of.timestamp)
-    before, after = _Outputs(first, of.configname), _Outputs(again, again.job().configname)
+    before, after = JobOutputs(first, of.configname), JobOutputs(again, again.job().configname)
     with ThreadPoolExecutor(4) as pool:
         verdicts = list(
             pool.map(
-                lambda path: _verdict(path, before, after, rules),
+                lambda path: verdict(path, before, after, rules),
                 sorted(before.sizes.keys() | after.sizes.keys()),
             )
         )
@@ -388,7 +388,7 @@ def _now(key: str, names: Mapping[str, str]) -> str:
     return key
 
 
-class _Outputs:
+class JobOutputs:
     """The outputs of a job: sizes and known digests by path, and its inputs' digests by key."""
 
     def __init__(self, job: JobHandle, configname: str) -> None:
@@ -417,12 +417,17 @@ class _Outputs:
         return self.digests[path]
 
 
-def _verdict(
-    path: str, before: _Outputs, after: _Outputs, rules: Mapping[str, Mapping[str, Any]]
+def verdict(
+    path: str,
+    before: JobOutputs,
+    after: JobOutputs,
+    rules: Mapping[str, Mapping[str, Any]],
+    called: tuple[str, str] = ("the first run", "the rerun"),
 ) -> OutputVerdict:
+    """Of one output of either; `called` is what people call the two."""
     rule = rule_for(path, rules)
     if path not in before.sizes or path not in after.sizes:
-        where = "the first run" if path in before.sizes else "the rerun"
+        where = called[0] if path in before.sizes else called[1]
         return OutputVerdict(path, DIFFERENT, rule.comparator, rule.tolerance, f"only {where} has it")
     if before.sizes[path] == after.sizes[path] and before.digest(path) == after.digest(path):
         return OutputVerdict(path, IDENTICAL, rule.comparator, rule.tolerance)

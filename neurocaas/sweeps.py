@@ -74,9 +74,11 @@ def key_of(group: str, name: str) -> str:
 
 def read(objects: Bucket, group: str, name: str) -> Sweep | None:
     """The sweep of that name, None where there is none. Raises AnalysisError for one that cannot be read."""
-    raw = objects.get(key_of(group, name)) if TIMESTAMP.fullmatch(name) else None
-    if raw is None:
+    key = key_of(group, name)
+    # a group may ask for what is not there by a listing alone
+    if not TIMESTAMP.fullmatch(name) or objects.entry(key) is None:
         return None
+    raw = objects.get(key) or b""
     try:
         document = loads(raw, "sweep", SCHEMA_VERSION)
         rows = tuple(dict(one["parameters"]) for one in document["jobs"])

@@ -1,8 +1,8 @@
 """The commands of analysts, each in the module of its concern. Exit codes: 0; 1: a job failed, was refused,
-or a rerun differs; 2: a mistake in what was asked; 130: interrupted.
+or outputs differ; 2: a mistake in what was asked; 130: interrupted.
 """
 
-from neurocaas.commands import discovering, fetching, jobs, signing_in, submitting, sweeping
+from neurocaas.commands import discovering, fetching, jobs, signing_in, submitting, sweeping, working
 from neurocaas.commands.command import AnalystCommand
 
 CONCERNS: tuple[tuple[str, tuple[AnalystCommand, ...]], ...] = (
@@ -10,7 +10,7 @@ CONCERNS: tuple[tuple[str, tuple[AnalystCommand, ...]], ...] = (
     ("Choose", discovering.COMMANDS),
     ("Submit", submitting.COMMANDS),
     ("Watch", jobs.COMMANDS),
-    ("Results", (*fetching.COMMANDS, *sweeping.COMMANDS)),
+    ("Results", (*fetching.COMMANDS, *sweeping.COMMANDS, *working.COMMANDS)),
 )
 """In the order of a day's work, as `neurocaas --help` shows them; a heading may come twice."""
 COMMANDS: tuple[AnalystCommand, ...] = tuple(one for _, some in CONCERNS for one in some)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json as json_format
 import sys
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -230,7 +230,15 @@ def fetch_sweep(chosen: Any, found: Sweep, folder: Path, json: bool, **how: Any)
     table.write_text(sweeps.table_csv(found, jobs, folders), encoding="utf-8")
     raise_all(errors)
     if json:
-        say(as_json({"sweep": found.name, "folder": str(folder), "jobs": files}))
+        say(
+            as_json(
+                [
+                    replace(file, path=f"{folders[job]}/{file.path}")
+                    for job, some in files.items()
+                    for file in some
+                ]
+            )
+        )
         return
     for one in jobs:
         if one.job not in files:

@@ -64,6 +64,12 @@ def world(s3: Any) -> None:
             facts = {"exit_class": "analysis", "problems": [], "finished": iso(datetime.now(UTC))}
             put(s3, keys.records.certificate_json, json.dumps({**facts, "cost_usd": 0.5}))
             put(s3, keys.records.end, "FAILED 1/2\n")
+    sweep = {"schema_version": 1, "sweep": "s1", "digest": "0", "jobs": []}
+    sweep["jobs"] = [{"job": f"s1-{n:03}", "parameters": {"threshold": n}} for n in (1, 2, 3)]
+    put(s3, f"{GROUP}/configs/s1_sweep.json", json.dumps(sweep))
+    ended(s3, "s1-001", {"a": 60.0}, {"a.csv": "1"}, cost_usd=0.5)
+    put(s3, rejected_keys(GROUP, "s1-002").records.certificate, "…")
+    put(s3, rejected_keys(GROUP, "s1-002").records.end, "FAILED 0/0 no such config")
     put(s3, rejected_keys(GROUP, "typo").records.certificate, "…")
     put(s3, rejected_keys(GROUP, "typo").records.end, "FAILED 0/0 no such config")
 
@@ -118,6 +124,16 @@ def test_there_is_no_schema_without_its_command() -> None:
         ("profiles", 0),
         ("login --list", 0),
         ("results done --to out", 0),
+        ("results s1 --to out", 0),
+        ("sweep s1", 1),
+        ("submit --data d.txt --sweep threshold=1,2 --timestamp s2", 0),
+        ("submit --data d.txt --sweep threshold=1,2 --timestamp s2 --dry-run", 0),
+        ("compare done failed", 1),
+        ("compare done done", 0),
+        ("share done", 0),
+        ("cost", 0),
+        ("cost --month 2020-01", 0),
+        ("uploads", 0),
     ],
 )
 def test_what_is_printed_keeps_to_the_schema(
