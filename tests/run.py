@@ -105,6 +105,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return 2
     if options.thorough:
         os.environ["HYPOTHESIS_PROFILE"] = "ci"
+    # Set-up has compiled the program; without this, each worker of each run would compile all tests.
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+    sys.dont_write_bytecode = False
     os.chdir(ROOT)
     rooms, plugins = list(options.rooms), list[object]()
     if options.jobs and not options.k:

@@ -207,7 +207,10 @@ def test_a_room_that_passed_is_left_out_until_something_changes(house: Path) -> 
     """Also when another room failed; and the digest is of what was there before the run."""
     (house / "other" / "test_three.py").write_text("def test_three(): raise OSError\n")
     writes = (
-        "from pathlib import Path\ndef test_three(): Path(__file__).with_name('new.json').write_text('1')\n"
+        "import shutil\nfrom pathlib import Path\ndef test_three(tmp_path):\n"
+        "    Path(__file__).with_name('new.json').write_text('1')\n"
+        "    (tmp_path / 'deep/other').mkdir(parents=True)\n"
+        "    shutil.rmtree(tmp_path / 'deep')  # opens 'other' in a folder that it has opened\n"
     )
     (house / "room" / "test_three.py").write_text(writes)
     assert "1 failed, 5 passed" in ran(house)

@@ -29,6 +29,16 @@ def ran(folder: Path, test: str, code: int) -> subprocess.CompletedProcess[str]:
     )
 
 
+def test_modules_are_compiled_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")
+    test = (
+        "import os, sys; assert not sys.dont_write_bytecode and not os.environ.get('PYTHONDONTWRITEBYTECODE')"
+    )
+    answer = ran(tmp_path, test, 0)
+    assert answer.returncode == 0, answer.stdout
+    assert list((tmp_path / "__pycache__").glob("test_one.*.pyc")) != []
+
+
 def test_a_room_that_does_not_exist(capsys: pytest.CaptureFixture[str]) -> None:
     assert run.main(["unti"]) == 2
     error = capsys.readouterr().err
