@@ -8,7 +8,7 @@ It needs boto3 and nothing else of this project but the protocol, so it works fr
     keys = dti.upload(["scan.nii.gz"])
     job = dti.submit(keys, {"wait": 5})
     job.follow()
-    job.fetch("results")
+    job.fetch()
 """
 
 import importlib
