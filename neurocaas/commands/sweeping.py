@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from neurocaas.commands.command import Ended, command
 from neurocaas.commands.speaking import JSON, WHERE, as_json, named_job, note, say
 from neurocaas.errors import AnalysisError
+from neurocaas.typed import command as typed
 
 if TYPE_CHECKING:
     from neurocaas.checks import Wish
@@ -84,7 +85,7 @@ def submit_sweep(
         submitted(chosen, plan, one)
     sweeps.ended(chosen.objects, chosen.group, sweep)
     say(as_json(_facts(sweep, total, sorted(there))) if json else sweep.name)
-    note(f"`neurocaas sweep {sweep.name}` shows its {len(rows)} jobs")
+    note(f"`{typed('sweep', sweep.name)}` shows its {len(rows)} jobs")
 
 
 def _base(chosen: Any, config: Any) -> dict[str, Any]:
@@ -180,9 +181,9 @@ def sweep(sweep: str, analysis: str = "", group: str = "", csv: bool = False, js
         ended = sum(one.final for one in jobs)
         say(f"{ended} of {len(jobs)} jobs have ended; {money(sum(costs))} so far")
         if any(one.state == "MISSING" for one in jobs):
-            note("some were not submitted: the same `neurocaas submit` again submits the rest")
+            note(f"some were not submitted: the same `{typed('submit')}` again submits the rest")
         elif ended == len(jobs):
-            note(f"`neurocaas results {name}` fetches them all")
+            note(f"`{typed('results', name)}` fetches them all")
     if any(one.state in ("FAILED", "REJECTED") for one in jobs):
         raise Ended(code=1)
 
