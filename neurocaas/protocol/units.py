@@ -57,11 +57,11 @@ def price(usd: float) -> str:
 
 def duration(seconds: float | None, *, tenths: bool = False) -> str:
     """`7 s`, `1 min 5 s`, `2 h 3 min`, `3 days 4 h`; "" when unknown. With `tenths`, `0.3 s` below a
-    minute."""
+    minute, `less than 0.1 s`."""
     if seconds is None:
         return ""
     if tenths and round(seconds, 1) < 60:
-        return f"{seconds:.1f} s"
+        return f"{seconds:.1f} s" if round(seconds, 1) else "less than 0.1 s"
     whole = round(seconds) if tenths else int(seconds)
     for length, one, several, below in _SCALES:
         if whole >= length:

@@ -28,7 +28,7 @@ def test_a_file_is_a_line_and_several_are_counted() -> None:
         progress.begin("small.nii.gz", 1_234_567)
         progress.advance("small.nii.gz", 1_234_567)
         progress.end("small.nii.gz")
-    assert out.getvalue().startswith("small.nii.gz  1.2 MB in 0.")
+    assert out.getvalue().startswith("small.nii.gz  1.2 MB in ")
     assert out.getvalue().count("\n") == 1
     said: list[str] = []
     clock = Clock()
@@ -56,8 +56,8 @@ def test_ten_thousand_files_are_no_ten_thousand_lines() -> None:
         transfers.end(str(number))
     transfers.close()
     assert len(said) == LINES + 10_000 // EVERY + 1
-    assert said[LINES] == "1000 of 10000 files  64.0 MB in 0.0 s"
-    assert said[-1] == "10000 files  640.0 MB in 0.0 s"
+    assert said[LINES] == "1000 of 10000 files  64.0 MB in less than 0.1 s"
+    assert said[-1] == "10000 files  640.0 MB in less than 0.1 s"
 
 
 @pytest.mark.parametrize("width", [20, 40, 80, 200])

@@ -59,7 +59,7 @@ def test_a_price_is_as_exact_as_it_is_told(usd: float, text: str) -> None:
     ("seconds", "text", "exactly"),
     [
         (None, "", ""),
-        (0, "0 s", "0.0 s"),
+        (0, "0 s", "less than 0.1 s"),
         (0.34, "0 s", "0.3 s"),
         (59.9, "59 s", "59.9 s"),
         (59.96, "59 s", "1 min"),
