@@ -11,8 +11,6 @@ from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
-import boto3
-
 from neurocaas import access, checks, configs, data_checks, given, own_jobs
 from neurocaas.bucket import AT_ONCE, Bucket, s3_client
 from neurocaas.errors import AnalysisError, every, raise_all
@@ -55,6 +53,8 @@ class Analysis:
                 GROUP_NAME.pattern,
                 "use the group's name as the administrator gave it",
             )
+        import boto3
+
         self.name, self.group = name, group
         self.session = session or boto3.DEFAULT_SESSION or access.session(group=group)
         self.s3 = self.client()

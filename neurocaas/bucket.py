@@ -1,17 +1,17 @@
 """The bucket of an analysis, with S3's errors told as people read them."""
 
+from __future__ import annotations
+
 import contextlib
 from collections.abc import Iterator, Mapping
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import boto3
-import botocore.exceptions
-import botocore.session
-import botocore.utils
-from botocore.config import Config
+from neurocaas.errors import client_error, code_of, s3_errors
 
-from neurocaas.errors import code_of, s3_errors
+if TYPE_CHECKING:
+    import boto3
+    import botocore.session
 
 AT_ONCE = 16
 """So many objects are asked for at a time."""
@@ -27,6 +27,9 @@ UNCONDITIONAL = frozenset({"501", "NotImplemented"})
 
 def s3_client(session: Any) -> Any:
     """A client of S3 for many small objects. A session of another kind than boto3's is asked as it can be."""
+    import boto3
+    from botocore.config import Config
+
     if isinstance(session, boto3.Session):
         return session.client("s3", config=Config(max_pool_connections=AT_ONCE))
     return session.client("s3")
@@ -34,6 +37,8 @@ def s3_client(session: Any) -> Any:
 
 def own_session() -> boto3.Session:
     """A session with the shell's credentials, for long listings (`own_core`)."""
+    import boto3
+
     return boto3.Session(botocore_session=own_core())
 
 
@@ -41,6 +46,8 @@ def own_core() -> botocore.session.Session:
     """The inside of a session for long listings: botocore's parser for times of any form takes half of
     theirs, so S3's form is read as what it is.
     """
+    import botocore.session
+    import botocore.utils
 
     def parse(value: Any) -> datetime:
         with contextlib.suppress(TypeError, ValueError):
@@ -97,7 +104,7 @@ class Bucket:
                     return (
                         None if limit is not None and answer["ContentLength"] > limit else bytes(body.read())
                     )
-            except botocore.exceptions.ClientError as error:
+            except client_error() as error:
                 if code_of(error) in ("NoSuchKey", "404"):
                     return None
                 raise
@@ -108,7 +115,7 @@ class Bucket:
             try:
                 found: Mapping[str, str] = self.s3.head_object(Bucket=self.name, Key=key)["Metadata"]
                 return found
-            except botocore.exceptions.ClientError as error:
+            except client_error() as error:
                 if code_of(error) in ("NoSuchKey", "404"):
                     return {}
                 raise
@@ -133,7 +140,7 @@ class Bucket:
         with s3_errors(self.name, key):
             try:
                 self.s3.put_object(Bucket=self.name, Key=key, Body=body, IfNoneMatch="*", **more)
-            except botocore.exceptions.ClientError as error:
+            except client_error() as error:
                 if code_of(error) in TAKEN:
                     return False
                 if code_of(error) not in UNCONDITIONAL:

@@ -19,10 +19,8 @@ from pathlib import Path
 from threading import Lock
 from typing import Any
 
-from botocore.exceptions import ClientError
-
 from neurocaas.digests import sha256_of_stream
-from neurocaas.errors import AnalysisError, UnreachableError, code_of, s3_errors
+from neurocaas.errors import AnalysisError, UnreachableError, client_error, code_of, s3_errors
 from neurocaas.patience import Patience
 from neurocaas.protocol.names import bounded
 
@@ -177,7 +175,7 @@ class Download:
             with s3_errors(file.bucket, file.key):
                 try:
                     yield
-                except ClientError as error:
+                except client_error() as error:
                     if code_of(error) not in ("PreconditionFailed", "412"):
                         raise
                     raise ChangedError(

@@ -267,6 +267,15 @@ class Patient(Generic[T]):
         return answer
 
 
+def client_error() -> type[BaseException]:
+    """The class of what botocore raises for a service's answer, for `except client_error()`: it is loaded
+    when there is such an answer, not when a module is.
+    """
+    from botocore.exceptions import ClientError
+
+    return ClientError
+
+
 def code_of(error: Any) -> str:
     """The service's code in a botocore ClientError ("NoSuchKey", "404", …); "" when it has none."""
     answer = getattr(error, "response", None)  # other errors of botocore have something else there

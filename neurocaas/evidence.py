@@ -8,9 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from typing import Any
 
-import botocore.exceptions
-
-from neurocaas.errors import code_of
+from neurocaas.errors import client_error, code_of
 from neurocaas.job import JobHandle
 from neurocaas.protocol.documents import DocumentError, loads
 from neurocaas.protocol.keys import SUBMISSION_SUFFIX, SUBMISSIONS, SubmissionKey
@@ -116,7 +114,7 @@ def _machines(job: JobHandle, session: Any) -> tuple[int | None, int | None]:
         found = [
             one for page in pages for reservation in page["Reservations"] for one in reservation["Instances"]
         ]
-    except botocore.exceptions.ClientError as error:
+    except client_error() as error:
         if code_of(error).startswith(("UnauthorizedOperation", "AccessDenied")):
             return None, None
         raise
@@ -140,7 +138,7 @@ def _is_dead(key: str, queue: str, session: Any) -> bool | None:
         answer = session.client("sqs").receive_message(
             QueueUrl=queue, MaxNumberOfMessages=10, VisibilityTimeout=0
         )
-    except botocore.exceptions.ClientError as error:
+    except client_error() as error:
         if "Denied" in code_of(error) or "NonExistent" in code_of(error):
             return None
         raise

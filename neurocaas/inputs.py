@@ -12,11 +12,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from botocore.exceptions import ClientError
-
 from neurocaas.bucket import Bucket
 from neurocaas.digests import sha256_of_stream
-from neurocaas.errors import AnalysisError, code_of
+from neurocaas.errors import AnalysisError, client_error, code_of
 from neurocaas.protocol.addresses import HTTPS
 from neurocaas.protocol.keys import INPUTS
 from neurocaas.protocol.outside import SCHEME
@@ -118,7 +116,7 @@ def _versions(
     for key in later:
         try:
             every = list(_history(objects, key))
-        except ClientError as error:
+        except client_error() as error:
             if code_of(error) not in ("AccessDenied", "403"):
                 raise
             got = (

@@ -8,9 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import botocore.exceptions
-
-from neurocaas.errors import AnalysisError, UnreachableError, code_of, s3_errors
+from neurocaas.errors import AnalysisError, UnreachableError, client_error, code_of, s3_errors
 from neurocaas.protocol.analyses import DeployedAnalysis, listed, named
 
 _AWAY = frozenset({"InternalServerError", "ServiceUnavailable", "ThrottlingException"})
@@ -30,7 +28,7 @@ def known_to(session: Any, group: str) -> list[DeployedAnalysis]:
     with s3_errors("", ""):
         try:
             return listed(session.client("ssm"), group)
-        except botocore.exceptions.ClientError as error:
+        except client_error() as error:
             if code_of(error) not in _AWAY:
                 return []
             raise UnreachableError(
@@ -54,16 +52,18 @@ def find(session: Any, group: str, name: str, s3: Callable[[], Any]) -> BucketOf
 
 def _account(session: Any) -> str:
     """The account of the credentials; "" for some that the service does not know: S3 tells it."""
-    with s3_errors("", ""), contextlib.suppress(botocore.exceptions.ClientError):
+    with s3_errors("", ""), contextlib.suppress(client_error()):
         return str(session.client("sts").get_caller_identity()["Account"])
     return ""
 
 
 def _reaches(s3: Any, bucket: str, group: str, account: str) -> bool:
     """Whether it is a bucket of the account in which the group has its folder."""
+    from botocore.exceptions import ParamValidationError
+
     try:
         s3.list_objects_v2(Bucket=bucket, Prefix=f"{group}/", MaxKeys=1, ExpectedBucketOwner=account)
-    except (botocore.exceptions.ClientError, botocore.exceptions.ParamValidationError):
+    except (client_error(), ParamValidationError):
         return False
     return True
 

@@ -25,10 +25,8 @@ from pathlib import Path
 from threading import Lock
 from typing import Any
 
-from botocore.exceptions import ClientError
-
 from neurocaas.bucket import TAKEN, UNCONDITIONAL
-from neurocaas.errors import AnalysisError, code_of, s3_errors
+from neurocaas.errors import AnalysisError, client_error, code_of, s3_errors
 from neurocaas.patience import Patience
 from neurocaas.places import state_folder
 
@@ -212,7 +210,7 @@ class MultipartUpload:
             with s3_errors(self._target.bucket, self._target.key):
                 pages = self._target.s3.get_paginator("list_parts").paginate(**ask)
                 parts = [one for page in pages for one in page.get("Parts", [])]
-        except ClientError as error:
+        except client_error() as error:
             if code_of(error) in _GONE:
                 raise UploadGoneError from error
             if code_of(error) not in _DENIED:
@@ -264,14 +262,14 @@ class MultipartUpload:
         try:
             try:
                 answer = self._call(lambda: self._target.conditional.complete_multipart_upload(**ask))
-            except ClientError as error:
+            except client_error() as error:
                 if code_of(error) not in UNCONDITIONAL:
                     raise
                 answer = self._call(lambda: self._target.s3.complete_multipart_upload(**ask))
         except UploadGoneError:  # ended meanwhile, or completed by a call whose answer was lost
             self._kept.forget()
             raise
-        except ClientError as error:
+        except client_error() as error:
             if code_of(error) not in TAKEN:
                 raise
             abort(self._target.s3, self._kept.facts)
@@ -295,7 +293,7 @@ class MultipartUpload:
             try:
                 with s3_errors(self._target.bucket, self._target.key):
                     return ask()
-            except ClientError as error:
+            except client_error() as error:
                 if code_of(error) in _GONE:
                     raise UploadGoneError from error
                 raise
@@ -349,7 +347,7 @@ def _unfinished() -> Iterator[Unfinished]:
 
 def give_up(s3: Any, one: Unfinished) -> None:
     """Abort an upload: what was sent of it is deleted, and costs nothing any more."""
-    with s3_errors(one.bucket, one.key), contextlib.suppress(ClientError):
+    with s3_errors(one.bucket, one.key), contextlib.suppress(client_error()):
         abort(s3, one.facts)
     one.kept.unlink(missing_ok=True)
 
@@ -357,5 +355,5 @@ def give_up(s3: Any, one: Unfinished) -> None:
 def abort(s3: Any, facts: Mapping[str, Any]) -> None:
     """End an upload of which nothing is wanted; the bucket's own rule does it after a week else."""
     place = {"Bucket": facts["bucket"], "Key": facts["key"], "UploadId": facts["upload_id"]}
-    with contextlib.suppress(ClientError):
+    with contextlib.suppress(client_error()):
         s3.abort_multipart_upload(**place)

@@ -15,15 +15,13 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
-from botocore.exceptions import ClientError
-
 from neurocaas import inputs
 from neurocaas.analysis import Analysis, new_timestamp
 from neurocaas.bucket import Bucket
 from neurocaas.checks import timestamp_error, timestamp_used
 from neurocaas.compare import DIFFERENT, IDENTICAL, OutputVerdict, checked, compare, rule_for
 from neurocaas.digests import sha256_of_stream
-from neurocaas.errors import AnalysisError, code_of, raise_all
+from neurocaas.errors import AnalysisError, client_error, code_of, raise_all
 from neurocaas.inputs import LARGEST, JobInput, Then
 from neurocaas.job import JobHandle
 from neurocaas.protocol.addresses import HTTPS
@@ -233,7 +231,7 @@ def _retired(image: str, session: Any) -> bool:
         return False
     try:
         return not session.client("ec2").describe_images(ImageIds=[image])["Images"]
-    except ClientError as error:
+    except client_error() as error:
         return code_of(error).startswith("InvalidAMIID")
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-import webbrowser
 from collections.abc import Callable
 
 from neurocaas.errors import AnalysisError
@@ -34,6 +33,8 @@ def ask(text: str) -> None:
 
 def open_page(address: str) -> None:
     """In the person's browser, when there is one. The address is said as well, so nothing depends on it."""
+    import webbrowser
+
     try:
         webbrowser.open(address)
     except (webbrowser.Error, OSError):
