@@ -34,7 +34,7 @@ def as_task(one: AnalystCommand) -> Task:  # type: ignore[type-arg]
         except Ended as end:
             raise Exit(end.message or None, code=end.code) from None
 
-    own, words = list(one.parameters), dict(one.help)
+    own, words = [_for_invoke(one, parameter) for parameter in one.parameters], dict(one.help)
     if any(parameter.name == "analysis" for parameter in own):
         kind = inspect.Parameter.POSITIONAL_OR_KEYWORD
         own.append(inspect.Parameter("bucket", kind, default=""))
@@ -43,6 +43,12 @@ def as_task(one: AnalystCommand) -> Task:  # type: ignore[type-arg]
     body.__signature__ = inspect.Signature([context, *own])  # type: ignore[attr-defined]
     body.__name__, body.__doc__ = one.name, one.body.__doc__
     return Task(body, name=one.name, iterable=list(one.lists), help=words)
+
+
+def _for_invoke(one: AnalystCommand, parameter: inspect.Parameter) -> inspect.Parameter:
+    """To invoke, another default of what may be given several times is its kind."""
+    several = parameter.name in one.lists and parameter.default is not parameter.empty
+    return parameter.replace(default=None) if several else parameter
 
 
 collection = Collection(*(as_task(one) for one in COMMANDS if one not in signing_in.COMMANDS))
