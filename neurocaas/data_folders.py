@@ -88,7 +88,7 @@ class _Look:
             name = f"{below}{entry.name}"
             if entry.is_dir(follow_symlinks=False):
                 self._folder(entry, name, above)
-            elif entry.is_symlink() and entry.is_dir():
+            elif entry.is_symlink() and os.path.isdir(entry.path):
                 if is_ignored(name, self.ignore):
                     self.left_out.append(f"{name}/")
                 else:
@@ -169,9 +169,11 @@ def _twins(names: Sequence[str]) -> Iterator[tuple[str, str]]:
             path = "/".join(parts[:depth])
             folded = unicodedata.normalize("NFC", unicodedata.normalize("NFC", path).casefold())
             other = first.setdefault(folded, path)
-            if other != path and folded not in told:
-                told.add(folded)
-                yield other, path
+            if other != path:
+                if folded not in told:
+                    told.add(folded)
+                    yield other, path
+                break  # what is below them is told with them
 
 
 def expanded(paths: Sequence[str]) -> list[str]:

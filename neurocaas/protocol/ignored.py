@@ -42,6 +42,8 @@ LEFT_BEHIND = (
     "#snapshot",
     "@Recycle",
     ".@__thumb",
+    # The history of a folder under version control.
+    ".git",
     # Locks of office programs and swap files of vi: a document that is open somewhere.
     "~$*",
     ".~lock.*#",
