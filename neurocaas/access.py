@@ -4,7 +4,8 @@ login`.
 An option (`neurocaas --profile NAME`) or NEUROCAAS_PROFILE names a profile. Without them, credentials that
 the shell names (AWS_PROFILE, a key pair, …) are used as they are; in a shell that names none, the default
 profile counts. The credentials of a profile are a session of the group's role, and renew themselves for as
-long as the sign-in lasts. A region and an endpoint in the shell win over those of a profile.
+long as the sign-in lasts. A region and an endpoint in the shell win over those of a profile. A
+default session that a program has made with boto3 counts where no profile does.
 """
 
 from __future__ import annotations
@@ -99,9 +100,11 @@ def session(profile: str = "", group: str = "") -> boto3.Session:
     itself. Nothing is asked before it is used."""
     found = profile_in_use(profile)
     if found is None:
+        import boto3
+
         from neurocaas.bucket import own_session
 
-        return own_session()
+        return boto3.DEFAULT_SESSION or own_session()
     return session_of(found, group)
 
 

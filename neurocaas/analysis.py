@@ -53,10 +53,8 @@ class Analysis:
                 GROUP_NAME.pattern,
                 "use the group's name as the administrator gave it",
             )
-        import boto3
-
         self.name, self.group = name, group
-        self.session = session or boto3.DEFAULT_SESSION or access.session(group=group)
+        self.session = session or access.session(group=group)
         self.s3 = self.client()
 
     def __repr__(self) -> str:

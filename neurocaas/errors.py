@@ -68,7 +68,7 @@ def every(tasks: Iterable[Callable[[], T]]) -> list[T]:
 
 
 _MEMBER = "a deployed analysis, and credentials of a member of the group"
-_NAMES = "check the names of the analysis and the group, and who you are: `neurocaas whoami`"
+_NAMES = "check the names of analysis and group, the region, and who you are: `neurocaas whoami`"
 _FAULTS = frozenset(
     {
         "500",

@@ -8,6 +8,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+import botocore.exceptions
+
 from neurocaas import access
 from neurocaas.configuration import Profile
 from neurocaas.errors import AnalysisError, UnreachableError, aws_errors
@@ -60,6 +62,8 @@ def standing(profile: Profile | None, group: str, *, budgets: bool = True, sessi
     AnalysisError when it does not know the caller, or when the group is not the caller's."""
     session = session or (access.session_of(profile, group) if profile else access.session(group=group))
     with aws_errors("AWS STS"):
+        if not session.region_name:  # STS answers without one, and nothing else does
+            raise botocore.exceptions.NoRegionError
         caller = session.client("sts").get_caller_identity()
     arn = str(caller["Arn"])
     known = known_to(session, group) if group else []
