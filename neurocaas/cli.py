@@ -29,6 +29,10 @@ _SHORT = {"analysis": ("-a", "--bucket"), "group": ("-g",)}
 _HELP = {"help_option_names": ["-h", "--help"], "max_content_width": 110}
 
 
+_ALSO = {"download": "results"}
+"""Words that people try for a command of another name."""
+
+
 class _Parsed(click.Command):
     """Each mistake says in which command it was made; click's own parser does not."""
 
@@ -53,6 +57,9 @@ class _Program(_Parsed, click.Group):
                 formatter.write_dl(
                     [(name.ljust(width - 2), self.commands[name].get_short_help_str(300)) for name in names]
                 )
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        return super().get_command(ctx, _ALSO.get(cmd_name, cmd_name))
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]

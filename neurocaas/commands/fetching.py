@@ -35,7 +35,8 @@ def results(
 ) -> None:
     """Copy the results and logs of a job, or of a sweep, to a folder here, checked by their digests.
 
-    An interrupted copy is continued. A folder belongs to one job, and what was edited here stays.
+    An interrupted copy is continued. A folder belongs to one job, and what was edited here stays. `neurocaas
+    download` is the same command.
     """
     from neurocaas.progress import SILENT, shown
     from neurocaas.results import own_folder

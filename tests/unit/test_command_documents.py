@@ -125,6 +125,7 @@ def test_there_is_no_schema_without_its_command() -> None:
         ("login --list", 0),
         ("results done --to out", 0),
         ("results s1 --to out", 0),
+        ("download done --only *.csv", 0),
         ("sweep s1", 1),
         ("submit --data d.txt --sweep threshold=1,2 --timestamp s2", 0),
         ("submit --data d.txt --sweep threshold=1,2 --timestamp s2 --dry-run", 0),
@@ -144,7 +145,7 @@ def test_what_is_printed_keeps_to_the_schema(
     Path("d.txt").write_text("other data")
     assert main([*words.split(), "--json"]) == code, capsys.readouterr().err
     printed = capsys.readouterr().out
-    jsonschema.validate(json.loads(printed), schema_of(words.split()[0]))
+    jsonschema.validate(json.loads(printed), schema_of(words.split()[0].replace("download", "results")))
     assert "FAILED 0/0" not in printed or '"REJECTED"' in printed
 
 
