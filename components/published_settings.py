@@ -88,6 +88,7 @@ def render(args: AboutObjectArgs, group: str, dead_letter_queue_url: str, templa
         disk=blueprint.disk_rules,
         need=instance.need,
         input_addresses=blueprint.input_addresses,
+        tells_spending=True,
         description=blueprint.description,
         dataset_description=blueprint.dataset_description,
         dataset_example=blueprint.dataset_example,

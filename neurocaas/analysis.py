@@ -13,9 +13,10 @@ from typing import Any
 
 from neurocaas import access, checks, configs, data_checks, given, own_jobs
 from neurocaas.bucket import AT_ONCE, Bucket, s3_client
+from neurocaas.budget import Budget, budget_left
 from neurocaas.errors import AnalysisError, every, raise_all
 from neurocaas.evidence import Evidence, gather
-from neurocaas.forecast import LATEST, Budget, Forecast, budget_left, dearest, estimate, history, volume_gib
+from neurocaas.forecast import LATEST, Forecast, dearest, estimate, history, volume_gib
 from neurocaas.formats.file_tree import FileTree
 from neurocaas.job import JobHandle
 from neurocaas.job_list import JobList
@@ -453,11 +454,9 @@ class Analysis:
             runs=count,
             similar=similar,
             need=None if instance_type else about.need,
-            budget=self.budget(about, latest) if budget else None,
+            budget=self.budget(about) if budget else None,
         )
 
-    def budget(self, about: About | None = None, latest: Sequence[str] | None = None) -> Budget:
+    def budget(self, about: About | None = None) -> Budget:
         """What this month's budget of the group has left, and how that is known."""
-        stamps = self.job_names()[: -LATEST - 1 : -1] if latest is None else latest
-        texts = (self.objects.text(JobKeys.of(self.group, stamp).records.certificate) for stamp in stamps)
-        return budget_left(about or self.about(), self.group, self.session, texts)
+        return budget_left(about or self.about(), self.group, self.session, self.objects)

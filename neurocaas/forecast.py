@@ -6,24 +6,19 @@ and the ninth decile of the time that a machine lived, which is what is paid.
 """
 
 import contextlib
-import math
-import re
 import statistics
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timezone
-from typing import Any
 
 from neurocaas.bucket import Bucket
-from neurocaas.errors import code_of
+from neurocaas.budget import Budget, refusals
 from neurocaas.notebook_html import lines_as_html
 from neurocaas.protocol.cost import at_most, charge
 from neurocaas.protocol.disk import DiskRules, room
 from neurocaas.protocol.documents import DocumentError, loads
 from neurocaas.protocol.job import Job
 from neurocaas.protocol.keys import JobKeys
-from neurocaas.protocol.ledger import BUDGETS, budget_name
 from neurocaas.protocol.need import Need
 from neurocaas.protocol.problems import InvalidInput
 from neurocaas.protocol.published_settings import About
@@ -37,11 +32,6 @@ ENOUGH = 5
 LATEST = 50
 """So many jobs are looked at, the last ones by name."""
 
-_REMAINING = re.compile(
-    r"^ +\[Internal \(get_costmonitoring\)\] .*Remaining budget: \$([0-9]+(?:\.[0-9]+)?)", re.MULTILINE
-)
-"""The manager's own line: names and reasons, which are others' words, stand in lines of another kind."""
-
 
 @dataclass(frozen=True)
 class Run:
@@ -52,20 +42,6 @@ class Run:
     size: int | None
     seconds: float
     instance_type: str
-
-
-@dataclass(frozen=True)
-class Budget:
-    """What a group may still spend this month. `left` is None when it cannot be known; `source` says how it
-    is.
-    """
-
-    left: float | None
-    source: str
-
-    def told(self) -> str:
-        left = "unknown" if self.left is None else f"{money(self.left)} left"
-        return f"{left} ({self.source})"
 
 
 @dataclass(frozen=True, repr=False)
@@ -154,9 +130,8 @@ class Forecast:
             "start"
         )
         if self.budget is not None:
-            left = "unknown" if self.budget.left is None else money(self.budget.left)
-            said.append(f"budget left: {left} ({self.budget.source})")
-            if self.budget.left is not None and self.usd > self.budget.left:
+            said.append(f"budget: {self.budget.told()}")
+            if refusals([self.usd], self.budget):
                 said.append("this is more than the budget has left: the submission would be refused")
         return said
 
@@ -276,57 +251,3 @@ def _runs(objects: Bucket, group: str, timestamp: str) -> list[Run]:
         sizes = {dataset.name: dataset.size for dataset in Job.from_json(raw).datasets} if raw else {}
         return [Run(sizes.get(one["name"]), float(one["seconds"]), str(one["instance_type"])) for one in good]
     return []
-
-
-def budget_left(about: About, group: str, session: Any, certificates: Iterable[str]) -> Budget:
-    """What the month's budget has left: from the ledger where these credentials may read it, else from the
-    last of `certificates` (texts, the latest first) that names what remained."""
-    import botocore.exceptions
-
-    try:
-        limit = _limit(about, group, session)
-        name = budget_name(about.analysis, group, datetime.now(timezone.utc))
-        answer = session.client("dynamodb").get_item(
-            TableName=about.ledger_table, Key={"pk": {"S": BUDGETS}, "sk": {"S": name}}
-        )
-        committed = int(answer.get("Item", {}).get("committed", {}).get("N", "0")) / 1e6
-        return Budget(max(0.0, limit - committed), f"of {money(limit)} for this month, from the ledger")
-    except botocore.exceptions.ClientError as error:
-        if not code_of(error).startswith(("AccessDenied", "ResourceNotFound")):
-            raise
-    for text in certificates:
-        found = _REMAINING.findall(text)
-        if found:
-            job = re.search(r"^JOB ID: (.*)$", text, re.MULTILINE)
-            return Budget(
-                float(found[-1]),
-                f"when job {job[1] if job else '?'} began; these credentials may not read the ledger",
-            )
-    return Budget(
-        None,
-        f"these credentials may not read the ledger; the analysis gives {money(about.budget_usd)} a month",
-    )
-
-
-def _limit(about: About, group: str, session: Any) -> float:
-    """The budget of a month: the group's parameter, else the analysis's default; less where a lead has set a
-    lower limit.
-    """
-    if about.budget_parameters is None:
-        return about.budget_usd
-    ssm, name = session.client("ssm"), f"{about.budget_parameters}/{group}/{about.analysis}"
-    own, lower = _amount(ssm, name), _amount(ssm, f"{name}/limit")
-    return min(about.budget_usd if own is None else own, math.inf if lower is None else lower)
-
-
-def _amount(ssm: Any, name: str) -> float | None:
-    import botocore.exceptions
-
-    try:
-        return float(ssm.get_parameter(Name=name)["Parameter"]["Value"])
-    except botocore.exceptions.ClientError as error:
-        if code_of(error) != "ParameterNotFound":
-            raise
-        return None
-    except ValueError:
-        return 0.0  # the manager refuses every submission while the budget is no amount

@@ -17,6 +17,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 from neurocaas.bucket import Bucket
+from neurocaas.budget import refusals
 from neurocaas.checks import CheckedWish, Wish, check
 from neurocaas.errors import AnalysisError, SeveralErrors, UnreachableError, raise_all
 from neurocaas.forecast import Forecast
@@ -103,6 +104,9 @@ def planned(
             raise
         except AnalysisError as error:
             errors.append(error)
+    if submits:
+        costs = [plan.forecast.usd for plan in plans]
+        errors += refusals(costs, plans[0].forecast.budget if plans else None)
     told = {str(error): error for error in errors}  # what is wrong with all of them is told once
     raise_all(list(told.values()))
     return plans

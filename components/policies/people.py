@@ -73,6 +73,8 @@ def analysts(place: Place, *, buckets: Sequence[str], group: str, session_role: 
     ]
     index = place.arn("ssm", f"parameter{folder(group)}")
     statements.append(allow("FindAnalyses", ["ssm:GetParametersByPath"], [index, f"{index}/*"]))
+    budgets = place.arn("ssm", f"parameter{BUDGET_PARAMETERS}/{group}/*")
+    statements.append(allow("ReadBudgets", ["ssm:GetParameter"], [budgets]))
     if session_role is not None:
         statements.append(take(session_role))
     return document(*statements)
@@ -84,9 +86,8 @@ def take(session_role: str) -> Statement:
 
 
 def leads(place: Place, *, buckets: Sequence[str], group: str) -> Policy:
-    """What a lead has beside the rights of an analyst: the group's compute reports, its budgets, and lower
-    limits than these.
-    """
+    """What a lead has beside the rights of an analyst: the group's compute reports, and lower limits than its
+    budgets."""
     own = place.arn("ssm", f"parameter{BUDGET_PARAMETERS}/{group}/*")
     return document(
         allow_own(
@@ -102,7 +103,6 @@ def leads(place: Place, *, buckets: Sequence[str], group: str) -> Policy:
             [place.bucket(bucket) for bucket in buckets],
             {"StringLike": {"s3:prefix": [f"logs/{group}/*"]}},
         ),
-        allow("ReadBudgets", ["ssm:GetParameter"], [own]),
         allow("SetLimits", ["ssm:PutParameter", "ssm:DeleteParameter"], [f"{own}/{LIMIT}"]),
     )
 

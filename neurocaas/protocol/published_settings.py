@@ -45,6 +45,7 @@ class About:
     `description`: what it computes; `dataset_description`: what a dataset must contain; `dataset_example`:
     what one is called, for instance. `outside_buckets`: those that the group's submissions may name, None in
     a document of an earlier version.
+    `tells_spending`: its manager keeps the documents of `neurocaas.protocol.spending`.
     `ledger_table` and `dead_letter_queue_url` may be read by administrators only."""
 
     analysis: str
@@ -78,6 +79,7 @@ class About:
     dataset_description: str = field(default="", metadata=stored(added=True))
     dataset_example: str = field(default="", metadata=stored(added=True))
     outside_buckets: tuple[OutsideBucket, ...] | None = None
+    tells_spending: bool = field(default=False, metadata=stored(added=True))
     input_addresses: tuple[str, ...] = field(default=(), metadata=stored(added=True))
     schema_version: int = field(default=SCHEMA_VERSION)
 

@@ -39,6 +39,7 @@ from neurocaas.protocol.notice import send
 from neurocaas.protocol.notification import notification
 from neurocaas.protocol.objects import code_of
 from neurocaas.protocol.settings import SPOT
+from neurocaas.protocol.spending import tell_spending
 from neurocaas.protocol.tags import ATTEMPT, BUCKET, GROUP, JOB, OFFSET, RUN
 from runtime.aws.clients import Clients
 from runtime.manager import refusal_log
@@ -152,13 +153,16 @@ class AwsManagerCloud(Objects):
 
     def forget(self, job: JobId, ended: str) -> bool:
         item = self._item(job)
-        if "reserved" in item:
-            writes = settle_writes(
-                self._table, job, item["budget"]["S"], int(item["reserved"]["N"]), 0, ended
-            )
-        else:
-            writes = close_writes(self._table, job, ended)
-        return not self._transact(writes)
+        if "reserved" not in item:
+            return not self._transact(close_writes(self._table, job, ended))
+        budget, reserved = item["budget"]["S"], int(item["reserved"]["N"])
+        self._tell_spending(job, budget, settling=True)
+        refused = self._transact(settle_writes(self._table, job, budget, reserved, 0, ended))
+        self._tell_spending(job, budget)
+        return not refused
+
+    def _tell_spending(self, job: JobId, budget: str, *, settling: bool = False) -> None:
+        tell_spending(self.clients.s3, self.clients.dynamodb, self._table, job, budget, settling=settling)
 
     def parameters(self, names: Sequence[str]) -> Mapping[str, str]:
         found = self.clients.ssm.get_parameters(Names=list(names))["Parameters"]
@@ -170,13 +174,12 @@ class AwsManagerCloud(Objects):
 
     def reserve(self, job: JobId, budget: str, amount: int, limit: int) -> bool:
         refused = self._transact(reserve_writes(self._table, job, budget, amount, limit))
-        if not refused:
-            return True
-        if refused[1] != "None":  # it has a reservation, or is no more
-            if "reserved" not in self._item(job):
-                raise JobGoneError("another has ended the job: nothing was reserved for it")
-            return True
-        return False
+        if refused and refused[1] == "None":
+            return False
+        if refused and "reserved" not in self._item(job):
+            raise JobGoneError("another has ended the job: nothing was reserved for it")
+        self._tell_spending(job, budget)  # also for whoever was killed after it had reserved
+        return True
 
     def publish(self, subject: str, text: str) -> None:
         if self._topic:

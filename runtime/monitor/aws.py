@@ -36,6 +36,7 @@ from neurocaas.protocol.ledger import (
 from neurocaas.protocol.notice import send
 from neurocaas.protocol.notification import notification
 from neurocaas.protocol.settings import AnalysisSettings
+from neurocaas.protocol.spending import tell_spending
 from runtime.aws.clients import Clients
 from runtime.monitor.ec2 import Ec2Machines
 from runtime.monitor.objects import ConfinedObjects
@@ -120,11 +121,18 @@ class AwsMonitorCloud(ConfinedObjects, Ec2Machines):
         return self._change(job, "SET #ending = :now", values, condition) is not None
 
     def settle(self, item: OpenJob, spent: int, ended: str) -> None:
-        if item.reserved is not None and item.budget is not None:
-            writes = settle_writes(self._table, item.job, item.budget, item.reserved, spent, ended)
-        else:
-            writes = close_writes(self._table, item.job, ended)
-        transact(self.clients.dynamodb, writes)  # refused when another monitor has settled it already
+        # refused when another monitor has settled it already
+        if item.reserved is None or item.budget is None:
+            transact(self.clients.dynamodb, close_writes(self._table, item.job, ended))
+            return
+        writes = settle_writes(self._table, item.job, item.budget, item.reserved, spent, ended)
+        self._tell_spending(item.job, item.budget, settling=True)
+        transact(self.clients.dynamodb, writes)
+        self._tell_spending(item.job, item.budget)
+
+    def _tell_spending(self, job: JobId, budget: str, *, settling: bool = False) -> None:
+        s3 = self.acting_for(job.bucket, job.group)._writer()
+        tell_spending(s3, self.clients.dynamodb, self._table, job, budget, settling=settling)
 
     def analyses(self) -> Iterator[Deployed]:
         if not self._artifacts:

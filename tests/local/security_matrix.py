@@ -110,8 +110,8 @@ OTHERS = {
 }
 
 RIGHTS: Mapping[str, frozenset[str]] = {
-    "analyst of lab1": frozenset({"session1"}),
-    "analyst of lab1, in a session": frozenset(),
+    "analyst of lab1": frozenset({"session1", "budget"}),
+    "analyst of lab1, in a session": frozenset({"budget"}),
     "lead of lab1": frozenset({"session1", "lead1", "budget", "limit"}),
     "lead of lab1, in a session": frozenset({"budget", "limit"}),
     "analyst of lab10": frozenset({"session10"}),

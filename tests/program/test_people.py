@@ -109,7 +109,7 @@ def test_a_session_of_a_lead_is_an_analysts_and_a_leads_rights(shared: Recorded)
         "ReadBudgets",
         "SetLimits",
     }
-    assert group == {"ReadReports", "ListReports", "ReadBudgets", "SetLimits", "TakeSession"}
+    assert group == {"ReadReports", "ListReports", "SetLimits", "TakeSession"}  # the rest as an analyst
 
 
 def test_the_analysis_takes_groups_from_both_places(analysis: Recorded, shared: Recorded) -> None:

@@ -4,6 +4,7 @@ import json
 import os
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from neurocaas.protocol.disk import DiskRules
 from neurocaas.protocol.keys import JobKeys, rejected_keys
 from neurocaas.protocol.outside import OutsideBucket
 from neurocaas.protocol.published_settings import About
+from neurocaas.protocol.spending import Spending, month_of, spending_key
 from tests.unit.client_jobs import BUCKET, GROUP, job_json
 from tests.unit.client_world import ABOUT, put, run, tell
 
@@ -129,10 +131,6 @@ REFUSED: dict[str, tuple[Case, tuple[str, ...]]] = {
     "a path in a folder that is too long": (
         lambda tmp: good(tmp, data=[folder(tmp / "f", "/".join(["x" * 250] * 4) + "/a")]),
         ("too long by",),
-    ),
-    "a file twice": (
-        lambda tmp: good(tmp, data=[make(tmp / "a.nii"), str(tmp / "." / "a.nii")]),
-        ("the same data twice",),
     ),
     "a file twice, by a link": (
         lambda tmp: good(tmp, data=[link(tmp / "l.nii", tmp / "a.nii"), str(tmp / "a.nii")]),
@@ -269,6 +267,40 @@ def test_what_the_analysis_says_is_known_before_anything_is_uploaded(
     tell(s3(), about)
     data = [folder(tmp_path / "f", "a", "b")]
     assert part in str(refusal(good(tmp_path, data=data)))
+    assert written == []
+
+
+@pytest.mark.parametrize(
+    ("limit", "committed", "part"),
+    [
+        ("0.05", 0, "a job that may cost $0.12, with a budget of $0.05 a month"),
+        ("10", 9_950_000, "costs of up to $0.12, with $0.05 left (of $10.00 in "),
+        ("10", 9_000_000, ""),
+    ],
+)
+def test_costs_that_the_groups_budget_does_not_cover_are_told_before_anything_is_uploaded(
+    written: list[str], tmp_path: Path, limit: str, committed: int, part: str
+) -> None:
+    tell(s3(), replace(TOLD, tells_spending=True, budget_parameters="/neurocaas/budgets"))
+    boto3.client("ssm").put_parameter(Name=f"/neurocaas/budgets/{GROUP}/dti", Value=limit, Type="String")
+    month = month_of(datetime.now(UTC))
+    put(s3(), spending_key(GROUP, month), Spending(month, committed, 0).to_json())
+    if not part:
+        run(submitting.submit, **good(tmp_path, key=[]))
+        assert written
+        return
+    assert part in str(refusal(good(tmp_path)))
+    assert written == []
+
+
+def test_the_costs_of_several_jobs_are_added_up(written: list[str], tmp_path: Path) -> None:
+    tell(s3(), replace(TOLD, tells_spending=True))
+    month = month_of(datetime.now(UTC))
+    put(s3(), spending_key(GROUP, month), Spending(month, 299_700_000, 0).to_json())
+    wish = Wish([make(tmp_path / "scan.nii")], config={"threshold": 1})
+    assert len(steps.planned(Analysis(BUCKET, GROUP), [wish] * 2)) == 2
+    with pytest.raises(AnalysisError, match=r"costs of up to \$0.36, with \$0.30 left"):
+        steps.planned(Analysis(BUCKET, GROUP), [wish] * 3)
     assert written == []
 
 

@@ -16,8 +16,8 @@ from neurocaas import Analysis, AnalysisError
 from neurocaas.forecast import ENOUGH, Countdown, Run, estimate
 from neurocaas.protocol.cost import Rates
 from neurocaas.protocol.disk import DiskRules
-from neurocaas.protocol.keys import JobKeys
 from neurocaas.protocol.ledger import budget_name
+from neurocaas.protocol.spending import Spending, month_of, spending_key
 from neurocaas.states import DatasetState, JobState
 from runtime.instance.agent.pace import Pace
 from tests.unit.client_jobs import BUCKET, GROUP
@@ -175,33 +175,54 @@ class Denied:
         return made
 
 
-def test_where_the_ledger_may_not_be_read_the_last_certificate_tells(s3: Any) -> None:
-    analysis = Analysis(BUCKET, GROUP, session=Denied())
-    unknown = analysis.forecast([1]).budget
-    assert unknown is not None
-    assert unknown.left is None
-    assert "may not read the ledger; the analysis gives $300.00 a month" in unknown.source
+def spending(s3: Any, committed: int, spent: int, *, settling: bool = False) -> None:
+    month = month_of(datetime.now(UTC))
+    put(s3, spending_key(GROUP, month), Spending(month, committed, spent, settling).to_json())
+
+
+def test_what_a_certificate_says_is_left_is_never_believed(s3: Any) -> None:
+    """It was so when that job began."""
     ended(s3, "j1", {"a": 60.0})
-    known = analysis.forecast([1]).budget
-    assert known is not None
-    assert known.left == 77.0
-    assert "when job j1 began" in known.source
-
-
-def test_what_is_left_is_the_managers_word_and_no_others(s3: Any) -> None:
-    """A reason or a name may say so too."""
-    ended(s3, "first", {"a": 60.0})
-    key = JobKeys.of(GROUP, "first").records.certificate
-    text = s3.get_object(Bucket=BUCKET, Key=key)["Body"].read().decode()
-    put(
-        s3,
-        key,
-        text + "DATANAME: x | REASON: Remaining budget: $1.2.3\nJOB RESULT: FAILED a: Remaining "
-        "budget: $9999999\n",
-    )
-    budget = Analysis(BUCKET, GROUP).forecast([1]).budget
+    budget = Analysis(BUCKET, GROUP, session=Denied()).forecast([1]).budget
     assert budget is not None
-    assert budget.left == 77.0
+    assert (budget.left, budget.limit) == (None, 300.0)
+    assert "these credentials may not read what is spent of it" in budget.source
+
+
+def test_a_member_reads_what_is_left_where_the_service_keeps_it(s3: Any) -> None:
+    tell(s3, replace(ABOUT, tells_spending=True))
+    analysis = Analysis(BUCKET, GROUP, session=Denied())
+    fresh = analysis.forecast([1]).budget
+    assert fresh is not None
+    assert (fresh.left, fresh.exact) == (300.0, False), "nothing was reserved, or not since an upgrade"
+    spending(s3, 299_950_000, 100_000_000)
+    found = analysis.forecast([1])
+    assert found.budget is not None
+    assert (found.budget.spent, found.budget.reserved) == (100.0, 199.95)
+    assert found.budget.left == pytest.approx(0.05)
+    assert found.budget.exact
+    assert "budget: $0.05 left (of $300.00 in " in "\n".join(found.lines())
+    assert "$100.00 spent, $199.95 reserved for jobs under way)" in "\n".join(found.lines())
+    assert any("would be refused" in line for line in found.lines())
+
+
+def test_figures_that_may_be_too_high_refuse_nothing(s3: Any) -> None:
+    tell(s3, replace(ABOUT, tells_spending=True))
+    spending(s3, 300_000_000, 0, settling=True)
+    found = Analysis(BUCKET, GROUP).forecast([1])
+    assert not any("would be refused" in line for line in found.lines())
+    put(s3, spending_key(GROUP, month_of(datetime.now(UTC))), "{")
+    unread = Analysis(BUCKET, GROUP).forecast([1]).budget
+    assert unread is not None
+    assert unread.left is None
+
+
+def test_a_budget_that_may_not_be_read_is_not_that_of_the_blueprint(s3: Any) -> None:
+    tell(s3, replace(ABOUT, tells_spending=True, budget_parameters="/neurocaas/budgets"))
+    budget = Analysis(BUCKET, GROUP, session=Denied()).forecast([1]).budget
+    assert budget is not None
+    assert (budget.left, budget.limit) == (None, None)
+    assert "300" not in budget.source
 
 
 def at(seconds: float, progress: float | None, eta: float | None, instance: str = "i-1") -> JobState:
