@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from neurocaas.commands.command import Ended, command
 from neurocaas.commands.speaking import JSON, WHERE, as_json, named_job, note, say
-from neurocaas.errors import AnalysisError
+from neurocaas.errors import AnalysisError, raise_all
 from neurocaas.typed import command as typed
 
 if TYPE_CHECKING:
@@ -40,6 +40,7 @@ def submit_sweep(
     """Submit one job for each set of parameters, under one name, and print that name."""
     from neurocaas import sweeps
     from neurocaas.analysis import new_timestamp, now
+    from neurocaas.budget import refusals
     from neurocaas.progress import shown
     from neurocaas.protocol.units import money
     from neurocaas.steps import planned, submitted, uploaded
@@ -67,12 +68,7 @@ def submit_sweep(
         about = f", probably about {money(likely * len(plans))}" if likely is not None else ""
         note(f"{len(plans)} jobs with {machines} machines in all: at most {money(total)}{about}")
     budget = plans[0].forecast.budget if plans else None
-    if budget is not None and budget.left is not None and total > budget.left:
-        raise AnalysisError(
-            f"a sweep that may cost {money(total)}",
-            f"{money(budget.left)}, which the budget has left ({budget.source})",
-            "sweep over fewer values, or ask for a larger budget",
-        )
+    raise_all(refusals([plan.forecast.usd for plan in plans], budget))
     if dry_run:
         say(as_json(_facts(sweep, total, sorted(there))) if json else "\n".join(_lines(sweep)))
         return

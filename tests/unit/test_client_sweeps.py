@@ -15,9 +15,9 @@ from moto import mock_aws
 
 from neurocaas import AnalysisError, sweeps
 from neurocaas.analysis import Analysis
+from neurocaas.budget import Budget
 from neurocaas.commands import fetching, submitting, sweeping
 from neurocaas.commands.command import Ended
-from neurocaas.forecast import Budget
 from neurocaas.protocol.config import ConfigRules
 from neurocaas.protocol.keys import JobKeys
 from tests.unit.client_jobs import BUCKET, GROUP
@@ -242,7 +242,7 @@ def test_the_results_of_a_sweep_come_each_into_a_folder_with_its_parameters(
 def test_a_sweep_that_the_budget_has_no_room_for_is_refused(
     s3: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("neurocaas.analysis.budget_left", lambda *_: Budget(0.5, "of $1"))
-    with pytest.raises(AnalysisError, match=r"a sweep that may cost .*(?s:.)*\$0.50"):
+    monkeypatch.setattr("neurocaas.analysis.budget_left", lambda *_: Budget(0.5, "of $1", 1.0, exact=True))
+    with pytest.raises(AnalysisError, match=r"costs of up to .* with \$0.50 left"):
         sweep(capsys, "threshold=1,2,3,4,5,6,7,8,9")
     assert not submitted(s3)
