@@ -51,6 +51,8 @@ SECONDS = 3600
 """Of a session that a session of another role takes (IAM user guide, "Role chaining"): AWS gives no more, and
 it renews itself."""
 
+_USED = dict[str, None]()
+
 Clock = Callable[[], float]
 
 
@@ -105,7 +107,22 @@ def session(profile: str = "", group: str = "") -> boto3.Session:
         from neurocaas.bucket import own_session
 
         return boto3.DEFAULT_SESSION or own_session()
+    if not (profile or os.environ.get(PROFILE) or os.environ.get("AWS_ENDPOINT_URL")):
+        _remember(found)
     return session_of(found, group)
+
+
+def not_obvious() -> list[str]:
+    """Which clouds this process has used that are not AWS, and that nobody has named: the default profile
+    has. A command says so behind what it was asked."""
+    return list(_USED)
+
+
+def _remember(profile: Profile) -> None:
+    profile = here(profile)
+    if profile.endpoint_url:
+        name = "the local cloud" if profile.way == "local" else "the cloud"
+        _USED[f"cloud: {name} at {profile.endpoint_url} (profile {profile.name})"] = None
 
 
 def session_of(profile: Profile, group: str = "", *, seconds: int = SECONDS) -> boto3.Session:
@@ -190,6 +207,7 @@ def _session(profile: Profile, credentials: Any) -> boto3.Session:
 
 def forget() -> None:
     """Credentials that this process has had so far: somebody has signed in anew, or out."""
+    _USED.clear()
     _credentials.cache_clear()
     _base_credentials.cache_clear()
 

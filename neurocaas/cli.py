@@ -12,6 +12,7 @@ from typing import Any
 
 import click
 
+from neurocaas import access
 from neurocaas.access import PROFILE
 from neurocaas.commands import CONCERNS
 from neurocaas.commands.command import AnalystCommand, Ended
@@ -181,7 +182,10 @@ def main(words: Sequence[str] | None = None) -> int:
     """The exit code. Mistakes are told in three parts on standard error, without a traceback."""
     before = os.environ.get(PROFILE)
     try:
-        return _run(words)
+        code = _run(words)
+        for cloud in access.not_obvious():
+            _tell(cloud)
+        return code
     finally:  # an option is this command's alone, also where a program calls several
         os.environ.pop(PROFILE, None)
         if before is not None:

@@ -7,7 +7,7 @@ import binascii
 import json as json_format
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from neurocaas import access, configuration, sign_in
 from neurocaas.commands.command import Ended, command
 from neurocaas.commands.speaking import JSON, as_json, note, say
-from neurocaas.configuration import SETTINGS_MARK, WAYS, Profile
+from neurocaas.configuration import SETTINGS_MARK, WAYS, Configuration, Profile
 from neurocaas.errors import AnalysisError
 from neurocaas.protocol.units import money
 
@@ -92,7 +92,6 @@ def login(
         _list(json)
         return
     known = configuration.load()
-    name = name or os.environ.get(access.PROFILE, "")
     texts = {
         "group": group,
         "region": region,
@@ -110,28 +109,7 @@ def login(
     given |= {key: True for key, value in (("lead", lead), ("as_is", as_is)) if value}
     ways = [way for key, way in _WAY_OF.items() if key in given]
     ways += [way for way, value in (("environment", environment), ("local", local)) if value]
-    if len(ways) > 1 or (ways and settings):
-        raise AnalysisError(
-            f"several ways in: {', '.join([*ways, *(['--settings'] if settings else [])])}",
-            "one for a profile",
-            "leave the others out, or make a profile for each: --name NAME",
-        )
-    if ways:
-        given["way"] = ways[0]
-    if local:
-        given["cloud_file"] = str(_cloud_file())
-    told = _told(settings) if settings else {}
-    there = known.profiles.get(name) if name else known.profile() if not (ways or settings) else None
-    if there is None and not (ways or settings):
-        told = _asked()
-    before = configuration.said(there) if there is not None and not (ways or settings) else {}
-    values = {**before, **told, **given}
-    name = (
-        name
-        or (there.name if there and not (ways or settings) else "")
-        or str(values.get("group") or "default")
-    )
-    profile = configuration.profile_of(values, name, f"profile {name}")
+    profile = _wanted(known, name or os.environ.get(access.PROFILE, ""), settings, ways, given)
     _sign_in(profile, device=device, browser=not no_browser)
     access.forget()
     seen = None
@@ -254,6 +232,31 @@ def _kept(profile: Profile) -> Any:
         "openid": openid.kept,
     }
     return made[profile.way](profile) if profile.way in made else None
+
+
+def _wanted(
+    known: Configuration, name: str, settings: str, ways: Sequence[str], given: dict[str, Any]
+) -> Profile:
+    """The profile that was asked for: by a way in, by settings, anew by its name, or by answers. What is
+    `given` with an option wins over all of them."""
+    told = _told(settings) if settings else {}
+    if len({*ways, *([told["way"]] if told else [])}) > 1:
+        raise AnalysisError(
+            f"several ways in: {', '.join([*ways, *(['--settings'] if settings else [])])}",
+            "one for a profile",
+            "leave the others out, or make a profile for each: --name NAME",
+        )
+    if not (ways or told):
+        there = known.profiles.get(name) if name else known.profile()
+        told = configuration.said(there) if there else _asked()
+        name = name or (there.name if there else "")
+    if ways:
+        told["way"] = ways[0]
+    if "local" in ways:
+        told["cloud_file"] = str(_cloud_file())
+    values = {**told, **given}
+    name = name or str(values.get("group") or "default")
+    return configuration.profile_of(values, name, f"profile {name}")
 
 
 def _sign_in(profile: Profile, *, device: bool, browser: bool) -> None:

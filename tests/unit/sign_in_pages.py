@@ -31,12 +31,13 @@ def token(**claims: Any) -> str:
 
 class Provider:
     """`subject` signs in. `lasts`: seconds of its tokens. `refuses`: what the page says instead. `waits`: so
-    often nobody has signed in yet on the other device."""
+    often nobody has signed in yet on the other device. `says`: the issuer that its tokens name, where it
+    stands for one with an address of its own."""
 
     def __init__(self, subject: str = "bob-7", lasts: float = 300) -> None:
         self.subject, self.lasts, self.refuses, self.waits = subject, lasts, "", 1
         self.codes, self.renewals, self.asked = dict[str, dict[str, str]](), set[str](), list[str]()
-        self.issuer, self.nonce = "", ""
+        self.issuer, self.nonce, self.says = "", "", ""
         self.clock = time.time
 
     @property
@@ -90,7 +91,12 @@ class Provider:
     def _given(self, **more: Any) -> dict[str, Any]:
         renewal = secrets.token_urlsafe(8)
         self.renewals.add(renewal)
-        claims = {"iss": self.issuer, "aud": CLIENT, "sub": self.subject, "email": "bob@example.org"}
+        claims = {
+            "iss": self.says or self.issuer,
+            "aud": CLIENT,
+            "sub": self.subject,
+            "email": "bob@example.org",
+        }
         end = int(self.clock() + self.lasts)
         return {
             "id_token": token(**claims, exp=end, **more),

@@ -28,6 +28,7 @@ from tests.unit.sign_in_pages import CLIENT, Provider
 
 REGION, ACCOUNT = "us-east-1", "123456789012"
 PASSED_ON: Any = {"mock_credentials": False, "passthrough": {"urls": [r"http://127\.0\.0\.1.*"]}}
+NOBODY = "http://127.0.0.1:9"
 SCHEMAS = Path(__file__).resolve().parents[2] / "docs" / "schema" / "commands"
 
 
@@ -190,6 +191,15 @@ def test_the_local_cloud_of_the_folder(
     assert "localsecret" not in (home / "config.toml").read_text()
     assert access.session().client("sts").meta.endpoint_url == cloud["endpoint"]
     assert access.base_of(configuration.load().profiles["lab1"]).get_credentials().access_key == "AKIALOCAL"  # type: ignore[union-attr]
+    monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
+    (tmp_path / ".local" / "cloud.json").write_text(json.dumps({**cloud, **keys, "endpoint": NOBODY}))
+    _, err = typed("jobs", "--analysis", BUCKET, code=2)
+    assert err.startswith(f"error: no answer from {NOBODY}"), "first what was asked, then where"
+    assert err.splitlines()[-1] == f"cloud: the local cloud at {NOBODY} (profile lab1)"
+    access.forget()
+    _, err = typed("--profile", "lab1", "jobs", "--analysis", BUCKET, code=2)
+    assert "cloud:" not in err, "who names it knows it"
+    access.forget()
     (tmp_path / ".local" / "cloud.json").unlink()
     _, err = typed("whoami", code=2)
     assert "no local cloud runs" in err
