@@ -228,7 +228,7 @@ def test_results_are_fetched_with_their_digests(s3: Any, tmp_path: Path) -> None
 def test_a_result_cannot_be_written_outside_the_folder(s3: Any, tmp_path: Path) -> None:
     put(s3, f"{KEYS.process_prefix}../../../../outside", "x")
     (file,) = Analysis(BUCKET, GROUP).job(STAMP).fetch(tmp_path / "a" / "b")
-    assert (file.path, file.renamed) == ("process_results/%2E%2E/%2E%2E/%2E%2E/%2E%2E/outside", True)
+    assert (file.path, file.renamed) == ("process_results/.%2E/.%2E/.%2E/.%2E/outside", True)
     assert [path.name for path in tmp_path.rglob("*outside*")] == ["outside"]
     assert not (tmp_path / "outside").exists()
 
