@@ -20,6 +20,7 @@ from blueprints.finding import Path as ValuePath
 from blueprints.merge import Layers
 from blueprints.model import FILE, Blueprint, Imaged, ImageSettings, Stage
 from blueprints.parents import BASE
+from blueprints.reserved import RESERVED
 from neurocaas.protocol.names import ANALYSIS_NAME
 from neurocaas.protocol.outside import OutsideBucket
 from neurocaas.protocol.problems import InvalidInput, shown
@@ -111,6 +112,12 @@ def _resolve(
             do = "Rename the folder" if name in names(root) else f"Correct the name; {known}"
         missing = finding(source if named else "blueprints", None, (), "file.missing", got, allowed, do)
         return layers, [replace(missing, field=f"blueprint {shown(name)}")]
+    if name in RESERVED:
+        do = f"Rename the folder, and `name` in its {FILE}"
+        taken = finding(
+            source, None, (), "name.reserved", shown(name), f"any other name: {RESERVED[name]}", do
+        )
+        return layers, [replace(taken, field=f"{source}: name of the analysis")]
     try:
         text = (folder / FILE).read_text(encoding="utf-8")
     except UnicodeDecodeError as error:

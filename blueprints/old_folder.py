@@ -12,6 +12,7 @@ from typing import Any
 from blueprints import import_old, loader, old_names, old_people
 from blueprints.import_old import Imported
 from blueprints.old_groups import Proposal
+from blueprints.reserved import RESERVED
 from blueprints.starter import near_name
 from blueprints.verdicts import FieldVerdict
 from neurocaas.protocol.names import ANALYSIS_NAME
@@ -133,7 +134,7 @@ def import_folder(
             report.passed_over.append(path)
     names = old_names.new_names(groups)
     report.renamed = {old: new for old, new in names.items() if old != new}
-    taken = {"utils", "base"}
+    taken = {*RESERVED}
     for path, text in read.items():
         otherwise = _name(path, folder, taken)
         imported = import_old.read(text, types, otherwise=otherwise, names=names, taken=taken)

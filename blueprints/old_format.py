@@ -14,6 +14,7 @@ from blueprints import machine_kinds, old_command, old_types
 from blueprints.checks import near_types
 from blueprints.finding import Path
 from blueprints.old_fields import DEAD, Field, ImportContext, drop
+from blueprints.reserved import RESERVED
 from blueprints.starter import NAME_RULE
 from blueprints.verdicts import Draft, as_json
 from neurocaas.protocol.names import ANALYSIS_NAME
@@ -43,18 +44,19 @@ def _name(draft: Draft, path: Path, value: str, context: ImportContext) -> None:
             draft.mapped(path, value, "bucket", f"the analysis is called {context.name}, as --name says")
         else:
             draft.mapped(path, value, "name", f"as --name says: {context.name}")
-    elif ANALYSIS_NAME.fullmatch(value) and value not in context.taken:
+    elif ANALYSIS_NAME.fullmatch(value) and value not in {*RESERVED, *context.taken}:
         draft.set("name", value)
         draft.mapped(path, value, "name")
     elif context.otherwise is not None:
         draft.set("name", context.otherwise)
         do = "Rename the folder and its name, if it is to be called otherwise"
-        allowed = "a name that no other has" if value in context.taken else NAME_RULE
+        allowed = "a name that no other has" if value in {*RESERVED, *context.taken} else NAME_RULE
         draft.decide(
             path, value, "name", f"it is called {context.otherwise}, after its folder or file", allowed, do
         )
     else:
-        draft.impossible(path, as_json(value), NAME_RULE, "Correct it, or give another with --name NAME")
+        allowed = f"any other name: {RESERVED[value]}" if value in RESERVED else NAME_RULE
+        draft.impossible(path, as_json(value), allowed, "Correct it, or give another with --name NAME")
 
 
 def _region(draft: Draft, path: Path, value: str, context: ImportContext) -> None:

@@ -13,8 +13,8 @@ import tempfile
 from pathlib import Path
 
 from blueprints.finding import finding, meant
-from blueprints.model import FILE, UTILS
-from blueprints.parents import BASE
+from blueprints.model import FILE
+from blueprints.reserved import RESERVED
 from neurocaas.protocol import yaml12
 from neurocaas.protocol.names import ANALYSIS_NAME
 from neurocaas.protocol.problems import InvalidInput, Problem, shown
@@ -26,12 +26,6 @@ _ONLY_HERE = "golden.json"
 """The expected numbers of the starters' golden tests, to which theirs are links."""
 _OTHERS, _COMMON = "starters", "common"
 NAME_RULE = "Names must be 3 to 63 lowercase letters, digits and '-', with a letter or digit at both ends"
-_RESERVED = {
-    UTILS: "the stack of this one is shared by all analyses",
-    BASE: "this is the project's base image",
-}
-"""Names that are taken, and by what."""
-
 _README = """\
 # {name}
 
@@ -57,8 +51,8 @@ def check_new_name(name: str, root: Path) -> None:
         problems.append(
             Problem("analysis name", shown(name), NAME_RULE, f"Choose another name{_proposal(name)}")
         )
-    elif name in _RESERVED:
-        allowed = f"any other name: {_RESERVED[name]}"
+    elif name in RESERVED:
+        allowed = f"any other name: {RESERVED[name]}"
         problems.append(Problem("analysis name", shown(name), allowed, "Choose another name"))
     elif folder.exists():
         do = "Choose another name; nothing was changed"

@@ -10,7 +10,9 @@ from pathlib import Path
 import pulumi
 import pytest
 
+from blueprints.reserved import RESERVED
 from components import packaging, vendor
+from neurocaas.protocol.names import ANALYSIS_NAME
 from tests.program.projects import make_project
 
 
@@ -44,6 +46,14 @@ def test_the_code_tree_has_what_a_machine_needs(project: Path) -> None:
     }
     assert services == {"s3", "ssm", "sts"}
     assert {(member.uid, member.gid, member.mtime) for member in found.values()} == {(0, 0, 0)}
+
+
+def test_no_analysis_can_be_called_as_a_folder_of_the_tree_is(project: Path) -> None:
+    tops = {name.partition("/")[0] for name in members(packaging.code_archive(project, "spikes"))} - {
+        "spikes"
+    }
+    assert {"agent", "neurocaas", "vendor"} <= tops
+    assert {name for name in tops if ANALYSIS_NAME.fullmatch(name)} <= RESERVED.keys()
 
 
 def test_the_vendored_library_works_without_any_other_package(project: Path, tmp_path: Path) -> None:

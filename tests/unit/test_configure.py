@@ -52,6 +52,8 @@ def test_a5_configure(project: Path) -> None:
         starter.configure("my-analysis", project)
     with pytest.raises(InvalidInput, match="shared by all analyses"):
         starter.configure("utils", project)
+    with pytest.raises(InvalidInput, match="service's own code"):
+        starter.configure("neurocaas", project)
     assert snapshot(project) == before
     assert (folder / "run_my-analysis.sh").stat().st_mode == (
         project / "blueprints/analysis/run_analysis.sh"

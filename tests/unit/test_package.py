@@ -86,9 +86,14 @@ def test_the_source_archive_makes_the_same_wheel(built: tuple[Path, Path], tmp_p
     }
 
 
-def test_the_backend_is_the_one_that_is_locked() -> None:
+def test_what_builds_it_is_what_is_locked() -> None:
     (backend,) = PROJECT["build-system"]["requires"]
-    assert f"\n{backend} \\\n" in (ROOT / "requirements" / "dev.txt").read_text()
+    locked = (ROOT / "requirements" / "dev.txt").read_text()
+    (frontend,) = re.findall(
+        r"install --quiet (build==\S+)", (ROOT / ".github/workflows/test.yml").read_text()
+    )
+    for one in (backend, frontend):
+        assert f"\n{one} \\\n" in locked
 
 
 def pythons() -> dict[str, str]:

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 import blueprints
 from blueprints import checks, schema
 from blueprints.prices import table
+from blueprints.reserved import RESERVED
 from localcloud.tests.properties import examples
 from neurocaas.protocol.problems import InvalidInput
 
@@ -53,6 +54,19 @@ def found(root: Path) -> dict[str, str]:
     """Rule -> path."""
     problems = blueprints.load_problems("spikes", root, TYPES)
     return {problem.rule: problem.to_dict()["path"] for problem in problems}
+
+
+@pytest.mark.parametrize("name", sorted(RESERVED.keys() - {"base"}))
+def test_a_name_that_is_taken_is_refused(name: str, tmp_path: Path) -> None:
+    """By name, as nobody can see what lies beside the analysis's folder on a machine."""
+    own = tmp_path / "blueprints" / name
+    own.mkdir(parents=True)
+    (own / "blueprint.yaml").write_text(GOOD.replace("name: spikes", f"name: {name}"))
+    (own / "run_spikes.sh").write_text("echo\n")
+    (problem,) = blueprints.load_problems(name, tmp_path, TYPES)
+    assert (problem.rule, problem.got) == ("name.reserved", repr(name))
+    assert problem.allowed == f"any other name: {RESERVED[name]}"
+    assert problem.do.startswith("Rename the folder")
 
 
 def test_mistakes_of_meaning_are_told_beside_those_of_form(tmp_path: Path) -> None:
