@@ -58,7 +58,7 @@ class WantedObject:
 
 
 @dataclass(frozen=True)
-class Checked:
+class CheckedCopy:
     """What a file here was checked against, its SHA-256, and what is wrong with it ("" when nothing is)."""
 
     against: str
@@ -75,7 +75,7 @@ class Download:
     told: Callable[[int], None]
     patience: Patience
 
-    def into(self, path: Path) -> tuple[Checked, Path]:
+    def into(self, path: Path) -> tuple[CheckedCopy, Path]:
         """The object beside `path`, complete and checked, and where it lies."""
         # The name has the object's version in it, so that half of an older object is never completed with
         # half of a newer one.
@@ -231,7 +231,7 @@ class _Ranges:
         self._out.close()
 
 
-def check(path: Path, file: WantedObject, answer: Mapping[str, Any]) -> Checked:
+def check(path: Path, file: WantedObject, answer: Mapping[str, Any]) -> CheckedCopy:
     """Compare a copy with what is known of the object; `answer` is S3's about it."""
     size = path.stat().st_size
     of_s3 = answer.get("ChecksumSHA256", "") if answer.get("ChecksumType") != "COMPOSITE" else ""
@@ -241,20 +241,20 @@ def check(path: Path, file: WantedObject, answer: Mapping[str, Any]) -> Checked:
     other = hashlib.md5(usedforsecurity=False) if by_md5 and not (file.sha256 or of_s3) else None
     digest = sha256_of(path, *([other] if other else []))
     if size != file.size:
-        return Checked("size", digest, f"has {size} bytes, not {file.size}")
+        return CheckedCopy("size", digest, f"has {size} bytes, not {file.size}")
     if file.sha256 or of_s3:
         known, source = (
             (file.sha256, file.source) if file.sha256 else ((base64.b64decode(of_s3).hex(),), "s3-sha256")
         )
         wrong = "" if digest in known else f"has SHA-256 {digest}, not {' or '.join(known)}"
-        return Checked(source, digest, wrong)
+        return CheckedCopy(source, digest, wrong)
     if md5 and other is not None:
         found = other.hexdigest()
-        return Checked("md5", digest, "" if found == md5[1] else f"has MD5 {found}, not {md5[1]}")
-    return Checked("size", digest)
+        return CheckedCopy("md5", digest, "" if found == md5[1] else f"has MD5 {found}, not {md5[1]}")
+    return CheckedCopy("size", digest)
 
 
-def is_same(path: Path, file: WantedObject) -> Checked | None:
+def is_same(path: Path, file: WantedObject) -> CheckedCopy | None:
     """Whether a file here has an object's content by what a listing tells; None where that cannot be said."""
     if path.stat().st_size != file.size or not (file.sha256 or _MD5.fullmatch(file.etag)):
         return None

@@ -46,7 +46,7 @@ from neurocaas.reading import (
     image,
     value,
 )
-from neurocaas.results import Choice, Fetching, fetch, own_folder, placed, wanted
+from neurocaas.results import Fetching, FileChoice, fetch, own_folder, placed, wanted
 from neurocaas.results_folder import FetchedFile
 from neurocaas.states import DatasetState, JobState, dataset_state
 from neurocaas.typed import command as typed
@@ -250,7 +250,7 @@ class JobHandle:
         here, unless `overwrite`.
         """
         folder = own_folder(self.timestamp) if target is None else Path(target)
-        chosen = Choice(tuple(only), tuple(without), None, logs)
+        chosen = FileChoice(tuple(only), tuple(without), None, logs)
         how = Fetching(JobId(self.bucket, self.group, self.timestamp), chosen, overwrite, progress, say)
         for _ in range(LISTINGS - 1):
             # two monitors may write the same end of a job, one a moment after the other

@@ -117,7 +117,7 @@ def _folder() -> Path:
 
 
 @dataclass(frozen=True)
-class Target:
+class UploadTarget:
     """Where to. `s3` writes unconditionally, `conditional` never replaces an object."""
 
     s3: Any
@@ -137,7 +137,7 @@ class MultipartUpload:
     def __init__(
         self,
         source: Path,
-        target: Target,
+        target: UploadTarget,
         told: Callable[[int], None],
         patience: Patience,
         more: Mapping[str, str] | None = None,

@@ -19,7 +19,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from neurocaas import results_folder
-from neurocaas.downloads import ChangedError, Checked, Download, WantedObject, is_same, sha256_of
+from neurocaas.downloads import ChangedError, CheckedCopy, Download, WantedObject, is_same, sha256_of
 from neurocaas.errors import AnalysisError, UnreachableError, raise_all
 from neurocaas.local_names import key_of, local_name, local_paths, openable
 from neurocaas.notes import note
@@ -77,7 +77,7 @@ def own_folder(timestamp: str) -> Path:
 
 
 @dataclass(frozen=True)
-class Choice:
+class FileChoice:
     """Which files of a job are wanted: of paths that match one of `only` (all, without any) and none of
     `without`. A pattern with a '/' is of the path below the job's folder or below process_results/, else of
     the file's name. `keys`: of these objects alone."""
@@ -109,7 +109,7 @@ class Fetching:
     told what is left here that the job has no more, and that a network is waited for."""
 
     job: JobId | None = None
-    choice: Choice = field(default_factory=Choice)
+    choice: FileChoice = field(default_factory=FileChoice)
     overwrite: bool = False
     progress: Progress = SILENT
     say: Callable[[str], None] = note
@@ -242,7 +242,7 @@ class _Fetcher:
         except OSError as error:
             raise _NoPlaceError(f"{file.path} ({error.strerror or error})") from error
 
-    def _there(self, file: WantedObject, path: Path, before: Mapping[str, Any] | None) -> Checked | None:
+    def _there(self, file: WantedObject, path: Path, before: Mapping[str, Any] | None) -> CheckedCopy | None:
         """How a file that is here was checked; None when it is to be fetched. Raises _OwnFileError."""
         if not path.is_file():
             return None
@@ -260,9 +260,9 @@ class _Fetcher:
             return None
         if file.sha256 and digest not in file.sha256:
             return None
-        return Checked(str(before.get("checked", "size")), digest)
+        return CheckedCopy(str(before.get("checked", "size")), digest)
 
-    def _fetched(self, file: WantedObject, path: Path) -> Checked:
+    def _fetched(self, file: WantedObject, path: Path) -> CheckedCopy:
         progress = self.how.progress
         progress.begin(file.path, file.size)
         checked, partial = Download(
@@ -278,7 +278,7 @@ class _Fetcher:
         progress.end(file.path)
         return checked
 
-    def _done(self, file: WantedObject, checked: Checked, *, kept: bool = False) -> FetchedFile:
+    def _done(self, file: WantedObject, checked: CheckedCopy, *, kept: bool = False) -> FetchedFile:
         done = FetchedFile(
             file.path, file.key, file.size, checked.sha256, checked.against, kept, file.renamed
         )

@@ -31,7 +31,7 @@ from neurocaas.data_folders import files_below, summary
 from neurocaas.digests import sha256_of_stream
 from neurocaas.errors import AnalysisError, every
 from neurocaas.formats.nwb import content_type
-from neurocaas.multipart import PART, FileChangedError, MultipartUpload, Target, UploadGoneError
+from neurocaas.multipart import PART, FileChangedError, MultipartUpload, UploadGoneError, UploadTarget
 from neurocaas.patience import Patience
 from neurocaas.progress import SILENT, Progress
 
@@ -248,7 +248,7 @@ class Uploads:
     def _create(self, key: str, content: UploadContent, name: str) -> bool:
         """Write what is not there; False when it is by now."""
         if content.large:
-            target = Target(self._objects.s3, self._conditional, self._objects.name, key)
+            target = UploadTarget(self._objects.s3, self._conditional, self._objects.name, key)
             assert isinstance(content.source, Path)
             return MultipartUpload(
                 content.source,

@@ -310,7 +310,7 @@ COMP_WORDS=(neurocaas "$@"); COMP_CWORD=$#
 _neurocaas_completion neurocaas; printf '%s\\n' "${COMPREPLY[@]}"
 """
     environ = {**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}", "PYTHONPATH": str(ROOT)}
-    for typed, expected in (("res", "results"), ("jobs --li", "--limit"), ("completion f", "fish")):
+    for typed, expected in (("resul", "results"), ("jobs --li", "--limit"), ("completion f", "fish")):
         command = ["bash", "-c", script, "bash", *typed.split()]
         done = subprocess.run(command, env=environ, capture_output=True, text=True, check=True)
         assert done.stdout.split() == [expected]
