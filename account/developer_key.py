@@ -11,6 +11,7 @@ import base64
 from typing import Any
 
 from account.clients import client
+from neurocaas.protocol.tags import PROJECT_TAG, STACK_TAG
 
 PRIVATE = "/neurocaas/keys/developers-ssh"
 """Parameter with the private half, in OpenSSH's format."""
@@ -22,7 +23,7 @@ BEFORE = "/neurocaas/keys/developers"
 """Where the private half was up to version 1.0, as a resource of `utils` and so in its state."""
 
 _MAGIC = b"openssh-key-v1\0"
-_TAGS = [{"Key": "neurocaas:project", "Value": "neurocaas"}, {"Key": "neurocaas:stack", "Value": "utils"}]
+_TAGS = [{"Key": PROJECT_TAG, "Value": "neurocaas"}, {"Key": STACK_TAG, "Value": "utils"}]
 
 
 def ensure_in(region: str, kms_key: str) -> str:

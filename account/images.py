@@ -8,6 +8,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from neurocaas.protocol.tags import STACK_TAG
+
 SNAPSHOT_USD_PER_GIB_MONTH = 0.05
 """Amazon EBS snapshots, standard tier, us-east-1 (the price page in 2025). Stored blocks count, so a volume's
 size is an upper bound.
@@ -43,7 +45,7 @@ def kept(stack: str, ec2: Any) -> list[KeptImage]:
     """The images of the account that are marked as the stack's, the newest first. They outlive it: they are
     no resources of the stack.
     """
-    filters = [{"Name": "tag:neurocaas:stack", "Values": [stack]}]
+    filters = [{"Name": f"tag:{STACK_TAG}", "Values": [stack]}]
     pages = ec2.get_paginator("describe_images").paginate(Owners=["self"], Filters=filters)
     found = []
     for image in (one for page in pages for one in page["Images"]):

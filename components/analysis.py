@@ -37,6 +37,7 @@ from components.storage import AnalysisBucket, AnalysisBucketArgs
 from neurocaas.protocol import limits
 from neurocaas.protocol.keys import RESULTS
 from neurocaas.protocol.settings import Image
+from neurocaas.protocol.tags import ANALYSIS_TAG, STACK_TAG
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -317,7 +318,7 @@ class AnalysisStack(pulumi.ComponentResource):
                 settings_key=settings_key(blueprint),
                 log_bucket=utils.log_bucket,
                 lifecycle_role_arn=utils.lifecycle_role_arn,
-                tags={"neurocaas:analysis": blueprint.name, "neurocaas:stack": blueprint.stack},
+                tags={ANALYSIS_TAG: blueprint.name, STACK_TAG: blueprint.stack},
                 build_dir=blueprint.root / "build",
                 log_days=args.log_days,
             ),

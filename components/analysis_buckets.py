@@ -19,8 +19,7 @@ from blueprints.groups import Directory
 from blueprints.model import Blueprint, Stage
 from components.names import PREFIX
 from components.place import Place
-
-PROJECT_TAG, STACK_TAG = "neurocaas:project", "neurocaas:stack"
+from neurocaas.protocol.tags import PROJECT_TAG, STACK_TAG
 
 Found = Mapping[str, Sequence[str]]
 """The buckets of each stack, by its name."""

@@ -11,8 +11,9 @@ from components.bucket import PrivateBucket, PrivateBucketArgs
 from components.options import child
 from components.place import Place
 from components.policies.document import Statement
+from neurocaas.protocol.tags import STACK_TAG
 
-SHARED_TAGS = {"neurocaas:stack": "shared", "stage": "shared"}
+SHARED_TAGS = {STACK_TAG: "shared", "stage": "shared"}
 """Of objects that are named by their content, in the place of the stack's own: stages that put the same
 object there would take its tags from each other at every deploy."""
 

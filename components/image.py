@@ -20,6 +20,7 @@ from image_builder.archive import sha256
 from image_builder.pipeline import RECIPE_TAG
 from image_builder.recipe import PackedProvision
 from neurocaas.protocol.settings import ROOT_DEVICE
+from neurocaas.protocol.tags import STACK_TAG
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -165,7 +166,7 @@ class ImagePipeline(pulumi.ComponentResource):
                     "exclusion_rules": {"amis": {"last_launched": {"value": 365, "unit": "DAYS"}}},
                 }
             ],
-            resource_selection={"tag_map": {"neurocaas:stack": args.tags["neurocaas:stack"]}},
+            resource_selection={"tag_map": {STACK_TAG: args.tags[STACK_TAG]}},
             opts=child(self, depends_on=args.lifecycle_ready),
         )
         self.pipeline_arn, self.recipe_arn = pipeline.arn, recipe.arn

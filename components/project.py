@@ -24,6 +24,7 @@ from components.analysis_buckets import Found, of_stack
 from components.names import PREFIX, logical
 from components.place import Place
 from neurocaas.protocol.problems import InvalidInput, Problem
+from neurocaas.protocol.tags import PROJECT_TAG, STACK_TAG
 
 TOP_LIMIT = 38
 """Characters of the first part of all logical names of a stack; the rest is for what follows."""
@@ -146,7 +147,7 @@ def provider(stack: str, tags: Mapping[str, str]) -> aws.Provider:
     """The stack's only provider: default ones are turned off in Pulumi.yaml."""
     region = pulumi.Config("aws").require("region")
     # Fixed tags only: a commit or a date would touch every resource at every deployment.
-    default = {"neurocaas:project": PREFIX, "neurocaas:stack": stack, **tags}
+    default = {PROJECT_TAG: PREFIX, STACK_TAG: stack, **tags}
     return aws.Provider("aws", region=region, default_tags={"tags": default})
 
 

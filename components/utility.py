@@ -37,6 +37,7 @@ from components.policies import resources
 from components.vpc import MachinePlace, NetworkChoice
 from neurocaas.protocol import keys
 from neurocaas.protocol.settings import ROOT_DEVICE
+from neurocaas.protocol.tags import ANALYSIS_TAG, STACK_TAG
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -137,7 +138,7 @@ class UtilityStack(pulumi.ComponentResource):
                     log_bucket=buckets.logs.name,
                     lifecycle_role_arn=image_roles.lifecycle_role_arn,
                     lifecycle_ready=[image_roles.lifecycle_ready],
-                    tags={"neurocaas:analysis": args.base.name, "neurocaas:stack": UTILS},
+                    tags={ANALYSIS_TAG: args.base.name, STACK_TAG: UTILS},
                     build_dir=args.root / "build",
                     log_days=args.log_days,
                 ),

@@ -10,6 +10,7 @@ from typing import Any
 
 from account.buckets import BucketState, bucket_state
 from console.errors import UserError
+from neurocaas.protocol.tags import PROJECT_TAG, STACK_TAG
 
 
 def possible_buckets(stack: str, root: Path, account: str, region: str) -> tuple[str, ...]:
@@ -62,6 +63,6 @@ def _taken(stack: str, bucket: str, account: str, state: BucketState) -> UserErr
     return UserError(
         f"bucket '{bucket}', which {stack} would make, is in account {account} already, and not the stack's",
         "a bucket of the stack's own (by its tags), or a name that nobody has; nothing was made",
-        f"{another}; or give it to the stack: tag it neurocaas:project=neurocaas, neurocaas:stack={stack}, "
+        f"{another}; or give it to the stack: tag it {PROJECT_TAG}=neurocaas, {STACK_TAG}={stack}, "
         f"then `invoke adopt {stack}`",
     )

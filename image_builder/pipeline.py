@@ -13,6 +13,7 @@ from typing import Any
 from blueprints.parents import BASE
 from image_builder.progress import BuildEvent, BuildWatch
 from neurocaas.protocol.problems import UserFacingError
+from neurocaas.protocol.tags import ANALYSIS_TAG, STACK_TAG
 
 RECIPE_TAG = "recipe_sha256"
 """Tag on an Image Builder image: the digest of the recipe that it was built from."""
@@ -114,8 +115,8 @@ def start(target: Target, imagebuilder: Any, more_tags: Mapping[str, str] | None
     """
     tags = {
         RECIPE_TAG: target.recipe_sha256,
-        "neurocaas:analysis": target.analysis,
-        "neurocaas:stack": target.stack,
+        ANALYSIS_TAG: target.analysis,
+        STACK_TAG: target.stack,
         **(more_tags or {}),
     }
     started = imagebuilder.start_image_pipeline_execution(imagePipelineArn=target.pipeline_arn, tags=tags)

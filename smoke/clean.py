@@ -16,10 +16,10 @@ from console import buckets
 from console.engine import LOCKED
 from console.errors import UserError
 from console.images_left import ImagesLeft
-from console.own.model import PREFIX, STACK_TAG
+from console.own.model import PREFIX
 from console.removal import data_bucket
 from neurocaas.protocol.ledger import BUDGETS, CLAIMS, HEARD, OPEN_JOBS, SEARCHES
-from neurocaas.protocol.tags import ANALYSIS
+from neurocaas.protocol.tags import ANALYSIS, STACK_TAG
 from smoke.bench import Bench
 from smoke.jobs import limit_parameter
 

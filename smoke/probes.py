@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import Any
 
-from console.own.model import STACK_TAG
+from neurocaas.protocol.tags import STACK_TAG
 from smoke.bench import Bench, SmokeError
 from smoke.place import GROUP
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from account.developer_key import PRIVATE, PUBLIC
 from blueprints.model import UTILS
-from console.own.model import STACK_TAG
+from neurocaas.protocol.tags import STACK_TAG
 from smoke.bench import Bench
 from smoke.clean import machines_of
 from smoke.jobs import limit_parameter

@@ -13,7 +13,7 @@ from components.policies.document import Policy, allow, allow_own, allow_unscope
 from components.policies.volumes import sealed_volumes
 from neurocaas.protocol.keys import ACTIVE_PREFIX, EVIDENCE, JOBS
 from neurocaas.protocol.outside import OutsideBucket
-from neurocaas.protocol.tags import BUCKET, GROUP, PRICE_TRACKING, TIMEOUT
+from neurocaas.protocol.tags import BUCKET, GROUP, PRICE_TRACKING, STACK_TAG, TIMEOUT
 
 BUDGET_PARAMETERS = "/neurocaas/budgets"
 """Parameters `<this>/<group>/<analysis>` hold budgets that differ from the blueprint's (a name that the
@@ -193,7 +193,7 @@ def manager(place: Place, rights: ManagerRights) -> Policy:
             "LaunchFromOwnTemplates",
             ["ec2:RunInstances"],
             [templates],
-            {"StringEquals": {"aws:ResourceTag/neurocaas:stack": rights.stack}},
+            {"StringEquals": {f"aws:ResourceTag/{STACK_TAG}": rights.stack}},
         ),
         # A launch always touches a machine and its template too, so the conditions above hold for these as
         # well.

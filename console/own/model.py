@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-PROJECT_TAG, STACK_TAG = "neurocaas:project", "neurocaas:stack"
+from neurocaas.protocol.tags import PROJECT_TAG, STACK_TAG
+
 PREFIX = "neurocaas"
 RANDOM = r"[0-9a-f]{7}"
 """What Pulumi appends to a logical name, after a hyphen."""

@@ -3,7 +3,8 @@
 from collections.abc import Iterator
 from typing import Any
 
-from console.own.model import PREFIX, PROJECT_TAG, Account, Thing, WantedResource, pairs
+from console.own.model import PREFIX, Account, Thing, WantedResource, pairs
+from neurocaas.protocol.tags import PROJECT_TAG
 
 VPC = "aws:ec2/vpc:Vpc"
 SUBNET = "aws:ec2/subnet:Subnet"

@@ -1,11 +1,13 @@
-"""Tags of a job's machines and volumes. `PriceTracking` to `job` are the names that other tools and policies
-rely on.
+"""Names of tags: of whatever a stack makes, and of a job's machines and volumes. `PriceTracking` to `job` are
+the names that other tools and policies rely on.
 """
 
 from __future__ import annotations
 
 from neurocaas.protocol.job import Job
 
+PROJECT_TAG, STACK_TAG, ANALYSIS_TAG = "neurocaas:project", "neurocaas:stack", "neurocaas:analysis"
+"""Whose resource it is: the program's, which stack's, which analysis's."""
 PRICE_TRACKING = "PriceTracking"
 TIMEOUT = "Timeout"
 OWNER = "OwnerArn"
