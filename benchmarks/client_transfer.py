@@ -113,7 +113,7 @@ def compare(work: Path, environ: dict[str, str], megabytes: int, files: int, rou
     """Each kind of transfer with each program."""
     say(f"making {megabytes} MiB and {files} files")
     fill(work / "large.bin", work / "many", megabytes, files)
-    environ = {**environ, "NEUROCAAS_STATE": str(work / "state")}
+    environ = {**environ, "NEUROCAAS_STATE_FOLDER": str(work / "state")}
     figures = []
     for name, by in commands(others(), environ["AWS_ENDPOINT_URL"], work).items():
         size = megabytes * CHUNK if name.startswith("one") else files * SMALL

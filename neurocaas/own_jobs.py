@@ -1,8 +1,8 @@
 """What this person has submitted from this computer: a file in the place that the platform has for what
 programs remember. The service does not record who submits, so `--mine` goes by this.
 
-It is a convenience: where it cannot be written, nothing is said, and nothing fails. `NEUROCAAS_STATE` names
-another folder.
+It is a convenience: where it cannot be written, nothing is said, and nothing fails. `NEUROCAAS_STATE_FOLDER`
+names another folder.
 """
 
 from __future__ import annotations

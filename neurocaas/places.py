@@ -12,7 +12,7 @@ from pathlib import Path, PurePath
 CONFIG = "NEUROCAAS_CONFIG_FILE"
 """A variable: the file of settings, instead of the platform's place."""
 
-STATE = "NEUROCAAS_STATE"
+STATE = "NEUROCAAS_STATE_FOLDER"
 """A variable: the folder of what is remembered."""
 
 _NAME = "neurocaas"

@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 from typing import Any, TextIO
 
 from neurocaas.forecast import Countdown
-from neurocaas.layout import alike, animated, bar, cell, columns, fitted, padded, wide
+from neurocaas.layout import alike, animated, bar, cell, columns, fitted, padded, wide, wrapped
 from neurocaas.layout import table as table
 from neurocaas.listing import ListedJob
 from neurocaas.protocol.status import FAILED, IN_PROGRESS, INITIALIZING, SUCCESS
@@ -63,9 +63,13 @@ class Changes:
     def __init__(self, *, ends: bool = False) -> None:
         self._told: dict[tuple[str, str], tuple[str, str]] = {}
         self._ends = ends
+        self._waits: dict[str, str] = {}
 
-    def lines(self, title: str, state: JobState) -> list[str]:
+    def lines(self, title: str, state: JobState, waits: str = "") -> list[str]:
         said = []
+        if waits and self._waits.get(title) != waits:
+            self._waits[title] = waits
+            said.append(cell(f"{title}  {state.phase}  {waits}"))
         for dataset in state.datasets:
             if self._ends and not dataset.final:
                 continue
@@ -87,11 +91,12 @@ class Changes:
 
 @dataclass
 class Shown:
-    """A job on the screen: its state, and since when that is known (`at`, monotonic)."""
+    """A job on the screen: its state, since when that is known (`at`, monotonic), and why it waits."""
 
     title: str
     state: JobState
     at: float
+    waits: str = ""
 
     def seconds(self, dataset: DatasetState, now: float) -> float | None:
         """How long its script has run, as of now."""
@@ -123,8 +128,9 @@ def job_screen(shown: Shown, width: int, height: int, now: float, *, ascii_only:
     """One job: a line or two that count, then a line for each dataset, and at most `height` in all."""
     state = shown.state
     lines = _head(shown, width, now)
-    if state.outcome == "SUBMITTED":
-        return [*lines, _cut((("waiting for the service's answer", ""),), width)]
+    if shown.waits or state.outcome == "SUBMITTED":
+        told = wrapped(cell(shown.waits) or "waiting for the service's answer", width)
+        lines += [_cut(((line, ""),), width) for line in told.split("\n")]
     room = max(1, height - len(lines))
     datasets: Sequence[DatasetState] = state.datasets
     hidden: Sequence[DatasetState] = ()
@@ -255,11 +261,12 @@ class Board:
         self._changes, self._brief = Changes(ends=brief), brief
         self._shown: dict[str, Shown] = {}
 
-    def show(self, title: str, state: JobState) -> None:
+    def show(self, title: str, state: JobState, waits: str = "") -> None:
+        """`waits`: why it waits, in a sentence, where that is known."""
         state = self._countdown.told(state)
-        self._shown[title] = Shown(title, state, time.monotonic())
+        self._shown[title] = Shown(title, state, time.monotonic(), waits)
         if self._live is None:
-            for line in self._changes.lines(title, state):
+            for line in self._changes.lines(title, state, waits):
                 self._out.write(line + "\n")
             self._out.flush()
 

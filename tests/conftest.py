@@ -16,8 +16,8 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 # The settings of whoever runs the tests (`neurocaas login`) are not theirs.
 os.environ["NEUROCAAS_CONFIG_FILE"] = os.path.join(os.sep, "nonexistent", "config.toml")
 # What a test submits is not remembered among what the person at this computer has submitted.
-os.environ["NEUROCAAS_STATE"] = tempfile.mkdtemp(prefix="neurocaas-tests-")
-atexit.register(shutil.rmtree, os.environ["NEUROCAAS_STATE"], ignore_errors=True)
+os.environ["NEUROCAAS_STATE_FOLDER"] = tempfile.mkdtemp(prefix="neurocaas-tests-")
+atexit.register(shutil.rmtree, os.environ["NEUROCAAS_STATE_FOLDER"], ignore_errors=True)
 
 
 def pytest_collection_finish() -> None:

@@ -113,7 +113,7 @@ def follow(job: str, analysis: str = "", group: str = "", timeout: int = 0, json
     """Show a job until it ends. Exit code 1 when a dataset failed or the submission was refused."""
     chosen, handle = job_of(job, analysis, group)
     typical = None if json else chosen.typical(handle)
-    state = follow_job(handle, timeout or None, quiet=json, typical=typical)
+    state = follow_job(handle, timeout or None, quiet=json, typical=typical, analysis=chosen)
     if json:
         say(as_json(state_facts(state)))
         raise Ended(code=0 if state.succeeded else 1)

@@ -2,7 +2,10 @@
 followed.
 """
 
+import contextlib
 import json
+import time
+from collections.abc import Callable
 from dataclasses import asdict, is_dataclass
 from typing import Any
 
@@ -143,19 +146,48 @@ def follow(
     quiet: bool = False,
     out: Any = None,
     typical: float | None = None,
+    analysis: Any = None,
 ) -> Any:
     """Show a job until it ends (on standard output, or `out`), and return its last state. Interrupted, it
     says that the job goes on.
-    `typical`: seconds that earlier runs took, for the time that is left."""
+    `typical`: seconds that earlier runs took, for the time that is left. `analysis`: where the reasons are
+    looked for while nothing runs."""
     from neurocaas.view import board
 
     try:
         if quiet:
             return handle.follow(lambda _: None, timeout=timeout)
         with board(out, typical) as shown:
-            return handle.follow(lambda now: shown.show(handle.timestamp, now), timeout=timeout)
+            waits = Waits(analysis, handle)
+            return handle.follow(lambda now: shown.show(handle.timestamp, now, waits(now)), timeout=timeout)
     except KeyboardInterrupt:
         raise Ended(goes_on(handle.timestamp), code=130) from None
+
+
+WAITS_SECONDS = 20.0
+"""So long nothing may run before it is said why; and so often that is looked up again."""
+
+
+class Waits:
+    """Why a job waits, in a sentence: "" while something runs, or it has only just begun to wait."""
+
+    def __init__(self, analysis: Any, handle: Any, clock: Callable[[], float] = time.monotonic) -> None:
+        self._analysis, self._handle, self._clock = analysis, handle, clock
+        self._asked, self._said = clock(), ""
+
+    def __call__(self, state: Any) -> str:
+        if self._analysis is None or state.finished or any(one.seconds is not None for one in state.datasets):
+            return ""
+        if self._clock() - self._asked >= WAITS_SECONDS:
+            from botocore.exceptions import BotoCoreError, ClientError
+
+            from neurocaas.explain import explain
+
+            # what may not be asked here, or not now, hinders nobody from following
+            with contextlib.suppress(AnalysisError, BotoCoreError, ClientError):
+                self._said = explain(self._analysis.evidence(self._handle)).sentence
+            self._asked = self._clock()
+        return self._said
 
 
 def end_with(analysis: Any, handle: Any, state: Any) -> None:

@@ -9,10 +9,12 @@ from typing import Any
 
 import boto3
 import pytest
+from botocore.exceptions import ClientError
 from moto import mock_aws
 
-from neurocaas import Analysis, AnalysisError, own_jobs
+from neurocaas import Analysis, AnalysisError, own_jobs, places
 from neurocaas.cli import main
+from neurocaas.commands import speaking
 from neurocaas.overview import VERDICTS, chosen_states, overview, since_when
 from neurocaas.protocol.analyses import DeployedAnalysis, parameter
 from neurocaas.protocol.keys import JobKeys, rejected_keys
@@ -34,7 +36,7 @@ def s3(monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> Iterator[Any]:
         ("AWS_DEFAULT_REGION", "us-east-1"),
         ("NEUROCAAS_ANALYSIS", BUCKET),
         ("NEUROCAAS_GROUP", GROUP),
-        (own_jobs.FOLDER, str(tmp_path)),
+        (places.STATE, str(tmp_path)),
     ):
         monkeypatch.setenv(name, value)
     monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
@@ -155,10 +157,10 @@ def test_mine_is_what_was_submitted_from_here(s3: Any, capsys: pytest.CaptureFix
 
 def test_what_cannot_be_remembered_hinders_nobody(monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> None:
     (tmp_path / "file").write_text("x")
-    monkeypatch.setenv(own_jobs.FOLDER, str(tmp_path / "file" / "below"))
+    monkeypatch.setenv(places.STATE, str(tmp_path / "file" / "below"))
     own_jobs.remember("b", "g", "t")
     assert own_jobs.own("b", "g") == frozenset()
-    monkeypatch.setenv(own_jobs.FOLDER, str(tmp_path))
+    monkeypatch.setenv(places.STATE, str(tmp_path))
     monkeypatch.setattr(own_jobs, "MOST", 5)
     for number in range(30):
         own_jobs.remember("b", "g", str(number))
@@ -279,3 +281,22 @@ def test_more_jobs_are_asked_for_less_often() -> None:
     watch_jobs(watched(*[2] * 4), lambda *_: None, clock=few)
     watch_jobs(watched(*[2] * 80), lambda *_: None, clock=many)
     assert (few.pauses, many.pauses) == ([1.0], [10.0])
+
+
+def test_a_job_that_waits_says_why_while_it_is_followed(
+    s3: Any, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    running(s3, "going", 2)
+    monkeypatch.setattr(speaking, "WAITS_SECONDS", 0.0)
+    assert main(["follow", "going", "--timeout", "1"]) == 2
+    said = [line for line in capsys.readouterr().out.splitlines() if "waits for its machines" in line]
+    assert len(said) == 1, "once, however often it is asked"
+    assert said[0].startswith("going  RUNNING  Job going waits for its machines to start")
+
+    class Away:
+        def evidence(self, handle: Any) -> Any:
+            raise ClientError({"Error": {"Code": "UnauthorizedOperation"}}, "DescribeInstances")
+
+    waits = speaking.Waits(Away(), None, lambda: 1e9)
+    assert waits(JobState("t", "SUBMITTED")) == ""
+    assert waits(JobState("t", "RUNNING", (DatasetState("a", "a", "IN PROGRESS", 1.0),))) == ""

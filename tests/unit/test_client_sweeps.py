@@ -44,7 +44,7 @@ def s3(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Any]:
         "AWS_DEFAULT_REGION": "us-east-1",
         "NEUROCAAS_ANALYSIS": BUCKET,
         "NEUROCAAS_GROUP": GROUP,
-        "NEUROCAAS_STATE": str(tmp_path / "state"),
+        "NEUROCAAS_STATE_FOLDER": str(tmp_path / "state"),
     }.items():
         monkeypatch.setenv(name, value)
     for name in ("AWS_ENDPOINT_URL", "AWS_PROFILE"):

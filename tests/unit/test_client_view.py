@@ -86,6 +86,20 @@ def test_a_refused_submission_is_rejected_on_every_screen() -> None:
     assert sum("REJECTED" in line and "no such config" in line for line in shown) == 5
 
 
+def test_what_a_job_waits_for_is_seen() -> None:
+    waiting = Shown(
+        "t", JobState("t", "SUBMITTED"), 100.0, "Job t waits for the manager, which answers soon."
+    )
+    assert text(job_screen(waiting, 30, 22, 100.0)) == [
+        "job t  SUBMITTED",
+        "Job t waits for the manager,",
+        "  which answers soon.",
+    ]
+    assert text(job_screen(Shown("t", JobState("t", "SUBMITTED"), 1.0), 80, 22, 1.0))[1].startswith(
+        "waiting for"
+    )
+
+
 def test_many_jobs_open_ones_first_then_those_that_failed() -> None:
     done = Shown("good", JobState("a", "DONE", (dataset(1, "SUCCESS", seconds=9.0),), "SUCCESS 1/1"), 1.0)
     bad = Shown("bad", JobState("b", "DONE", (dataset(1, "FAILED", seconds=9.0),), "FAILED 0/1"), 1.0)
