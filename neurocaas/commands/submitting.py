@@ -185,7 +185,7 @@ def _answer(
     from neurocaas.steps import answered
 
     if follow:
-        ended: JobState = follow_job(handle, quiet=quiet, typical=plan.forecast.p50)
+        ended: JobState = follow_job(handle, quiet=quiet, typical=plan.forecast.p50, analysis=analysis)
         return ended
     if not wait:
         return None
