@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -155,3 +156,19 @@ def test_the_policy_of_the_permission_set_is_the_roles_of_groups_alone(project: 
     (statement,) = json.loads(invitations.policy(HERE, directory))["Statement"]
     assert statement["Action"] == "sts:AssumeRole"
     assert statement["Resource"] == "arn:aws:iam::111122223333:role/neurocaas-eu-west-1-*"
+
+
+def test_the_file_of_the_administrators_guide_is_right_and_lets_everybody_in(project: Path) -> None:
+    guide = (Path(__file__).resolve().parents[2] / "docs" / "administrators.md").read_text()
+    (text,) = re.findall(r"^```yaml\n(# groups.yaml\nschema_version.*?)^```", guide, re.MULTILINE | re.DOTALL)
+    for name in ("dti", "analysis"):
+        folder = project / "blueprints" / name
+        folder.mkdir()
+        (folder / "blueprint.yaml").write_text(BLUEPRINT.format(name=name))
+        (folder / "run.sh").write_text("#!/bin/bash\n")
+    (project / "groups.yaml").write_text(text)
+    directory = groups.load(project)
+    assert list(ways.shut_out(directory)) == []
+    used = {kind for user in directory.users for kind in ways.kinds(directory, user)}
+    assert used == {ways.CENTER, ways.OPENID, ways.OWN, ways.KEY}
+    assert not any(directory.needs_user(name) for name in ("ann", "bob", "cy", "eve"))
