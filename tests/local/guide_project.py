@@ -76,6 +76,10 @@ def _at_home(made: Playground, home: Path) -> None:
     )
 
 
+OF_DTI = "    fit_method: {enum: [WLS, OLS, NLLS], default: WLS}\n"
+"""A parameter of the real analysis that the pages speak of; the starter does not read it."""
+
+
 @contextmanager
 def project(home: Path) -> Iterator[Playground]:
     """A project under version control, with `home` as the user's folder and nothing deployed. In it `dti` is
@@ -88,7 +92,8 @@ def project(home: Path) -> Iterator[Playground]:
         shutil.rmtree(made.root / "blueprints" / "dti")
         made.invoke("configure", "dti")
         blueprint = made.root / "blueprints" / "dti" / "blueprint.yaml"
-        blueprint.write_text(blueprint.read_text() + "stages:\n  prod: {bucket: dti-prod}\n")
+        text = blueprint.read_text().replace("  properties:\n", f"  properties:\n{OF_DTI}")
+        blueprint.write_text(text + "stages:\n  prod: {bucket: dti-prod}\n")
         for name, text in (
             ("groups.yaml", GROUPS),
             ("stack_config_template.json", json.dumps(OLD)),
