@@ -25,7 +25,7 @@ DEBUG = "NEUROCAAS_DEBUG"
 DEFECT = 70
 """Exit code of an error that this program does not know (EX_SOFTWARE of sysexits.h)."""
 
-_SHORT = {"analysis": ("-a", "--bucket"), "group": ("-g",)}
+_SHORT = {"analysis": ("-a", "--bucket"), "group": ("-g",), "config": ("-c",), "follow": ("-f",)}
 """Other names of options."""
 _HELP = {"help_option_names": ["-h", "--help"], "max_content_width": 110}
 
@@ -168,7 +168,8 @@ def _parameter(one: AnalystCommand, parameter: inspect.Parameter) -> click.Param
     flags = (*_SHORT.get(typed, ()), f"--{typed}")
     if isinstance(parameter.default, bool):
         on = f"--{typed}/--no-{typed}" if parameter.default else f"--{typed}"
-        return click.Option([on, parameter.name], is_flag=True, default=parameter.default, help=words)
+        names = [*_SHORT.get(typed, ()), on, parameter.name]
+        return click.Option(names, is_flag=True, default=parameter.default, help=words)
     return click.Option(
         [*flags, parameter.name],
         default=parameter.default,

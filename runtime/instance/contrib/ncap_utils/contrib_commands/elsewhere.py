@@ -21,7 +21,7 @@ ELSEWHERE: Dict[str, Dict[Optional[str], str]] = {
         )
     },
     "home": {None: "Use cd"},
-    "analyze": {None: "Submit from your own computer: `invoke submit`"},
+    "analyze": {None: "Submit from your own computer: `neurocaas submit`"},
     "local": {
         "get-iae-info": _IMAGES,
         "setup-development-container": _IMAGES,
@@ -32,13 +32,13 @@ ELSEWHERE: Dict[str, Dict[Optional[str], str]] = {
         "run-analysis": "On your computer: `invoke run-local`",
     },
     "monitor": {
-        "visualize-parallelism": "On your computer: `invoke status`",
-        "see-users": "On your computer: `invoke jobs`",
-        "describe-job-manager-request": "On your computer: `invoke logs --lambda manager`, or `invoke explain`",  # noqa: E501
-        "describe-certificate": "On your computer: `invoke explain`; the text is logs/certificate.txt of the job",  # noqa: E501
-        "describe-datasets": "On your computer: `invoke status`",
-        "describe-datastatus": "On your computer: `invoke status`, and `invoke logs` for what the script printed",  # noqa: E501
-        "poll-analysis": "On your computer: `invoke follow`, then `invoke results`",
+        "visualize-parallelism": "On your computer: `neurocaas status`",
+        "see-users": "On your computer: `neurocaas jobs`",
+        "describe-job-manager-request": "On your computer: `invoke logs --lambda manager`, or `neurocaas explain`",  # noqa: E501
+        "describe-certificate": "On your computer: `neurocaas explain`; the text is logs/certificate.txt of the job",  # noqa: E501
+        "describe-datasets": "On your computer: `neurocaas status`",
+        "describe-datastatus": "On your computer: `neurocaas status`, and `neurocaas logs` for what the script printed",  # noqa: E501
+        "poll-analysis": "On your computer: `neurocaas follow`, then `neurocaas results`",
     },
     "remote": {
         "launch-devinstance": _INSTANCE.format("launch"),
