@@ -16,6 +16,7 @@ from neurocaas.protocol.job import Job
 from neurocaas.protocol.outside import SCHEME
 from neurocaas.protocol.status import FAILED
 from neurocaas.steps import Sent, planned, submitted
+from neurocaas.typed import command as typed
 
 _FOLDER = "resubmit_of_"
 
@@ -28,7 +29,7 @@ def datasets_of(handle: JobHandle, *, failed: bool) -> list[str]:
         raise AnalysisError(
             f"job {handle.timestamp} has no datasets ({state.end or state.phase})",
             "a job that the service has taken",
-            "submit it with what its certificate asks for: `neurocaas submit`",
+            f"submit it with what its certificate asks for: `{typed('submit')}`",
         )
     chosen = [one for one in state.datasets if not failed or one.state == FAILED]
     if not chosen:

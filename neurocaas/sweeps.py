@@ -31,6 +31,7 @@ from neurocaas.places import state_folder
 from neurocaas.protocol.documents import DocumentError, loads
 from neurocaas.protocol.keys import CONFIGS, SUBMISSION_SUFFIX, SUBMISSIONS
 from neurocaas.protocol.names import TIMESTAMP
+from neurocaas.typed import command as next_command
 
 MOST = 500
 """Most jobs of a sweep."""
@@ -86,8 +87,8 @@ def read(objects: Bucket, group: str, name: str) -> Sweep | None:
     except (DocumentError, LookupError, TypeError, ValueError) as error:
         raise AnalysisError(
             f"{key_of(group, name)} cannot be read ({error})",
-            "a sweep that `neurocaas submit --sweep` has made",
-            "look at its jobs one by one: `neurocaas jobs`",
+            f"a sweep that `{next_command('submit')} --sweep` has made",
+            f"look at its jobs one by one: `{next_command('jobs')}`",
         ) from error
 
 
@@ -104,7 +105,7 @@ def found(objects: Bucket, group: str, name: str) -> Sweep:
         raise AnalysisError(
             f"group {group} has no sweep {name!r}",
             f"a sweep of the group: {', '.join(known[-5:])}" if known else "a sweep that was submitted",
-            did_you_mean(name, known, "`neurocaas submit --sweep NAME=VALUE,VALUE` makes one"),
+            did_you_mean(name, known, f"`{next_command('submit')} --sweep NAME=VALUE,VALUE` makes one"),
         )
     return sweep
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from neurocaas.errors import AnalysisError, Patient
+from neurocaas.protocol.units import duration
 from neurocaas.states import JobState
 
 AT_ONCE = 8
@@ -54,7 +55,7 @@ def watch_jobs(
                 break
             if timeout is not None and clock.monotonic() - begun >= timeout:
                 raise AnalysisError(
-                    f"{len(patient)} of {len(jobs)} jobs have not ended after {timeout:.0f} s",
+                    f"{len(patient)} of {len(jobs)} jobs have not ended after {duration(timeout)}",
                     "jobs that end within the time limit",
                     "watch them again: they go on",
                 )

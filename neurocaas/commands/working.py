@@ -24,6 +24,7 @@ from neurocaas.commands.speaking import (
     say,
 )
 from neurocaas.commands.speaking import follow as follow_job
+from neurocaas.typed import command as typed
 
 
 @command(
@@ -61,7 +62,7 @@ def resubmit(
         answer = None if state is None else "refused" if state.phase == "REJECTED" else "taken"
         say(as_json({"job": new.timestamp, "of": handle.timestamp, "datasets": datasets, "answer": answer}))
     if state is None:
-        note(f"the service has not answered yet: `neurocaas explain {new.timestamp}` says why")
+        note(f"the service has not answered yet: `{typed('explain', new.timestamp)}` says why")
     else:
         end_with(chosen, new, state)
 

@@ -33,6 +33,7 @@ from neurocaas.protocol.logline import OVERTIME
 from neurocaas.protocol.report import ComputeReport
 from neurocaas.protocol.status import FAILED, TIMED_OUT, DatasetStatus
 from neurocaas.protocol.stop import CANCELLED, QUOTA, StopOrder, outcome_of
+from neurocaas.protocol.units import money
 from runtime.monitor.evidence import status_of
 from runtime.monitor.finish import filed_reports, finish, finish_without_document
 from runtime.monitor.jobless import exempt, lifetime, overdue
@@ -192,7 +193,7 @@ class _Reconciliation:
         if micro_dollars(cost) <= item.reserved:
             return
         order = StopOrder(
-            QUOTA, f"the ${item.reserved / 1e6:.2f} that were reserved for the job are used up", iso(now)
+            QUOTA, f"the {money(item.reserved / 1e6)} that were reserved for the job are used up", iso(now)
         )
         self._watch.for_group(job).put(job.bucket, job.keys.stop, order.to_json(), if_absent=True)
         self._cloud.note_stop(item.job, order.text, now.timestamp())
