@@ -17,11 +17,12 @@ CENTER, OPENID, SAML, OWN, KEY = "identity-center", "openid", "saml", "own-user"
 
 @dataclass(frozen=True)
 class Service:
-    """Where the service is."""
+    """Where the service is. `endpoint`: of another cloud than AWS, "" for AWS."""
 
     account: str
     region: str
     partition: str = "aws"
+    endpoint: str = ""
 
 
 @dataclass(frozen=True)
@@ -82,6 +83,8 @@ def _way(directory: Directory, user: str, kind: str, service: Service) -> Way:
     where |= {"lead": True} if groups and all(leads for _, leads in groups) else {}
     if service.partition != "aws":
         where["partition"] = service.partition
+    if service.endpoint:
+        where["endpoint_url"] = service.endpoint
     if kind == CENTER:
         center = directory.identity_center
         assert center is not None

@@ -13,6 +13,7 @@ from blueprints.finding import some
 from blueprints.groups import FILE, Directory
 from blueprints.ways import Service, Way
 from console.errors import UserError
+from console.layout import MARGIN, labelled
 from neurocaas.configuration import as_word
 
 Row = Mapping[str, Any]
@@ -60,9 +61,11 @@ def table(rows_: Sequence[Row]) -> str:
     for row in rows_:
         lines.append(f"{row['user']}: {', '.join(row['groups']) or 'in no group'}")
         for way in row["ways"]:
-            lines.append(f"  {way['words']}{' (the last resort)' if way['last_resort'] else ''}")
-            lines += [f"    {way['before']}, then"] if way["before"] else []
-            lines.append(f"    {way['type']}")
+            lines.append(
+                labelled("way", f"{way['words']}{' (the last resort)' if way['last_resort'] else ''}")
+            )
+            lines += [labelled("first", way["before"])] if way["before"] else []
+            lines.append(f"{'  type'.ljust(MARGIN)}{way['type']}")  # in one line, to be copied
         if row["groups"] and not row["ways"]:
             shut.append(row["user"])
             lines.append("  no way in")

@@ -248,7 +248,9 @@ def _service() -> Any:
 
     engine, name = engine_of_deployed("utils")
     found = engine.outputs(name)
-    return Service(str(found["account"]), str(found["region"]), str(found["kms_key_arn"]).split(":")[1])
+    partition = str(found["kms_key_arn"]).split(":")[1]
+    endpoint = os.environ.get("AWS_ENDPOINT_URL", "")
+    return Service(str(found["account"]), str(found["region"]), partition, endpoint)
 
 
 collection = Collection(credentials, rotate_keys, people, invite)

@@ -50,7 +50,7 @@ def page() -> Iterator[Provider]:
 
 
 class Computer:
-    """A person's own: it knows where the cloud is, and no key."""
+    """A person's own: it knows no cloud and no key."""
 
     def __init__(self, service: Deployed, folder: Path) -> None:
         self.service, self.folder = service, folder
@@ -58,7 +58,6 @@ class Computer:
         (folder / "browser.py").write_text(BROWSER)
         self.environ = {
             **{name: value for name, value in local.items() if not name.startswith(("AWS_", "NEUROCAAS_"))},
-            "AWS_ENDPOINT_URL": local["AWS_ENDPOINT_URL"],
             "AWS_EC2_METADATA_DISABLED": "true",
             "AWS_CONFIG_FILE": str(folder / "aws-config"),
             "AWS_SHARED_CREDENTIALS_FILE": str(folder / "aws-credentials"),
@@ -141,6 +140,7 @@ def test_a_user_of_identity_center_is_let_into_their_group_by_name(
             f"[sso]\naws_access_key_id = {given['AccessKeyId']}\naws_secret_access_key = "
             f"{given['SecretAccessKey']}\naws_session_token = {given['SessionToken']}\n"
         )
+        computer.environ["AWS_ENDPOINT_URL"] = peopled.ground.local_environment()["AWS_ENDPOINT_URL"]
         done = computer.types("login", "--aws-profile", "sso", "--group", "lab1", "--region", "us-east-1")
         assert done.returncode == code, (person, done.stdout, done.stderr)
         if code:
@@ -148,7 +148,6 @@ def test_a_user_of_identity_center_is_let_into_their_group_by_name(
 
 
 def test_the_developers_own_group_on_the_local_cloud(peopled: Deployed, computer: Computer) -> None:
-    del computer.environ["AWS_ENDPOINT_URL"]
     computer.environ["LOCALCLOUD_HOME"] = str(peopled.ground.root / ".local")
     done = computer.types("login", "--local", "--group", "debuggers")
     assert done.returncode == 0, done.stderr
