@@ -12,6 +12,7 @@ from neurocaas import Analysis
 from neurocaas.protocol.job import Job
 from neurocaas.protocol.keys import JobKeys
 from neurocaas.protocol.ledger import BUDGETS, CLAIMS, HEARD
+from neurocaas.protocol.spending import Spending, spending_key
 from runtime.manager import handler as manager
 from runtime.monitor import handler as monitor
 from tests.bare_account import CREDENTIALS, Account, state_changes
@@ -47,7 +48,7 @@ def test_a_job_from_submission_to_results(account: Account, tmp_path: Path) -> N
     (tmp_path / "b.txt").write_text("bad data")
     analysis = Analysis(BUCKET, "lab")
     inputs = analysis.upload([tmp_path / "a.txt", tmp_path / "b.txt"])
-    handle = analysis.submit(inputs, {"wait": 0}, timestamp="t1")
+    handle = analysis.submit(inputs, {"wait": 0}, timestamp="t1", check=False)  # no stack has told it
     assert handle.status().phase == "SUBMITTED"
 
     records = account.messages()
@@ -80,4 +81,10 @@ def test_a_job_from_submission_to_results(account: Account, tmp_path: Path) -> N
     left = account.dynamodb.scan(TableName="ledger")["Items"]
     kinds = {item["pk"]["S"] for item in left}
     assert kinds == {BUDGETS, CLAIMS, HEARD}, "nothing of the job is open, and what it cost is kept"
+    (budget,) = (item for item in left if item["pk"]["S"] == BUDGETS)
+    month = budget["sk"]["S"].rpartition("/")[2]
+    told = account.s3.get_object(Bucket=BUCKET, Key=spending_key("lab", month))["Body"].read()
+    spent = int(budget["spent"]["N"])
+    assert Spending.from_json(told) == Spending(month, spent, spent), "and the group's people can read it"
+    assert spent > 0
     assert not any(one["State"]["Name"] == "running" for one in account.instances())
