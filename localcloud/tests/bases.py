@@ -6,12 +6,14 @@ import functools
 import os
 from pathlib import Path
 
+import pytest
+
 from localcloud import private
 from localcloud.cache import cache_home, locked
 from localcloud.paths import Paths
 from localcloud.sandbox import base, sandbox
 
-__all__ = ["detect", "share_base"]
+__all__ = ["detect", "isolated", "share_base"]
 
 
 def share_base(home: Path) -> Path:
@@ -28,6 +30,14 @@ def share_base(home: Path) -> Path:
 def detect(home: Path) -> sandbox.Host:
     """The best kind of sandbox in a new home, with the base that all share."""
     return sandbox.detect(share_base(home))
+
+
+def isolated(home: Path) -> sandbox.Host:
+    """The same, for a test that needs sandboxes with namespaces; skips it on a host that allows none."""
+    host = detect(home)
+    if host.mode is sandbox.Mode.PROCESS:
+        pytest.skip("this host allows no namespaces: " + "; ".join(host.notes))
+    return host
 
 
 @functools.cache

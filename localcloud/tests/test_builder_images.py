@@ -10,8 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from localcloud.sandbox.sandbox import Mode
-from localcloud.tests.bases import detect
+from localcloud.tests.bases import detect, isolated
 from localcloud.tests.fleet_fakes import RunningFleet, running_fleet
 from localcloud.tests.image_builds import ROOT, finish, log, posts, start
 
@@ -21,9 +20,7 @@ pytestmark = pytest.mark.local
 @pytest.fixture(scope="module")
 def fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningFleet]:
     home = tmp_path_factory.mktemp("cloud")
-    host = detect(home)
-    if host.mode is Mode.PROCESS:
-        pytest.skip("this host allows no namespaces: " + "; ".join(host.notes))
+    isolated(home)
     with running_fleet(
         home, PIP_INDEX_URL="https://index.invalid/simple", SECRET_OF_THE_HOST="hidden"
     ) as running:
@@ -231,8 +228,7 @@ def test_a_host_without_sandboxes_refuses_in_words(tmp_path: Path) -> None:
 
 
 def test_an_interrupted_build_is_closed_by_the_next_fleet(tmp_path: Path) -> None:
-    if detect(tmp_path).mode is Mode.PROCESS:
-        pytest.skip("this host allows no namespaces")
+    isolated(tmp_path)
     with running_fleet(tmp_path) as fleet:
         arn = start(fleet, 12, document("echo started\nsleep 500"))
         with fleet.emulator.condition:

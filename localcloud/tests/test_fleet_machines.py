@@ -12,8 +12,7 @@ import pytest
 
 from localcloud.fleet.entry import command as enter
 from localcloud.fleet.entry import first_process
-from localcloud.sandbox.sandbox import Mode
-from localcloud.tests.bases import detect
+from localcloud.tests.bases import isolated
 from localcloud.tests.fleet_fakes import RunningFleet, running_fleet
 
 pytestmark = pytest.mark.local
@@ -22,9 +21,7 @@ pytestmark = pytest.mark.local
 @pytest.fixture(scope="module")
 def fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningFleet]:
     home = tmp_path_factory.mktemp("cloud")
-    host = detect(home)
-    if host.mode is Mode.PROCESS:
-        pytest.skip("this host allows no namespaces: " + "; ".join(host.notes))
+    isolated(home)
     with running_fleet(home, LOCALCLOUD_MAX_INSTANCES="3") as running:
         yield running
 
@@ -279,8 +276,7 @@ def until_no_process(home: Path) -> None:
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
 def test_the_end_of_the_fleet_is_the_end_of_its_machines(tmp_path: Path, number: int) -> None:
-    if detect(tmp_path).mode is Mode.PROCESS:
-        pytest.skip("this host allows no namespaces")
+    isolated(tmp_path)
     with running_fleet(tmp_path) as fleet:
         identifier = fleet.emulator.launch(1, "#!/bin/bash\necho up\nsleep 987.125 &\nsleep 1000\n")
         fleet.emulator.until_state(identifier, "running")
@@ -301,8 +297,7 @@ def test_the_end_of_the_fleet_is_the_end_of_its_machines(tmp_path: Path, number:
 
 
 def test_the_disk_of_a_stopped_machine_outlives_the_fleet(tmp_path: Path) -> None:
-    if detect(tmp_path).mode is Mode.PROCESS:
-        pytest.skip("this host allows no namespaces")
+    isolated(tmp_path)
     with running_fleet(tmp_path) as fleet:
         identifier = fleet.emulator.launch(
             1, "#!/bin/bash\necho kept > /opt/kept\npoweroff\n", shutdown_behavior="stop"
@@ -322,8 +317,7 @@ def test_a_fleet_killed_while_it_makes_a_sandbox_leaves_none(tmp_path: Path) -> 
     """Bubblewrap dies with its parent once it is up. What is left of the moments before, the boot program and
     the next fleet end.
     """
-    if detect(tmp_path).mode is Mode.PROCESS:
-        pytest.skip("this host allows no namespaces")
+    isolated(tmp_path)
     with running_fleet(tmp_path) as fleet:
         for number in range(1, 7):
             identifier = fleet.emulator.launch(number, "#!/bin/bash\nsleep 1000\n")

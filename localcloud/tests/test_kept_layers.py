@@ -14,8 +14,7 @@ import pytest
 
 from localcloud.images.layerfiles import copied, digest
 from localcloud.images.layers import Layers
-from localcloud.sandbox.sandbox import Mode
-from localcloud.tests.bases import detect
+from localcloud.tests.bases import isolated
 from localcloud.tests.fleet_fakes import RunningFleet, running_fleet
 from localcloud.tests.image_builds import ROOT, finish, image_id, log, start
 
@@ -49,9 +48,7 @@ def layers(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def fleet_in(home: Path, layers: Path | None) -> Iterator[RunningFleet]:
-    host = detect(home)
-    if host.mode is Mode.PROCESS:
-        pytest.skip("this host allows no namespaces: " + "; ".join(host.notes))
+    isolated(home)
     with running_fleet(home, **({"LOCALCLOUD_LAYERS": str(layers)} if layers else {})) as running:
         yield running
 

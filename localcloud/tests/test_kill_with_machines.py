@@ -17,8 +17,7 @@ from botocore.exceptions import ClientError
 from localcloud import cloud as cloud_module
 from localcloud.cloud import Cloud, CloudError
 from localcloud.images.catalogue import BASE_IMAGES
-from localcloud.sandbox.sandbox import Mode
-from localcloud.tests.bases import detect
+from localcloud.tests.bases import isolated
 from localcloud.tests.homes import CloudHome, client_of, kill
 
 pytestmark = pytest.mark.local
@@ -135,9 +134,7 @@ def test_a_session_is_good_until_it_expires_and_no_longer(cloud_home: CloudHome)
 
 
 def test_a_machine_goes_on_when_the_control_plane_is_killed(cloud_home: CloudHome) -> None:
-    host = detect(cloud_home.paths.home)
-    if host.mode is Mode.PROCESS:
-        pytest.skip("this host allows no namespaces: " + "; ".join(host.notes))
+    isolated(cloud_home.paths.home)
     cloud = cloud_home.up(fleet=True)
     furnish(cloud)
     [machine] = client_of(cloud)("ec2").run_instances(

@@ -17,8 +17,7 @@ import pytest
 
 from localcloud.sandbox import disks, trees, watch
 from localcloud.sandbox.limits import PROCESSES, Limit
-from localcloud.sandbox.sandbox import Mode
-from localcloud.tests.bases import detect
+from localcloud.tests.bases import isolated
 from localcloud.tests.fleet_fakes import POOR, RunningFleet, running_fleet
 
 pytestmark = pytest.mark.local
@@ -41,8 +40,7 @@ def fleet(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
     files.
     """
     home = tmp_path_factory.mktemp("cloud")
-    if detect(home).mode is Mode.PROCESS:
-        pytest.skip("this host allows no namespaces")
+    isolated(home)
     if request.param == "fleet" and os.getuid() != 0:
         pytest.skip("only root can hide what this host offers")
     with running_fleet(home, POOR if request.param == "fleet" else ()) as running:

@@ -11,8 +11,8 @@ import pytest
 
 from localcloud import memory, private
 from localcloud.cloud import CloudError
-from localcloud.sandbox.sandbox import Mode, detect
 from localcloud.tests import strangers
+from localcloud.tests.bases import isolated
 from localcloud.tests.fleet_fakes import running_fleet
 from localcloud.tests.homes import CloudHome, client_of
 
@@ -128,8 +128,7 @@ def test_a_program_of_roots_on_a_machines_disk_is_out_of_reach(place: Path) -> N
     start it.
     """
     strangers.needed()
-    if detect(place / "home").mode is Mode.PROCESS:
-        pytest.skip("this host allows no namespaces")
+    isolated(place / "home")
     with private.umask(0), running_fleet(place / "home") as fleet:
         identifier = fleet.emulator.launch(1, ROOTS_PROGRAM)
         fleet.emulator.until_state(identifier, "running")
@@ -147,8 +146,7 @@ def test_a_program_of_roots_on_a_machines_disk_is_out_of_reach(place: Path) -> N
 
 def test_command_lines_tell_no_secrets(tmp_path: Path) -> None:
     """All users can read the command lines of all processes."""
-    if detect(tmp_path).mode is Mode.PROCESS:
-        pytest.skip("this host allows no namespaces")
+    isolated(tmp_path)
     with running_fleet(tmp_path) as fleet:
         identifier = fleet.emulator.launch(1, "#!/bin/bash\necho up\nsleep 100\n", tags={"Name": "hidden"})
         fleet.emulator.until_state(identifier, "running")

@@ -17,7 +17,7 @@ from localcloud.fleet.entry import first_process
 from localcloud.sandbox import peers
 from localcloud.sandbox.sandbox import Mode, Plan, Root, launcher_command
 from localcloud.tests import strangers
-from localcloud.tests.bases import detect
+from localcloud.tests.bases import detect, isolated
 from localcloud.tests.fleet_fakes import RunningFleet, running_fleet
 
 pytestmark = pytest.mark.local
@@ -91,9 +91,7 @@ def test_a_shell_in_a_machine_has_no_more_than_its_scripts(fleet: RunningFleet) 
 
 def test_a_bake_has_the_network_and_not_the_sockets_of_the_host(tmp_path: Path) -> None:
     """It fetches packages, so it has the host's network, to which sockets with an abstract name belong."""
-    host = detect(tmp_path)
-    if host.mode is Mode.PROCESS:
-        pytest.skip("this host allows no namespaces")
+    host = isolated(tmp_path)
     if not landlock_has_scopes():
         pytest.skip("this kernel cannot close abstract sockets (Landlock since Linux 6.12)")
     name = f"localcloud-test-{os.getpid()}"

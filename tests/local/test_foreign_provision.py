@@ -19,8 +19,7 @@ import pytest
 
 from blueprints.provision import read
 from image_builder.recipe import PackedProvision
-from localcloud.sandbox.sandbox import Mode
-from localcloud.tests.bases import detect
+from localcloud.tests.bases import isolated
 from localcloud.tests.fleet_fakes import RunningFleet, running_fleet
 from localcloud.tests.image_builds import finish, image_id, log, start
 from neurocaas.protocol.problems import InvalidInput
@@ -224,9 +223,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
 @pytest.fixture(scope="module")
 def fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningFleet]:
     home = tmp_path_factory.mktemp("cloud")
-    host = detect(home)
-    if host.mode is Mode.PROCESS:
-        pytest.skip("this host allows no namespaces: " + "; ".join(host.notes))
+    isolated(home)
     with running_fleet(home) as running:
         yield running
 
