@@ -1,5 +1,6 @@
 """From an administrator's groups.yaml to a member's job, under enforced IAM: people without an IAM user sign
-in at a provider of OpenID Connect, or come from Identity Center, and have their groups' rights and no others."""
+in at a provider of OpenID Connect, or come from Identity Center; they have their groups' rights and no other.
+"""
 
 from __future__ import annotations
 
