@@ -30,6 +30,11 @@ class ToldDataset(Protocol):
     def final(self) -> bool: ...
 
 
+def percent(part: float) -> str:
+    """`99 %` of a part of 1: what is not all is no 100."""
+    return f"{int(part * 100 + 1e-9)} %"
+
+
 def what_is_said(dataset: ToldDataset, *, left: bool = True) -> str:
     """The one line that says most about a dataset: why it failed, else how far its script is, about how long
     it will take (with `left`), and its last line: `25 % fitting, about 1 min 30 s left`. A progress mark
@@ -41,7 +46,7 @@ def what_is_said(dataset: ToldDataset, *, left: bool = True) -> str:
     far = (
         ""
         if dataset.progress is None
-        else f"{dataset.progress:.0%} {cell(dataset.progress_text)}".replace("%", " %", 1).rstrip()
+        else f"{percent(dataset.progress)} {cell(dataset.progress_text)}".rstrip()
     )
     if dataset.final and line:
         return line

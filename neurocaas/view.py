@@ -21,13 +21,16 @@ from neurocaas.layout import table as table
 from neurocaas.listing import ListedJob
 from neurocaas.protocol.status import FAILED, IN_PROGRESS, INITIALIZING, SUCCESS
 from neurocaas.protocol.units import duration
-from neurocaas.saying import what_is_said
+from neurocaas.saying import percent, what_is_said
 from neurocaas.states import DatasetState, Ending, JobState
 
 PER_SECOND = 4
 MANY = 20
 """In a job of more datasets than these, no line of a script is a line of the output: only how datasets begin
 and end."""
+
+PAUSE = 10.0
+"""So many seconds of a script make at most one line of an output, while it only prints something else."""
 
 COLOURS = {
     INITIALIZING: "yellow",
@@ -38,6 +41,7 @@ COLOURS = {
     "RUNNING": "cyan",
     "REJECTED": "red",
 }
+_ROUND = 1e-9
 _NAME, _BAR, _STATE = 28, 16, 12
 _WORTH = {FAILED: 0, IN_PROGRESS: 1, INITIALIZING: 2, SUCCESS: 3}
 
@@ -64,6 +68,7 @@ class Changes:
         self._told: dict[tuple[str, str], tuple[str, str]] = {}
         self._ends = ends
         self._waits: dict[str, str] = {}
+        self._at: dict[tuple[str, str], float] = {}
 
     def lines(self, title: str, state: JobState, waits: str = "") -> list[str]:
         said = []
@@ -74,9 +79,7 @@ class Changes:
             if self._ends and not dataset.final:
                 continue
             brief = not dataset.final and len(state.datasets) > MANY
-            now = (dataset.state, "" if brief else what_is_said(dataset, left=False))
-            if self._told.get((title, dataset.name)) != now:
-                self._told[title, dataset.name] = now
+            if self._is_new(title, dataset, brief):
                 text = "" if brief else what_is_said(dataset)
                 row = f"{title}  {dataset.name}  {dataset.state}  {duration(dataset.seconds)}  {text}"
                 said.append(cell(row).rstrip())
@@ -87,6 +90,25 @@ class Changes:
                 end = state.why if state.phase == "REJECTED" else state.end
                 said.append(cell(f"{title}  {state.phase}  {end}").rstrip())
         return said
+
+    def _is_new(self, title: str, dataset: DatasetState, brief: bool) -> bool:
+        """Whether there is something to say of a dataset: another state, a tenth more of its way, or, of one
+        that does not say how far it is, another line; of the same machine not before `PAUSE` seconds."""
+        key, seconds = (title, dataset.name), dataset.seconds or 0.0
+        if brief or dataset.final or dataset.progress is None:
+            now = (dataset.state, "" if brief else what_is_said(dataset, left=False))
+        else:
+            now = (dataset.state, str(int(dataset.progress * 10 + _ROUND)))
+        before = self._told.get(key)
+        if before == now:
+            return False
+        goes_on = (
+            before is not None and before[0] == now[0] and dataset.progress is None and not dataset.final
+        )
+        if goes_on and 0 <= seconds - self._at.get(key, 0.0) < PAUSE:
+            return False
+        self._told[key], self._at[key] = now, seconds
+        return True
 
 
 @dataclass
@@ -185,7 +207,7 @@ def _dataset(
             (took + text, ""),
         )
     drawn = f"{bar(one.progress, _STATE if width >= 100 else 8, ascii_only=ascii_only)}  "
-    far = f"{one.progress:.0%}".replace("%", " %") + (f", {duration(left)} left" if left is not None else "")
+    far = percent(one.progress) + (f", {duration(left)} left" if left is not None else "")
     step = cell(one.progress_text) or what_is_said(replace(one, progress=None, eta_seconds=None))
     if width < 60:
         drawn = took = ""
@@ -273,9 +295,10 @@ class Board:
     def tell(self, line: str, *, bell: bool = False) -> None:
         """A line of its own, above what is drawn again; in a file the changes have said it already."""
         if self._live is not None:
-            self._live.console.print(cell(line), soft_wrap=True)
+            console = self._live.console
+            console.print(wrapped(cell(line), console.width), soft_wrap=True)
             if bell:
-                self._live.console.bell()
+                console.bell()
 
     def screen(self, width: int, height: int, now: float, *, ascii_only: bool = False) -> list[Line]:
         shown = list(self._shown.values())

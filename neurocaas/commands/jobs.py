@@ -280,8 +280,8 @@ def watch(
         ]))  # fmt: skip
     failed = [title for title, state in states.items() if state.finished and not state.succeeded]
     if failed:
-        first = typed("explain", titles[failed[0]].handle.timestamp)
-        text = f"{len(failed)} of {len(states)} jobs failed; `{first}` says why"
+        jobs_ = f"{len(failed)} of {len(states)} jobs" if len(states) > 1 else f"job {failed[0]}"
+        text = f"{jobs_} failed; `{typed('explain', failed[0])}` says why"
         raise Ended("" if json else text, code=1)
 
 

@@ -11,6 +11,7 @@ from neurocaas import layout, typed
 from neurocaas.layout import alike, as_told, columns, table, wide, wrapped
 from neurocaas.notes import note
 from neurocaas.protocol.units import brief_time, minute
+from neurocaas.saying import percent
 from neurocaas.states import DatasetState, JobState
 from neurocaas.view import Board, Changes, Line, Shown, board, job_lines, job_screen, jobs_screen
 from tests.unit import terminal
@@ -122,6 +123,27 @@ def test_a_file_gets_the_ends_of_many_datasets_and_no_lines_of_scripts() -> None
     states += [dataset(29, "FAILED", seconds=6.0, reason="no signal")]
     (line,) = changes.lines("t", JobState("t", "RUNNING", tuple(states)))
     assert line.endswith("FAILED  6 s  no signal")
+
+
+def test_a_file_gets_no_line_each_second() -> None:
+    changes, said = Changes(), []
+    for second in range(1, 1001):
+        one = dataset(
+            1, "IN PROGRESS", seconds=float(second), progress=second / 1000, progress_text=str(second)
+        )
+        said += changes.lines("t", JobState("t", "RUNNING", (one,)))
+    assert len(said) == 11, "one for each tenth"
+    changes, said = Changes(), []
+    for second in range(100):
+        one = dataset(1, "IN PROGRESS", seconds=float(second), last_line=str(second))
+        said += changes.lines("t", JobState("t", "RUNNING", (one,)))
+    assert len(said) == 10
+    one = dataset(1, "FAILED", seconds=99.5, reason="no signal")
+    assert changes.lines("t", JobState("t", "RUNNING", (one,)))[0].endswith("no signal")
+
+
+def test_what_is_not_done_is_no_hundred_percent() -> None:
+    assert [percent(part) for part in (0, 0.29, 0.999, 1)] == ["0 %", "29 %", "99 %", "100 %"]
 
 
 def test_a_board_on_a_file_writes_no_control_and_tells_an_end_once() -> None:
