@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import importlib.util
 import io
+import os
 import re
 import shutil
 import subprocess
@@ -413,3 +414,31 @@ def test_make_without_a_python_says_what_to_install() -> None:
     assert got.startswith("got no Python 3.11 or later")
     assert allowed == "allowed is Python 3.11 or later"
     assert "apt-get install" in do
+
+
+def test_a_checkout_has_the_command_of_analysts_by_whatever_name_it_is_reached(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It runs the package beside the environment that it is called by, not the one that was set up."""
+    monkeypatch.setattr(bootstrap, "VENV", tmp_path / "made" / ".venv")
+    (bootstrap.VENV / "bin").mkdir(parents=True)
+    bootstrap._command()
+    script = bootstrap.VENV / "bin" / "neurocaas"
+    written = script.stat().st_mtime_ns
+    bootstrap._command()
+    assert script.stat().st_mtime_ns == written
+    assert os.access(script, os.X_OK)
+    assert script.read_text().startswith(f"#!{bootstrap.VENV}/bin/python\n")
+    other = tmp_path / "other"
+    other.mkdir()
+    (other / ".venv").symlink_to(bootstrap.VENV)
+    (other / "neurocaas").symlink_to(ROOT / "neurocaas")
+    done = subprocess.run(
+        [sys.executable, str(other / ".venv" / "bin" / "neurocaas"), "--version"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith("neurocaas ")

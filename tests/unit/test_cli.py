@@ -9,6 +9,7 @@ import inspect
 import io
 import json
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -391,3 +392,32 @@ def test_click_is_told_of_each_concern() -> None:
     assert isinstance(cli.application(), click.Group)
     assert [one for _, some in CONCERNS for one in some] == list(COMMANDS)
     assert len({one.name for one in COMMANDS}) == len(COMMANDS)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="a console's Ctrl-C cannot be sent to one process there")
+@pytest.mark.parametrize("place", ["a module is loaded", "a command runs"])
+def test_an_interrupt_ends_it_without_a_traceback(place: str) -> None:
+    wait = "print('up', flush=True) or time.sleep(60)"
+    program = f"""
+import sys, time, types
+from neurocaas import __main__
+if {place == "a command runs"}:
+    from neurocaas import cli
+    cli.main = lambda: {wait}
+else:
+    class Slow:
+        def find_spec(self, name, path=None, target=None):
+            if name == 'neurocaas.cli':
+                {wait}
+    sys.meta_path.insert(0, Slow())
+__main__.program()
+"""
+    command = [sys.executable, "-c", program]
+    with subprocess.Popen(
+        command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as running:
+        assert running.stdout
+        assert running.stdout.readline() == "up\n"
+        running.send_signal(signal.SIGINT)
+        _, err = running.communicate(timeout=60)
+    assert (running.returncode, err) == (130, "")
