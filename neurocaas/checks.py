@@ -6,7 +6,6 @@ What a submission may say is checked by the manager's own rules (`neurocaas.prot
 """
 
 import contextlib
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,13 +20,12 @@ from neurocaas.nearest import did_you_mean
 from neurocaas.protocol.config import ENSEMBLE_SIZE, MODE, SUFFIXES, TRAIN, ConfigRules, JobConfig, max_bytes
 from neurocaas.protocol.disk import room
 from neurocaas.protocol.keys import CONFIGS, INPUTS, RESULTS, SUBMISSIONS, JobKeys
-from neurocaas.protocol.limits import SUBMISSION_MAX_BYTES
 from neurocaas.protocol.names import TIMESTAMP, key_fault
-from neurocaas.protocol.outside import SCHEME, USES, OutsideBucket, place_of
-from neurocaas.protocol.problems import InvalidInput, Problem, shown
+from neurocaas.protocol.outside import SCHEME, place_of
+from neurocaas.protocol.problems import InvalidInput, shown
 from neurocaas.protocol.published_settings import About
-from neurocaas.protocol.settings import InstanceSettings, Limits
-from neurocaas.protocol.submission import CONFIG_FOLDERS, InvalidSubmission, parse_submission
+from neurocaas.protocol.submission import CONFIG_FOLDERS
+from neurocaas.submission_checks import as_submitted, told
 from neurocaas.uploads import name_of
 
 _ANY = 10**9
@@ -81,7 +79,7 @@ def check(wish: Wish, about: About, objects: Bucket, group: str, *, submits: boo
     config = _config(wish, about, objects, errors)
     found = CheckedWish(config, tuple(keys), tuple(local))
     errors += _count(found, about, config)
-    errors += _as_submitted(wish, found, about, objects, group)
+    errors += _as_submitted(wish, found, about, objects, group, submits=submits)
     errors += _disk(found, about, config)
     raise_all(errors)
     return found
@@ -261,20 +259,8 @@ def _count(found: CheckedWish, about: About, config: JobConfig | None) -> list[A
     return []
 
 
-@dataclass(frozen=True)
-class _Rules:
-    """What submissions are checked by, as far as the analysis tells it."""
-
-    analysis: str
-    bucket: str
-    outside_buckets: tuple[OutsideBucket, ...]
-    input_addresses: tuple[str, ...]
-    instance: InstanceSettings
-    limits: Limits
-
-
 def _as_submitted(
-    wish: Wish, found: CheckedWish, about: About, objects: Bucket, group: str
+    wish: Wish, found: CheckedWish, about: About, objects: Bucket, group: str, *, submits: bool
 ) -> list[AnalysisError]:
     """What the manager would say of the submission, of which files that are still here are taken as uploaded;
     without what was told already."""
@@ -283,39 +269,12 @@ def _as_submitted(
     names += [f"{group}/{INPUTS}/{name}" for path in wish.files if key_fault(name := name_of(path)) is None]
     config = f"{group}/{CONFIGS}/config.json"
     if isinstance(wish.config, str) and wish.config and not Path(wish.config).is_file():
-        told = _place_error(wish.config, "config", CONFIG_FOLDERS, objects, group)
-        config = config if told or not wish.config.lower().endswith(SUFFIXES) else wish.config
-    elif any(name.startswith(SCHEME) for name in names):
+        wrong = _place_error(wish.config, "config", CONFIG_FOLDERS, objects, group)
+        config = config if wrong or not wish.config.lower().endswith(SUFFIXES) else wish.config
+    elif not submits and any(name.startswith(SCHEME) for name in names):
+        # a forecast needs no config, which would have to be beside the data
         config = next(name for name in names if name.startswith(SCHEME)).rpartition("/")[0] + "/config.json"
-    stamp = wish.timestamp if TIMESTAMP.fullmatch(wish.timestamp) else "0" * 24
-    body = {"dataname": list(dict.fromkeys(names)), "configname": config, "timestamp": stamp}
-    if wish.resultpath:
-        body["resultpath"] = wish.resultpath
-    size = len(json.dumps(body, indent=2))
-    if size > SUBMISSION_MAX_BYTES:
-        got = f"a submission of {size} bytes, which are the names of {len(names)} datasets"
-        do = "put them into one folder, or split the work into several submissions"
-        return [AnalysisError(got, f"up to {SUBMISSION_MAX_BYTES} bytes", do)]
-    outside = about.outside_buckets
-    if outside is None:  # an analysis of an earlier version does not say which there are
-        paths = [one for one in (*names, config, wish.resultpath) if one.startswith(SCHEME)]
-        outside = tuple(OutsideBucket(place_of(path, "")[0], "", USES, ()) for path in paths)
-    types = InstanceSettings(
-        type=about.instance_type,
-        types=about.instance_types,
-        volume_gib=0,
-        duration_minutes=0,
-        max_duration_minutes=0,
-    )
-    limits = Limits(datasets=max(about.max_datasets, len(names)), dataset_size_gib=0)
-    rules = _Rules(about.analysis, objects.name, outside, about.input_addresses, types, limits)
-    if not names:
-        body["dataname"] = f"{group}/{INPUTS}/none"  # that there is none was told
-    try:
-        parse_submission(json.dumps(body).encode(), f"{group}/{SUBMISSIONS}/{stamp}_submit.json", rules)
-    except InvalidSubmission as error:
-        return [_told(problem) for problem in error.problems]
-    return []
+    return as_submitted(names, config, wish.timestamp, wish.resultpath, about, objects.name, group)
 
 
 def _disk(found: CheckedWish, about: About, config: JobConfig | None) -> list[AnalysisError]:
@@ -328,9 +287,5 @@ def _disk(found: CheckedWish, about: About, config: JobConfig | None) -> list[An
         try:
             room(about.disk, config.dataset_size_gib if config else 0, {one.name: largest})
         except InvalidInput as error:
-            errors += [_told(problem) for problem in error.problems]
+            errors += [told(problem) for problem in error.problems]
     return errors
-
-
-def _told(problem: Problem) -> AnalysisError:
-    return AnalysisError(problem.place(), problem.allowed, problem.do[:1].lower() + problem.do[1:])

@@ -174,6 +174,10 @@ REFUSED: dict[str, tuple[Case, tuple[str, ...]]] = {
         lambda tmp: good(tmp, key=["s3://open-data/raw/a"]),
         ("must be from same bucket",),
     ),
+    "data in an outside bucket, and a config here": (
+        lambda tmp: good(tmp, data=[], key=["s3://open-data/raw/a"]),
+        ("data and config must be from same bucket",),
+    ),
     "a config that is not there": (
         lambda tmp: good(tmp, config=str(tmp / "goood.json")),
         ("no config", "did you mean", "good.json'?"),

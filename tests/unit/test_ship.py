@@ -87,7 +87,9 @@ def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
         return SimpleNamespace(status=lambda: SimpleNamespace(succeeded=made.jobs[name]))
 
     monkeypatch.setattr(
-        neurocaas, "Analysis", lambda bucket, group: SimpleNamespace(job_names=lambda: list(made.jobs), job=job)
+        neurocaas,
+        "Analysis",
+        lambda bucket, group: SimpleNamespace(job_names=lambda: list(made.jobs), job=job),
     )
     return made
 
