@@ -52,6 +52,8 @@ def __getattr__(name: str) -> Any:
     """Import a name when it is first used: the commands beside it must not cost every `invoke --list` the
     time to import boto3.
     """
+    if name == "__version__":
+        return importlib.import_module("neurocaas.version").version()
     if name not in _WHERE:
         raise AttributeError(f"module 'neurocaas' has no attribute {name!r}")
     return getattr(importlib.import_module(_WHERE[name]), name)

@@ -26,6 +26,7 @@ from invoke.collection import Collection
 from invoke.program import Program
 from moto import mock_aws
 
+import neurocaas as neurocaas_package
 from console.analysts import as_task
 from console.errors import user_errors
 from neurocaas import cli, completion, streams
@@ -205,7 +206,7 @@ def test_the_help_of_a_command_explains_all_that_it_takes(
 
 def test_the_version_of_a_checkout_is_that_of_the_project(capsys: pytest.CaptureFixture[str]) -> None:
     here = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["version"]
-    assert version() == here
+    assert version() == neurocaas_package.__version__ == here
     assert cli.main(["--version"]) == 0
     assert capsys.readouterr().out == f"neurocaas {here}\n"
 
