@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path, PurePath
 
@@ -59,6 +58,8 @@ def _folder(environ: Mapping[str, str], platform: str, windows: str, mac: str, x
 def write_private(path: Path, text: str) -> None:
     """Write a whole file that only its owner can read (mode 0600, from its first moment on). Another process
     sees the old content or the new."""
+    import tempfile
+
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     number, name = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)
     try:

@@ -339,7 +339,8 @@ def _told(settings: str) -> dict[str, Any]:
             "when you trust it, give it yourself: --credential-process COMMAND",
         )
     where = found.get("start_url") or found.get("issuer") or found["way"]
-    note(f"settings: group {found.get('group', '?')}, region {found.get('region', '?')}, sign-in at {where}")
+    cloud = f", cloud at {found['endpoint_url']}" if found.get("endpoint_url") else ""
+    note(f"settings: group {found.get('group', '?')}, sign-in at {where}{cloud}")
     return found
 
 
