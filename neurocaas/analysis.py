@@ -17,6 +17,8 @@ from neurocaas.budget import Budget, budget_left
 from neurocaas.errors import AnalysisError, every, raise_all
 from neurocaas.evidence import Evidence, gather
 from neurocaas.forecast import LATEST, Forecast, dearest, estimate, history, volume_gib
+from neurocaas.formats.dandi import SCHEME as DANDI
+from neurocaas.formats.dandi import resolved
 from neurocaas.formats.file_tree import FileTree
 from neurocaas.job import JobHandle
 from neurocaas.job_list import JobList
@@ -25,7 +27,7 @@ from neurocaas.lookup import BucketOfAnalysis, find
 from neurocaas.notebook_html import facts
 from neurocaas.notes import note
 from neurocaas.progress import SILENT, Progress
-from neurocaas.protocol.addresses import is_address
+from neurocaas.protocol.addresses import HTTPS, is_address
 from neurocaas.protocol.documents import DocumentError
 from neurocaas.protocol.keys import CONFIGS, JOBS, JobKeys, rejected_keys
 from neurocaas.protocol.names import GROUP_NAME, TIMESTAMP
@@ -204,6 +206,9 @@ class Analysis:
         stamp = timestamp or new_timestamp(now())
         if not TIMESTAMP.fullmatch(stamp):
             raise checks.timestamp_error(stamp)
+        if any(name.startswith((DANDI, HTTPS)) for name in names) and not rerun_of:
+            names, wrong = resolved(names, self.about().input_addresses)
+            raise_all(wrong)
         if check and not rerun_of:
             self._check([], names, config, stamp, instance_type, resultpath, past=False)
         body: dict[str, Any] = {

@@ -58,4 +58,8 @@ def _amount(one: Data) -> str:
 def _key(one: Data, group: str) -> str:
     """A folder's is named by its content, which is read when it is uploaded."""
     name = file_name(one.name)
-    return f"{group}/{INPUTS}/DIGEST/{name}/" if Path(one.name).is_dir() else f"{group}/{INPUTS}/{name}"
+    return (
+        f"{group}/{INPUTS}/DIGEST/{name}/"
+        if one.files > 1 or Path(one.name).is_dir()
+        else f"{group}/{INPUTS}/{name}"
+    )

@@ -21,6 +21,7 @@ from neurocaas.budget import refusals
 from neurocaas.checks import CheckedWish, Wish, check
 from neurocaas.errors import AnalysisError, SeveralErrors, UnreachableError, raise_all
 from neurocaas.forecast import Forecast
+from neurocaas.formats.dandi import resolved
 from neurocaas.formats.file_tree import FileTree
 from neurocaas.job import JobHandle
 from neurocaas.progress import SILENT, Progress
@@ -95,6 +96,11 @@ def planned(
     for number, wish in enumerate(wishes, 1):
         own = stamp if len(wishes) == 1 else f"{stamp}-{number}"
         try:
+            known, wrong = resolved(wish.keys, about.input_addresses)
+            errors += wrong
+            if wrong and not (known or wish.files or wish.trees):
+                continue  # what else there is to say needs a dataset
+            wish = replace(wish, keys=known)
             checked = check(wish, about, analysis.objects, analysis.group, submits=submits)
             foreseen = _foreseen(analysis, wish, checked, past=past)
             plans.append(Plan(replace(wish, timestamp=wish.timestamp or own), checked, foreseen))

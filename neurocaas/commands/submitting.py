@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
+from neurocaas.commands.choosing import BIDS, bids_trees, tree_lines
 from neurocaas.commands.command import Ended, command
 from neurocaas.commands.speaking import JSON, WHERE, analysis_of, as_json, end_with, note, say, state_facts
 from neurocaas.commands.speaking import follow as follow_job
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from neurocaas.analysis import Analysis
     from neurocaas.checks import Wish
     from neurocaas.forecast import Forecast
+    from neurocaas.formats.file_tree import FileTree
     from neurocaas.job import JobHandle
     from neurocaas.states import JobState
     from neurocaas.steps import Plan, Sent
@@ -26,8 +28,8 @@ _DATA = {
         "times."
     ),
     "key": (
-        "A dataset in the bucket (GROUP/inputs/…), or in a registered outside bucket (s3://…). May be given "
-        "several times."
+        "A dataset in the bucket (GROUP/inputs/…), in a registered outside bucket (s3://…), or in the world "
+        "where the analysis allows it (dandi://…, https://…). May be given several times."
     ),
     "config": (
         "The config: a file here, a key in the bucket (GROUP/configs/…), or s3://… beside data of an "
@@ -43,6 +45,7 @@ _DATA = {
     help={
         **WHERE,
         **_DATA,
+        **BIDS,
         **SWEEP,
         **JSON,
         "each": "Each file of a folder is a dataset, not the folder.",
@@ -77,6 +80,10 @@ def submit(
     each: bool = False,
     sweep: Sequence[str] = (),
     sweep_file: str = "",
+    bids: str = "",
+    participants: str = "",
+    session: str = "",
+    include: str = "",
     yes: bool = False,
     json: bool = False,
 ) -> None:
@@ -88,7 +95,8 @@ def submit(
     from neurocaas.steps import submitted, uploaded
 
     chosen = analysis_of(analysis, group)
-    wish = Wish(expanded(data), key, config, timestamp, instance_type, resultpath, each=each)
+    trees = _trees(chosen, bids, participants, session, include)
+    wish = Wish(expanded(data), key, config, timestamp, instance_type, resultpath, trees, each=each)
     if sweep or sweep_file:
         told_first = {"dry_run": dry_run, "forecast": forecast, "yes": yes}
         submit_sweep(chosen, wish, sweep, sweep_file, **told_first, json=json)
@@ -100,6 +108,8 @@ def submit(
     if dry_run:
         (facts,) = rehearsal.facts(plans, chosen.group)
         told = as_json({"dry_run": True, **facts, "forecast": _facts(plans[0].forecast)})
+        for line in [] if json else tree_lines(trees):
+            say(line)
         say(told if json else "\n".join(rehearsal.lines(plans, chosen.group)))
         return
     if forecast and not yes and sys.stdin.isatty() and sys.stderr.isatty():
@@ -116,7 +126,7 @@ def submit(
         end_with(chosen, handle, state)
 
 
-@command(starts=True, lists=["data", "key"], help={**WHERE, **_DATA, **JSON})
+@command(starts=True, lists=["data", "key"], help={**WHERE, **_DATA, **BIDS, **JSON})
 def forecast(
     data: list[str],
     key: list[str],
@@ -124,13 +134,19 @@ def forecast(
     group: str = "",
     config: str = "",
     instance_type: str = "",
+    bids: str = "",
+    participants: str = "",
+    session: str = "",
+    include: str = "",
     json: bool = False,
 ) -> None:
     """Show what a submission would take and cost, and what is left of the budget. Nothing is uploaded."""
     from neurocaas.checks import Wish
 
-    wish = Wish(data, key, config, instance_type=instance_type)
-    found = _planned(analysis_of(analysis, group), [wish], submits=False)[0].forecast
+    chosen = analysis_of(analysis, group)
+    trees = _trees(chosen, bids, participants, session, include)
+    wish = Wish(data, key, config, instance_type=instance_type, trees=trees)
+    found = _planned(chosen, [wish], submits=False)[0].forecast
     say(as_json(_facts(found)) if json else "\n".join(found.lines()))
 
 
@@ -167,6 +183,13 @@ def rerun(
     say(as_json({**asdict(done), "reproduced": done.reproduced}) if json else "\n".join(again.lines(done)))
     if not done.reproduced:
         raise Ended(code=1)
+
+
+def _trees(
+    analysis: "Analysis", bids: str, participants: str, session: str, include: str
+) -> "tuple[FileTree, ...]":
+    ignore = analysis.about().ignore if bids else ()
+    return bids_trees(bids, participants, session, include, ignore)
 
 
 def _ask() -> None:

@@ -127,14 +127,14 @@ def choose(
     return BidsChoice(tuple(trees), tuple(notes))
 
 
-def listing(choice: BidsChoice) -> list[str]:
+def listing(trees: Sequence[FileTree]) -> list[str]:
     """What goes where, for people: a line for each dataset, then its files."""
     lines = []
-    for tree in choice.trees:
+    for tree in trees:
         own = len(tree.files) - len(tree.shared)
         lines.append(f"{tree.name}: {own} files of its own, {len(tree.shared)} that go with each dataset")
         lines += [f"  {cell(name)}" for name in tree.files]
-    return [*lines, *choice.left_out]
+    return lines
 
 
 def _description(root: Path) -> list[AnalysisError]:

@@ -12,10 +12,11 @@ from moto import mock_aws
 
 from neurocaas import Analysis, AnalysisError
 from neurocaas.checks import Wish
+from neurocaas.commands import submitting
 from neurocaas.formats.bids import choose
 from neurocaas.steps import planned, submitted, uploaded
 from tests.unit.client_jobs import BUCKET, GROUP
-from tests.unit.client_world import ABOUT, tell
+from tests.unit.client_world import ABOUT, run, tell
 
 SHARED = {"dataset_description.json": '{"Name": "s", "BIDSVersion": "1.8.0"}', "participants.tsv": "p\n"}
 
@@ -99,6 +100,29 @@ def test_a_wish_that_names_a_participant_twice_sends_it_once(s3: Any, bids: Path
     one, two = uploaded(analysis, plans)
     assert one.keys == two.keys
     assert len(inputs(s3)) == 3
+
+
+def test_a_command_submits_participants_and_says_what_goes_where_before(
+    s3: Any, bids: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    options: dict[str, Any] = {"analysis": BUCKET, "group": GROUP, "bids": str(bids), "participants": "02"}
+    run(submitting.submit, [], [], dry_run=True, forecast=False, **options)
+    said = capsys.readouterr().out
+    assert "sub-02: 1 files of its own, 2 that go with each dataset" in said
+    assert "  sub-02/anat/sub-02_T1w.nii\n" in said
+    assert f"to {GROUP}/inputs/DIGEST/sub-02/" in said
+    assert "sub-01" not in said
+    assert inputs(s3) == {}
+    run(submitting.submit, [], [], wait=False, forecast=False, json=True, **options)
+    assert [key.split("/")[-2] for key in json.loads(capsys.readouterr().out)["datasets"]] == ["sub-02"]
+    assert len(inputs(s3)) == 3
+    run(submitting.forecast, [], [], **options)
+    assert "1 machine m5.large" in capsys.readouterr().out
+
+
+def test_options_of_bids_without_its_folder_are_told(s3: Any) -> None:
+    with pytest.raises(AnalysisError, match="--participants, --include without a BIDS folder"):
+        run(submitting.submit, [], [], analysis=BUCKET, group=GROUP, participants="01", include="x")
 
 
 def test_an_analysis_that_takes_single_files_says_so(s3: Any, bids: Path) -> None:
