@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-import difflib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from neurocaas.errors import AnalysisError, UnreachableError, client_error, code_of, s3_errors
+from neurocaas.nearest import did_you_mean
 from neurocaas.protocol.analyses import DeployedAnalysis, listed, named
 
 _AWAY = frozenset({"InternalServerError", "ServiceUnavailable", "ThrottlingException"})
@@ -71,9 +71,12 @@ def _reaches(s3: Any, bucket: str, group: str, account: str) -> bool:
 def unknown(name: str, group: str, known: Sequence[DeployedAnalysis]) -> AnalysisError:
     """For a name that is none of an analysis of the group."""
     names = sorted({one.analysis for one in known})
-    near = difflib.get_close_matches(name, [*names, *(one.stack for one in known)], 1, 0.6)
     return AnalysisError(
         f"no analysis {name!r} for the group {group}",
         f"the analyses of the group: {', '.join(names)}",
-        f"did you mean {near[0]!r}?" if near else "check the names of the analysis and of the group",
+        did_you_mean(
+            name,
+            [*names, *(one.stack for one in known)],
+            "check the names of the analysis and of the group; `neurocaas analyses` lists them",
+        ),
     )

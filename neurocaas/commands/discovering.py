@@ -37,7 +37,7 @@ def analyses(group: str = "", json: bool = False) -> None:
         for line in table(HEADERS, rows, right=("$/hour", "at most"), less=("$/hour", "machine")):
             say(line)
     if not found:
-        note(f"no analysis is listed for {' and '.join(groups)}: ask the administrator which there are")
+        note(f"no analysis is listed for {' and '.join(groups)}: {_otherwise(groups[0])}")
     elif not json:
         note("`neurocaas describe ANALYSIS` tells more of one; at most: of one dataset that is never done")
 
@@ -83,6 +83,16 @@ def _groups(group: str) -> list[str]:
     if not any(found):
         raise AnalysisError("no --group", "your group", "say which: --group NAME; `neurocaas login` keeps it")
     return found
+
+
+def _otherwise(group: str) -> str:
+    """What to do where a group has nothing: its name may be a slip of one of the person's groups."""
+    from neurocaas import access
+    from neurocaas.nearest import did_you_mean
+
+    profile = access.profile_in_use()
+    others = [one for one in (profile.all_groups if profile else ()) if one != group]
+    return did_you_mean(group, others, "ask the administrator which there are")
 
 
 def _of_group(group: str) -> list[tuple[str, DeployedAnalysis, About | None]]:

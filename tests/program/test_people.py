@@ -87,6 +87,15 @@ def test_a_session_lasts_twelve_hours_and_is_taken_by_the_groups_own_policy(shar
     assert taking["Resource"] == [f"arn:aws:iam::{ACCOUNT}:role/neurocaas-us-east-1-north"]
 
 
+def test_members_read_the_budgets_of_their_group_and_set_none(shared: Recorded) -> None:
+    policy = next(one for one in shared.of_type("GroupPolicy") if one.name.endswith("-north")).policy()
+    about = [one for one in policy["Statement"] if any(action.startswith("ssm:") for action in one["Action"])]
+    actions = {action for statement in about for action in statement["Action"]}
+    assert actions == {"ssm:GetParameter", "ssm:GetParametersByPath"}
+    (budgets,) = [one["Resource"] for one in about if one["Action"] == ["ssm:GetParameter"]]
+    assert [arn.partition(":parameter")[2] for arn in budgets] == ["/neurocaas/budgets/north/*"]
+
+
 def test_a_session_of_a_lead_is_an_analysts_and_a_leads_rights(shared: Recorded) -> None:
     role = next(
         role for role in shared.of_type("Role") if role.inputs.get("name") == "neurocaas-us-east-1-north+lead"

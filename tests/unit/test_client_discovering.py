@@ -13,8 +13,9 @@ import yaml
 from moto import mock_aws
 
 from blueprints.loader import load, names
-from neurocaas import AnalysisError, configs, describing
+from neurocaas import AnalysisError, access, configs, describing
 from neurocaas.commands import discovering, speaking
+from neurocaas.configuration import Profile
 from neurocaas.protocol.analyses import DeployedAnalysis, parameter
 from neurocaas.protocol.config import parse_config
 from neurocaas.protocol.outside import OutsideBucket
@@ -100,6 +101,15 @@ def test_a_group_without_an_analysis_is_told_whom_to_ask(s3: Any, capsys: pytest
     assert "no analysis is listed for lab: ask the administrator" in said.err
     run(discovering.analyses, group="lab", json=True)
     assert checked(capsys.readouterr().out, "analyses")["analyses"] == []
+
+
+def test_a_slip_of_a_group_is_told_with_the_nearest_of_the_persons(
+    s3: Any, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    profile = Profile(name="me", way="environment", group=GROUP, groups=("north",))
+    monkeypatch.setattr(access, "profile_in_use", lambda *_: profile)
+    run(discovering.analyses, group="debugers")
+    assert f"no analysis is listed for debugers: did you mean '{GROUP}'?" in capsys.readouterr().err
 
 
 def test_all_groups_of_a_person_are_listed(
