@@ -10,8 +10,6 @@ from __future__ import annotations
 
 import json
 import re
-import urllib.error
-import urllib.request
 from collections.abc import Callable, Sequence
 from typing import Any
 from urllib.parse import quote, urlencode, urlsplit
@@ -149,6 +147,9 @@ def _near(base: str, path: str, get: Get) -> str:
 
 def ask(url: str) -> Any:
     """The JSON at a URL of the API, None for 404. Raises UnreachableError where nobody answers."""
+    import urllib.error
+    import urllib.request
+
     request = urllib.request.Request(url, headers={"Accept": "application/json", "User-Agent": "neurocaas"})
     host = urlsplit(url).netloc
     try:
