@@ -77,6 +77,18 @@ def _several(paths: Sequence[str], own: Sequence[str]) -> list[AnalysisError]:
         AnalysisError(f"the same data twice: {' and '.join(given)}", "each dataset once", "leave one out")
         for given in list(again.values())[:_TOLD]
     ]
+    inside = [
+        (given[0], places[str(parent)][0])
+        for real, given in places.items()
+        for parent in Path(real).parents
+        if str(parent) in places
+    ]
+    errors += [
+        AnalysisError(
+            f"the same data twice: {path} is in {folder}", "each dataset once", "leave one of them out"
+        )
+        for path, folder in inside[:_TOLD]
+    ]
     once = [name_of(given[0]) for given in places.values()]
     twice = sorted({name for name in once if once.count(name) > 1}) if len(set(once)) < len(once) else []
     if twice:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -97,6 +96,8 @@ def _otherwise(group: str) -> str:
 
 def _of_group(group: str) -> list[tuple[str, DeployedAnalysis, About | None]]:
     """Each analysis of a group, with what it says of itself: None where that cannot be read."""
+    from concurrent.futures import ThreadPoolExecutor
+
     from neurocaas import access
     from neurocaas.analysis import Analysis
     from neurocaas.describing import named

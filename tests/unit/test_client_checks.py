@@ -136,6 +136,10 @@ REFUSED: dict[str, tuple[Case, tuple[str, ...]]] = {
         lambda tmp: good(tmp, data=[link(tmp / "l.nii", tmp / "a.nii"), str(tmp / "a.nii")]),
         ("the same data twice",),
     ),
+    "a file, and the folder that it is in": (
+        lambda tmp: good(tmp, data=[folder(tmp / "f", "deep/a.nii"), str(tmp / "f/deep/a.nii")]),
+        ("the same data twice", "a.nii is in"),
+    ),
     "two files of one name": (
         lambda tmp: good(tmp, data=[make(tmp / "1/a.nii"), make(tmp / "2/a.nii")]),
         ("several files are called a.nii",),
