@@ -109,6 +109,9 @@ def write_anything(*, json: bool = False) -> None:
     """Let standard output and standard error have every character. `json`: standard output is a JSON
     document, in which a character that cannot be written stands as its escape.
     """
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:  # closed, or a program without a console
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115
     codecs.register_error("neurocaas", _in_ascii)
     codecs.register_error("neurocaas-json", _as_escape)
     for stream, errors in (

@@ -245,6 +245,18 @@ def test_a_reader_that_has_gone_ends_it_without_a_word(words: list[str]) -> None
     assert (done.returncode, done.stderr) == (streams.GONE, "")
 
 
+@pytest.mark.skipif(os.name == "nt", reason="has no shell that closes a stream")
+@pytest.mark.parametrize("closed", [">&-", "2>&-", ">&- 2>&-"])
+def test_it_works_without_a_place_to_write_to(closed: str) -> None:
+    command = f'"$@" -m neurocaas --help {closed} && "$@" -m neurocaas jbs {closed}'
+    done = subprocess.run(
+        ["bash", "-c", command, "bash", sys.executable], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 2
+    assert "Traceback" not in done.stderr
+    assert ("did you mean" in done.stderr) is (closed == ">&-")
+
+
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device that is full")
 def test_a_full_disk_is_told() -> None:
     with open("/dev/full", "w") as full:
