@@ -84,7 +84,15 @@ class StackState:
         }
 
     def knows(self, thing: Thing) -> bool:
-        return any(one["type"] == thing.type and one.get("id") == thing.id for one in self.resources)
+        """By its id, or by its ARN: the id of a queue is an address, and says under which name and port its
+        cloud was asked when it was made.
+        """
+
+        def is_it(one: Properties) -> bool:
+            arn = (one.get("outputs") or {}).get("arn")
+            return one.get("id") == thing.id or bool(thing.arn and arn == thing.arn)
+
+        return any(one["type"] == thing.type and is_it(one) for one in self.resources)
 
     def loosen(self, urns: Set[str]) -> dict[str, Properties]:
         """Take out of the others what they say of these resources, whose living ones are not there: the

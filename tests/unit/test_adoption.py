@@ -14,7 +14,7 @@ import pytest
 from moto import mock_aws
 
 from console import adoption
-from console.own import people, storage
+from console.own import messages, people, storage
 from console.own.model import Account, Identity, Owner, WantedResource, autonamed
 from console.own.table import LISTED, PLACED, PUT
 from localcloud.pulumi import torn
@@ -104,6 +104,18 @@ def test_a_bucket_is_taken_by_its_tags_and_no_look_alike_is(account: Account) ->
             s3.put_bucket_tagging(Bucket=f"{logical}-000000{number}", Tagging={"TagSet": pairs})
     auto = {"bucket": f"{logical}-fffffff", "__defaults": ["bucket"]}
     assert found(account, wanted(logical, auto)) == (f"{logical}-0000002", [])
+
+
+def test_a_queue_is_known_at_whatever_address_its_cloud_is_asked(account: Account) -> None:
+    """AWS has several endpoints, a local cloud a port of its choice; only the ARN names the queue."""
+    sqs = account.client("sqs")
+    for name in ("neurocaas-dti-prod-known", "neurocaas-dti-prod-stray"):
+        sqs.create_queue(QueueName=name, tags=TAGS)
+    known, stray = messages.queues(account, "neurocaas-dti-prod")
+    elsewhere = "http://localhost:4566/000000000000/neurocaas-dti-prod-known"
+    resource = {"urn": "a", "type": known.type, "id": elsewhere, "outputs": {"arn": known.arn}}
+    state = adoption.StackState({"deployment": {"resources": [resource]}})
+    assert (state.knows(known), state.knows(stray)) == (True, False)
 
 
 def test_a_name_of_our_choosing_that_somebody_has_is_refused(account: Account) -> None:
