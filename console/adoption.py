@@ -163,11 +163,10 @@ def adopt(engine: Engine, stack: str, make: Callable[..., Any]) -> Adopted:
     return Adopted(found.taken, strays(at, owner, known))
 
 
-def needed(engine: Engine, stack: str, make: Callable[..., Any], *buckets: str) -> bool:
+def needed(engine: Engine, stack: str, state: StackState, make: Callable[..., Any], *buckets: str) -> bool:
     """Whether something is not as a finished deploy leaves it: an operation that was begun, an import that
-    was not finished, or a thing of the stack's own that the state does not know. `buckets`: names of the
+    was not finished, or a thing of the stack's own that its state does not know. `buckets`: names of the
     program's own choosing."""
-    state = StackState(engine.export(stack))
     if state.pending or any(_unfinished(one) for one in state.resources):
         return True
     at = Account(make, state.region() or engine.region(stack))

@@ -106,9 +106,12 @@ def accepted() -> None:
         ) from None
 
 
-def adopt_what_is_own(engine: Any, stack: str, *, always: bool = False) -> None:
-    """Take into the state what is the stack's own and the state does not know, and say so. `always`: look
-    even without a hint.
+def adopt_what_is_own(
+    engine: Any, stack: str, known: dict[str, Any] | None = None, *, always: bool = False
+) -> list[dict[str, Any]]:
+    """Take into the state what is the stack's own and the state does not know, and say so. `known`: the
+    state, if it was read already; `always`: look even without a hint. The resources that the state knows
+    then.
     """
     from botocore.exceptions import ClientError
 
@@ -119,17 +122,18 @@ def adopt_what_is_own(engine: Any, stack: str, *, always: bool = False) -> None:
 
     accepted()
     make: Any = client
+    state = adoption.StackState(known or engine.export(stack))
     try:
         names = possible_buckets(stack, project_root(), *place_of(engine, stack, make))
-        if not always and not adoption.needed(engine, stack, make, *names):
-            return
+        if not always and not adoption.needed(engine, stack, state, make, *names):
+            return state.resources
     except ClientError as error:
         if not any(word in error.response["Error"]["Code"] for word in _NO_RIGHTS):
             raise
         sys.stderr.write(
             f"not looked for what is {stack}'s own and not in its state, for want of rights: {error}\n"
         )
-        return
+        return state.resources
     sys.stderr.write(f"looking for what is {stack}'s own and not in its state ...\n")
     adopted = adoption.adopt(engine, stack, make)
     for urn, thing in adopted.taken.items():
@@ -145,6 +149,7 @@ def adopt_what_is_own(engine: Any, stack: str, *, always: bool = False) -> None:
             f"{several} Nothing refers to them through the state; delete them by hand once "
             "nothing uses them.\n"
         )
+    return list(engine.resources(stack))
 
 
 _NO_REFRESH = "Do not look at the cloud first: what was changed there by hand stays so."
@@ -172,18 +177,19 @@ def deploy(
     from account.clients import client
     from console import deploy_words
     from console.account_checks import gate
+    from console.engine import outputs_in
     from console.first_deploy import refuse_taken
 
     engine, name = engine_of(stack)
     if not no_check:
         accepted()
         gate.require(name, engine.root)
-    if ensure_stack(engine, name):
+    before = engine.export_if_any(name)
+    if before is None and ensure_stack(engine, name):
         deploy_words.say_what_was_renamed(engine)
     else:
-        deploy_words.say_what_stays(engine, name)
-    adopt_what_is_own(engine, name)
-    refuse_taken(engine, name, client)
+        deploy_words.say_what_stays(outputs_in(before), name)
+    refuse_taken(engine, name, client, adopt_what_is_own(engine, name, before))
     flags = [*refreshing(no_refresh), *(("--yes", "--skip-preview", "--non-interactive") if yes else ())]
     end(engine.show("up", "--stack", name, *flags))
     sys.stderr.write(f"Next: {deploy_words.after_deploy(name, engine.root)}\n")
@@ -212,7 +218,7 @@ def preview(c: Context, stack: str, json: bool = False, no_refresh: bool = False
                 f"deploy {name})\n"
             )
         else:
-            deploy_words.say_what_stays(engine, name)
+            deploy_words.say_what_stays(engine.outputs_if_any(name), name)
         end(
             engine.show(
                 "preview",

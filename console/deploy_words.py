@@ -1,16 +1,19 @@
 """What a deploy says of what is around it: what stays, what was renamed, and what comes next."""
 
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 
-def say_what_stays(engine: Any, stack: str) -> None:
-    """Of each group that is about to be removed: how much its data is, and that it stays."""
+def say_what_stays(outputs: Mapping[str, Any], stack: str) -> None:
+    """Of each group that is about to be removed from a stack with these outputs: how much its data is, and
+    that it stays.
+    """
     from console.cloud import project_root
     from console.removal import farewell, removed_groups
 
-    removed = removed_groups(stack, engine.outputs_if_any(stack), project_root())
+    removed = removed_groups(stack, outputs, project_root())
     if not removed:
         return
     from account.clients import client

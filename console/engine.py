@@ -136,11 +136,14 @@ class Engine:
             )
         return dict(json.loads(done.stdout))
 
+    def export_if_any(self, stack: str) -> dict[str, Any] | None:
+        """The same; None for a stack that is not there. One call says all that a command wants to know."""
+        done = self.capture("stack", "export", "--stack", stack, "--non-interactive")
+        return dict(json.loads(done.stdout)) if done.returncode == 0 else None
+
     def resources(self, stack: str) -> list[dict[str, Any]]:
         """What the stack's state knows; nothing for a stack that is not there."""
-        done = self.capture("stack", "export", "--stack", stack, "--non-interactive")
-        deployment = json.loads(done.stdout).get("deployment") if done.returncode == 0 else None
-        return list((deployment or {}).get("resources") or ())
+        return resources_of(self.export_if_any(stack))
 
     def import_state(self, stack: str, document: Mapping[str, Any]) -> None:
         """Put a state in the place of the stack's own. The engine refuses one that does not hold together."""
@@ -261,6 +264,18 @@ class Engine:
         if found is None:
             raise UserError(*NO_CLI)
         return str(found)
+
+
+def resources_of(state: Mapping[str, Any] | None) -> list[dict[str, Any]]:
+    """The resources in a state as `export` gives it."""
+    deployment = (state or {}).get("deployment") or {}
+    return list(deployment.get("resources") or ())
+
+
+def outputs_in(state: Mapping[str, Any] | None) -> dict[str, Any]:
+    """The stack's outputs by its state; what is secret is sealed in it."""
+    stacks = (one for one in resources_of(state) if one["type"] == "pulumi:pulumi:Stack")
+    return next((dict(one.get("outputs") or {}) for one in stacks), {})
 
 
 def resource_changes(events: Iterable[Mapping[str, Any]]) -> dict[str, int]:

@@ -4,7 +4,7 @@ S3 has one namespace for all of AWS, and would say it in the middle of the deplo
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -30,12 +30,14 @@ def possible_buckets(stack: str, root: Path, account: str, region: str) -> tuple
     return (bucket_names.default_name(name.analysis, name.stage, account, region), name.analysis)
 
 
-def refuse_taken(engine: Any, stack: str, make: Callable[..., Any]) -> None:
+def refuse_taken(
+    engine: Any, stack: str, make: Callable[..., Any], resources: Sequence[Mapping[str, Any]]
+) -> None:
     """Raises UserError when the bucket that a deploy would make cannot be made, before anything is. Nothing
-    for a stack that has its bucket."""
+    for a stack that has its bucket among its `resources`."""
     from console.removal import data_bucket
 
-    if stack == "utils" or data_bucket(engine.resources(stack)):
+    if stack == "utils" or data_bucket(resources):
         return
     account, region = place_of(engine, stack, make)
     for bucket in possible_buckets(stack, engine.root, account, region)[:1]:

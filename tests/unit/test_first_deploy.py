@@ -31,13 +31,10 @@ WEBDEV = default_name("spikes", "webdev", ACCOUNT, REGION)
 
 
 class Engine:
-    """What is asked of an engine: the project's folder, and what the state of the stack knows."""
+    """What is asked of an engine: the project's folder, and the region of a stack."""
 
-    def __init__(self, root: Path, *resources: dict[str, Any]) -> None:
-        self.root, self._resources = root, resources
-
-    def resources(self, stack: str) -> list[dict[str, Any]]:
-        return list(self._resources)
+    def __init__(self, root: Path) -> None:
+        self.root = root
 
     def region(self, stack: str) -> str:
         return REGION
@@ -70,19 +67,19 @@ def test_the_names_that_a_bucket_may_have(root: Path) -> None:
 
 def test_a_free_name_is_fine(root: Path, make: Any) -> None:
     for stack in ("utils", "spikes-webdev", "spikes-prod"):
-        refuse_taken(Engine(root), stack, make)
+        refuse_taken(Engine(root), stack, make, [])
 
 
 def test_a_stack_that_has_its_bucket_is_not_asked(root: Path, make: Any) -> None:
     make("s3").create_bucket(Bucket="spikes-prod")
     has = {"type": "aws:s3/bucket:Bucket", "id": "spikes-prod", "inputs": {}}
-    refuse_taken(Engine(root, has), "spikes-prod", make)
+    refuse_taken(Engine(root), "spikes-prod", make, [has])
 
 
 def test_a_bucket_of_the_account_that_is_not_the_stack_s(root: Path, make: Any) -> None:
     make("s3").create_bucket(Bucket="spikes-prod")
     with pytest.raises(UserError) as error:
-        refuse_taken(Engine(root), "spikes-prod", make)
+        refuse_taken(Engine(root), "spikes-prod", make, [])
     assert error.value.got == (
         f"bucket 'spikes-prod', which spikes-prod would make, is in account {ACCOUNT} already, and not the "
         "stack's"
@@ -103,7 +100,7 @@ def test_somebody_else_s_bucket(root: Path, make: Any) -> None:
         return made
 
     with pytest.raises(UserError) as error:
-        refuse_taken(Engine(root), "spikes-webdev", foreign)
+        refuse_taken(Engine(root), "spikes-webdev", foreign, [])
     assert error.value.got == f"bucket '{WEBDEV}', which spikes-webdev would make, is somebody else's"
     assert "nothing was made" in error.value.allowed
 

@@ -40,7 +40,13 @@ if command[:2] == ["stack", "ls"]:
 elif command[:2] == ["stack", "output"]:
     print(json.dumps(state["outputs"].get(stack, {{}})))
 elif command[:2] == ["stack", "export"]:
-    print(json.dumps(dict(deployment=dict(pending_operations=state.get("pending", []), resources=state.get("resources", [])))))
+    if stack not in state["stacks"]:
+        sys.exit("error: no stack named " + stack)
+    root = dict(urn="root", type="pulumi:pulumi:Stack", outputs=state["outputs"].get(stack, {{}}))
+    print(json.dumps(dict(deployment=dict(pending_operations=state.get("pending", []), resources=[root, *state.get("resources", [])]))))
+elif command[:2] in (["stack", "init"], ["stack", "rm"]):
+    state["stacks"] = [one for one in state["stacks"] if one != command[2]] + [command[2]] * (command[1] == "init")
+    (home / "state.json").write_text(json.dumps(state))
 elif command[0] == "up":
     state["outputs"][stack] = state.get("after", state["outputs"]["spikes-webdev"])
     (home / "state.json").write_text(json.dumps(state))
@@ -176,7 +182,8 @@ def test_a_deploy_makes_the_stack_that_is_not_there(pulumi: Engine) -> None:
     commands.deploy(Context(), "spikes-webdev", yes=True)
     assert pulumi.asked("init") == []
     commands.deploy(Context(), "spikes-develop", yes=True)
-    assert [arguments[:3] for arguments in pulumi.asked("spikes-develop")] == [
+    asked = [arguments[:3] for arguments in pulumi.asked("spikes-develop")]
+    assert [words for words in asked if words[1] != "export"] == [
         ["stack", "init", "spikes-develop"],
         ["up", "--stack", "spikes-develop"],
     ]
