@@ -48,7 +48,7 @@ class Playground:
         """Run a task in the copy, with its output as text. Raises CalledProcessError (with the output in it)
         when `check`.
         """
-        from localcloud.pulumi.environment import WARM_VARIABLE
+        from localcloud.project import WARM_VARIABLE
 
         python = self.environ.get(WARM_VARIABLE, sys.executable)
         return self.run([python, "-m", "invoke", *arguments], self.environ, check=check)

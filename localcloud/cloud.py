@@ -24,7 +24,7 @@ from localcloud import keys as keys_module
 from localcloud.emulator_env import EmulatorMissing, emulator_python
 from localcloud.paths import HOME_VARIABLE, Paths
 from localcloud.processes import Process
-from localcloud.project import VARIABLES
+from localcloud.project import VARIABLES, WARM_VARIABLE
 from localcloud.running import ACCOUNT, DEFAULT_REGION, SCHEMA_VERSION, Cloud, CloudError
 from localcloud.sandbox.hostaccess import passed_on
 from localcloud.version import code_digest
@@ -45,7 +45,7 @@ __all__ = [
 FLEET = "localcloud.fleet"
 START_SECONDS = 30.0
 RELEASE_SECONDS = 3.0
-PASSED_ON = ("LOG_LEVEL", "BIND_HOST", account_properties.VARIABLE, *VARIABLES)
+PASSED_ON = ("LOG_LEVEL", "BIND_HOST", account_properties.VARIABLE, WARM_VARIABLE, *VARIABLES)
 PACKAGE_ROOT = Path(__file__).resolve().parent.parent
 
 

@@ -18,6 +18,11 @@ from typing import Any
 
 from localcloud.paths import project_root
 
+WARM_VARIABLE = "LOCALCLOUD_WARM_PYTHON"
+"""A program that is called like this Python and starts faster, for the engine's plugins and for functions:
+tests have one.
+"""
+
 
 class ProjectSettingsInvalid(Exception):
     """The table of the project cannot be used."""

@@ -216,7 +216,11 @@ PLUGINS = (
         lambda parts: delivery.install(parts.context.checkpoint),
         ("eventbridge._invoke_target", "sqs._delete_messages_for_esm"),
     ),
-    Plugin("workers", lambda parts: workers.install(), ("lambda_svc.reap_idle_workers",)),
+    Plugin(
+        "workers",
+        lambda parts: workers.install(),
+        ("lambda_svc.reap_idle_workers", "lambda_runtime._detect_runtime_binary"),
+    ),
 )
 
 

@@ -19,7 +19,7 @@ from localcloud import private
 from localcloud.cache import locked
 from localcloud.paths import Paths
 from localcloud.progress import Progress
-from localcloud.project import project
+from localcloud.project import WARM_VARIABLE, project
 from localcloud.pulumi import locks, torn
 from localcloud.pulumi.cli import CliUnavailable, PulumiCli, find_cli
 from localcloud.pulumi.host_script import HOST_SCRIPT, KIT_VARIABLE, LANGUAGE_HOST, PYTHON_VARIABLE
@@ -29,8 +29,6 @@ __all__ = ["HARMLESS", "Cloud", "StackFileConflict", "applied", "environment", "
 
 PROVIDER_VARIABLE = "LOCALCLOUD_PROVIDER"
 """`real`: the provider that the engine downloads, instead of our stand-in, against the same local cloud."""
-WARM_VARIABLE = "LOCALCLOUD_WARM_PYTHON"
-"""A program that is called like this Python and starts faster, for the engine's plugins: tests have one."""
 KIT_ROOT = Path(__file__).resolve().parent.parent.parent
 HARMLESS = ("using pulumi-language-python from $PATH", "using pulumi-resource-aws from $PATH")
 """Warnings of the engine about exactly what we intend: a front end may leave them out."""

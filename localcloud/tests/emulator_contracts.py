@@ -424,6 +424,17 @@ def contract_idle_workers(h: Any) -> None:
     h.lambda_runtime._lock.release()
 
 
+def contract_the_program_of_workers(h: Any) -> None:
+    """The Python that runs MiniStack, unless there is one that starts faster: it is given one file."""
+    assert parameters(h.lambda_runtime._detect_runtime_binary) == ["runtime"]
+    for runtime, program in (("python3.12", sys.executable), ("nodejs20.x", "node"), ("java21", "")):
+        found, script = h.lambda_runtime._detect_runtime_binary(runtime)
+        assert (found, bool(script)) == (program, bool(program))
+    source = inspect.getsource(h.lambda_runtime.Worker._spawn)
+    assert 'f"_worker{ext}"' in source
+    assert "[binary, worker_path]" in source
+
+
 def contract_workers_that_nobody_calls_end(h: Any) -> None:
     from localcloud.aws import workers
 

@@ -21,6 +21,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from localcloud import private
 from localcloud.paths import Paths
 from localcloud.progress import Progress
+from localcloud.project import WARM_VARIABLE
 from localcloud.pulumi import cli, environment, passphrase
 from localcloud.pulumi.host_script import HOST_SCRIPT
 
@@ -242,7 +243,7 @@ def test_without_a_cli_the_message_says_what_to_run(project: Project) -> None:
 
 
 def test_wrappers_for_a_cli_without_a_host(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv(environment.WARM_VARIABLE, raising=False)
+    monkeypatch.delenv(WARM_VARIABLE, raising=False)
     project.prepare()
     assert (project.paths.pulumi_bin / "pulumi").resolve() == cli.cache_directory() / "pulumi"
     assert (project.paths.pulumi_bin / "pulumi-language-python").read_text() == HOST_SCRIPT

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from localcloud.processes import identify
-from tests.warm import client, warm_python
+from tests.warm import TERMINAL, client, warm_python
 
 ABOUT = """
 import json, os, signal, sys
@@ -81,6 +81,47 @@ def test_it_ends_as_it_would_by_itself(python: str, code: str, status: int, said
     done = subprocess.run([python, *host(code)], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr[-len(said) :] if said else done.stderr) == (status, said)
     assert done.stdout == ("first last\n" if "atexit" in code else "")
+
+
+FUNCTION = """
+import importlib, json, sys
+import boto3
+boto3.client("s3", region_name="us-east-1")
+there = {}
+for name in ("yaml", "grpc", "pulumi_aws", "pulumi", "json", "beside"):
+    try:
+        importlib.import_module(name)
+        there[name] = True
+    except ModuleNotFoundError:
+        there[name] = False
+print(json.dumps({"there": there, "name": __name__, "words": sys.argv, "said": sys.stdin.readline()}))
+"""
+
+
+def test_a_function_has_what_it_would_have_on_aws_and_nothing_else(python: str, tmp_path: Path) -> None:
+    """Its own modules and boto3; none of the others that are loaded in the server, or installed."""
+    worker = tmp_path / "_worker.py"
+    worker.write_text(FUNCTION)
+    (tmp_path / "beside.py").write_text("")
+    assert client.is_warm([str(worker)])
+    done = subprocess.run(
+        [python, str(worker)], input="an event\n", capture_output=True, text=True, check=True
+    )
+    told = json.loads(done.stdout)
+    assert [name for name, there in told.pop("there").items() if there] == ["json", "beside"]
+    assert told == {"name": "__main__", "words": [str(worker)], "said": "an event\n"}
+
+
+def test_a_terminal_is_passed_on_only_where_that_is_said(python: str) -> None:
+    ours, its = os.openpty()
+    code = "import sys; print(sys.stdout.isatty(), 'botocore.client' in sys.modules)"
+    try:
+        for environ, loaded in ((os.environ, False), ({**os.environ, TERMINAL: "1"}, True)):
+            subprocess.run([python, *host(code)], stdout=its, env=environ, check=True)
+            assert os.read(ours, 100).decode().strip() == f"True {loaded}"
+    finally:
+        os.close(ours)
+        os.close(its)
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

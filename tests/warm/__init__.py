@@ -1,6 +1,7 @@
 """A Python whose processes start with the modules of other people loaded.
 
-It is for the commands, the language hosts and the providers of tests, whose start is most of their time.
+It is for the commands, the language hosts and the providers of tests, and for the functions of their local
+clouds: their start is most of their time.
 
 Each is a process of its own, forked from a server that has run nothing else: with the words, variables,
 folder, streams, umask and signals that it was started with. It loads the project's modules itself, from its
@@ -19,9 +20,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from localcloud.pulumi.environment import WARM_VARIABLE as VARIABLE
+from localcloud.project import WARM_VARIABLE as VARIABLE
 
-__all__ = ["VARIABLE", "warm_python"]
+__all__ = ["TERMINAL", "VARIABLE", "warm_python"]
+
+TERMINAL = "WARM_TERMINAL"
+"""Set to anything: commands at a terminal are started so as well. Not for one that opens a shell there, or
+asks at `/dev/tty`: the terminal is not that of its session.
+"""
 
 _HERE = Path(__file__).parent
 

@@ -2,7 +2,8 @@
 
 `python -IS client.py SOCKET PYTHON WORD...` is `PYTHON WORD...`. It starts in ten milliseconds: it imports
 next to nothing. What cannot be passed on (a terminal, a session, variables of Python itself) becomes
-a Python of its own, as does every program that is not named here.
+a Python of its own, as does every program that is not named here. With `WARM_TERMINAL` set a terminal is
+passed on as well, for commands that only write to it and read from it.
 """
 
 from __future__ import annotations
@@ -16,7 +17,10 @@ MODULES = ("invoke", "localcloud.pulumi.provider")
 IN_SESSION = ("invoke",)
 """It may ask at the terminal of its session; the engine's plugins know none."""
 HOST = "from localcloud.pulumi.language import main"
+WORKER = "/_worker.py"
+"""What MiniStack calls the program of a function's process."""
 PASSED_ON = (SIGHUP, SIGINT, SIGQUIT, SIGTERM)
+TERMINAL = "WARM_TERMINAL"
 KNOWN = ("PYTHONPATH", "PYTHONDONTWRITEBYTECODE", "PYTHONUNBUFFERED")
 """Variables of Python that the server can apply afterwards."""
 SIZE = 4
@@ -27,7 +31,9 @@ def is_warm(words: list[str]) -> bool:
     program = words[:1] == ["-m"] and words[1] in MODULES
     host = words[:1] == ["-c"] and HOST in words[1]
     ours = all(name in KNOWN for name in os.environ if name.startswith("PYTHON"))
-    return (program or host) and ours and not any(os.isatty(number) for number in (0, 1, 2))
+    worker = len(words) == 1 and words[0].endswith(WORKER)
+    terminal = TERMINAL not in os.environ and any(os.isatty(number) for number in (0, 1, 2))
+    return (program or host or worker) and ours and not terminal
 
 
 def request(words: list[str]) -> bytes:
@@ -55,7 +61,8 @@ def start(server: str, words: list[str]) -> int | None:
 
     try:
         channel.connect(server)
-        if int.from_bytes(channel.recv(SIZE), "big") != os.getsid(0) and words[1] in IN_SESSION:
+        elsewhere = int.from_bytes(channel.recv(SIZE), "big") != os.getsid(0)
+        if elsewhere and words[1:] and words[1] in IN_SESSION and TERMINAL not in os.environ:
             return None
         for number in PASSED_ON:
             signal(number, pass_on)

@@ -24,6 +24,7 @@ import sys
 import threading
 import time
 import types
+from collections.abc import Sequence
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -32,6 +33,7 @@ MODULES = (
     "yaml",
     "jsonschema",
     "boto3.session",
+    "boto3.s3.inject",
     "botocore.client",
     "botocore.credentials",
     "botocore.handlers",
@@ -59,6 +61,8 @@ SERVICES = (
     "ssm",
     "sts",
 )
+OF_FUNCTIONS = ("boto3", "botocore", "dateutil", "jmespath", "s3transfer", "six", "urllib3")
+"""What AWS puts beside a function's own modules."""
 _KILLED_WITH_PARENT = 1  # PR_SET_PDEATHSIG
 _SIZE = 4
 """Bytes of a length, before a request."""
@@ -91,12 +95,19 @@ class Request:
         sys.dont_write_bytecode = bool(os.environ.get("PYTHONDONTWRITEBYTECODE"))
         _open_streams()
         added = [path for path in os.environ.get("PYTHONPATH", "").split(os.pathsep) if path]
-        sys.path[:] = ["" if self.words[0] == "-c" else os.getcwd(), *added, *sys.path[1:]]
+        if not self.words[0].startswith("-"):
+            _forget_all_but(OF_FUNCTIONS)
+        first = {"-c": "", "-m": os.getcwd()}.get(self.words[0], os.path.dirname(self.words[0]))
+        sys.path[:] = [first, *added, *sys.path[1:]]
 
     def run(self) -> None:
         """Do what `python WORDS` does."""
         signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGINT])
         main = sys.modules["__main__"] = types.ModuleType("__main__")
+        if not self.words[0].startswith("-"):
+            sys.argv, file = list(self.words), self.words[0]
+            exec(compile(Path(file).read_bytes(), file, "exec"), vars(main))
+            return
         option, what, *rest = self.words
         sys.argv = [option, *rest]
         if option == "-m":
@@ -105,15 +116,24 @@ class Request:
             exec(compile(what, "<string>", "exec"), vars(main))
 
 
+def _forget_all_but(packages: Sequence[str]) -> None:
+    """Of what is installed beside Python, leave only these packages, which are loaded."""
+    installed = f"{os.sep}site-packages"
+    for name, module in list(sys.modules.items()):
+        if installed in (getattr(module, "__file__", None) or "") and name.partition(".")[0] not in packages:
+            del sys.modules[name]
+    sys.path[1:] = [path for path in sys.path[1:] if installed not in path]
+
+
 def _open_streams() -> None:
-    """What Python makes of its streams when it starts; no stream is a terminal."""
+    """What Python makes of its streams when it starts."""
     through = bool(os.environ.get("PYTHONUNBUFFERED"))
     for number, name in enumerate(("stdin", "stdout", "stderr")):
         stream = io.TextIOWrapper(
             open(number, "wb" if number else "rb", closefd=False),  # noqa: SIM115
             encoding="utf-8",
             errors="backslashreplace" if name == "stderr" else "strict",
-            line_buffering=name == "stderr",
+            line_buffering=name == "stderr" or os.isatty(number),
             write_through=through,
         )
         setattr(sys, name, stream)
