@@ -149,15 +149,16 @@ def _copy_state(source: Path, root: Path, *, share_base: bool = False) -> None:
     """Copy a project together with its local cloud, which must not run.
 
     Images are layers that nobody writes to, so their files are links, and with `share_base` the base of them
-    all is one link. A folder in memory stays with the cloud that it was made for.
+    all is one link. A folder in memory stays with the cloud that it was made for, as does what functions have
+    unpacked.
     """
-    images = source / ".local" / "images"
+    images, emulator = source / ".local" / "images", source / ".local" / "emulator"
     bases = {base.name for base in images.glob("base-*")} if share_base else set()
 
     def ignored(folder: str, names: list[str]) -> set[str]:
-        return {"memory-folder", "cloud.json"}.intersection(names) | (
-            bases if Path(folder) == images else set()
-        )
+        place = Path(folder)
+        left_out = bases if place == images else {"tmp"} if place == emulator else set()
+        return {"memory-folder", "cloud.json"}.intersection(names) | left_out
 
     def copy(old: str, new: str) -> None:
         if old.startswith(f"{images}{os.sep}"):

@@ -10,6 +10,7 @@ import json
 import os
 import shutil
 import tempfile
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
@@ -20,10 +21,12 @@ from demo.playground import Playground, freeze, playground, thawed
 from localcloud import cloud
 from localcloud.paths import Paths
 from localcloud.tests.bases import share_base
-from tests.local.deployed import Deployed, configure, outputs
+from tests.local.deployed import Deployed, client, configure, outputs
 
 ROOT = Path(__file__).resolve().parents[2]
 _OUTPUTS = "outputs.json"
+_WAITING = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
+_SETTLED_SECONDS = 60.0
 _PORT = 14999
 """Where the states of the service are made (no port that tests lease): addresses of queues have it."""
 
@@ -73,6 +76,7 @@ class States:
                 part = frozen.with_suffix(".part")  # what a run has left that was killed
                 shutil.rmtree(part, ignore_errors=True)
                 with state.make(self) as ground:
+                    _settle(ground)
                     freeze(ground, part)
                 part.rename(frozen)
         return frozen
@@ -89,6 +93,21 @@ class State:
 def up(ground: Playground, stack: str, *flags: str) -> None:
     """Deploy a stack by the plain engine."""
     ground.pulumi("up", "--yes", "--skip-preview", *flags, "--stack", stack)
+
+
+def _settle(ground: Playground) -> None:
+    """Wait until functions have read what a deploy has put into their queues: S3 tells of each new
+    notification. Else each copy would begin with starting them for it.
+    """
+    sqs, deadline = client(ground, "sqs"), time.monotonic() + _SETTLED_SECONDS
+    sources = client(ground, "lambda").list_event_source_mappings()["EventSourceMappings"]
+    for name in sorted({one["EventSourceArn"].rpartition(":")[2] for one in sources}):
+        url = sqs.get_queue_url(QueueName=name)["QueueUrl"]
+        while set(sqs.get_queue_attributes(QueueUrl=url, AttributeNames=_WAITING)["Attributes"].values()) != {
+            "0"
+        }:
+            assert time.monotonic() < deadline, f"the queue {name} is not read"
+            time.sleep(0.1)
 
 
 @contextmanager
