@@ -16,6 +16,7 @@ from demo.playground import Playground, playground
 from localcloud.tests.bases import share_base
 from tests.local.guides import Shell, Step, steps
 from tests.local.states import State, States, up
+from tests.warm import TERMINAL, VARIABLE
 
 ROOT = Path(__file__).resolve().parents[2]
 BEFORE = {
@@ -142,11 +143,21 @@ PRODUCTION = State("guide-production", _production)
 """`dti-prod` too."""
 
 
+WARM_INVOKE = f"""
+invoke() {{
+    case $1 in record) command invoke "$@" ;; *) {TERMINAL}=1 "${VARIABLE}" -m invoke "$@" ;; esac
+}}
+"""
+"""Commands start as those of other tests; but a recording has a shell at the terminal."""
+
+
 @contextmanager
 def shell_in(ground: Playground, environ: Mapping[str, str]) -> Iterator[Shell]:
     """A shell at a terminal in the project, closed in the end."""
     opened = Shell(ground.root, environ)
     try:
+        if VARIABLE in environ:
+            opened.run(WARM_INVOKE)
         yield opened
     finally:
         opened.close()

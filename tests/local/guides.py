@@ -25,6 +25,11 @@ TABLE = re.compile(r"^\|[^\n]*\| (?:type|do) \|\n\| --- [^\n]*\n((?:\|[^\n]*\n)+
 IN_A_ROW = re.compile(r"`((?:invoke|neurocaas) [^`]+)`")
 FILE = re.compile(r"# (\S+\.yaml)\n")
 CONTROL = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|\x1b\][^\x07]*\x07|\x1b[=>]")
+ENDED = re.compile(r"\r?\n@@ended (\d+)@@\r?\n")
+LOOKED_AT = 1000
+"""Characters at the end of what was written in which questions and the end are looked for: an engine that
+draws its progress writes megabytes.
+"""
 LIMIT_SECONDS = 180
 """For one command."""
 
@@ -113,14 +118,14 @@ class Shell:
         self._process.stdin.flush()
         written, answered, typed = "", 0, list(RECORDED)
         deadline = time.monotonic() + LIMIT_SECONDS
-        while not (ended := re.search(r"\r?\n@@ended (\d+)@@\r?\n", written)):
+        while not (ended := ENDED.search(written, max(0, len(written) - LOOKED_AT))):
             if time.monotonic() > deadline or not select.select([self._ours], [], [], 5)[0]:
                 if time.monotonic() > deadline:
                     return -1, f"{written}\n(still running after {LIMIT_SECONDS} s)"
                 continue
             with contextlib.suppress(OSError):
                 written += CONTROL.sub("", os.read(self._ours, 65536).decode("utf-8", "replace"))
-            waiting = written[answered:]
+            waiting = written[max(answered, len(written) - LOOKED_AT) :]
             reply = next(
                 (found.expand(answer) for question, answer in ANSWERS if (found := question.search(waiting))),
                 None,
