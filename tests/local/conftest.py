@@ -29,9 +29,9 @@ def warm() -> Iterator[None]:
         yield
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def cold(warm: None) -> Iterator[None]:
-    """For a module that is about processes: each is one that its parent has started."""
+    """For a test that is about processes: each is one that its parent has started."""
     with pytest.MonkeyPatch.context() as patch:
         patch.delenv(VARIABLE)
         yield

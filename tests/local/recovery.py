@@ -14,6 +14,7 @@ from typing import Any
 
 from demo.playground import Playground
 from tests.local.deployed import client, outputs
+from tests.warm import VARIABLE
 
 ANALYSIS, UTILS = "analysis-webdev", "utils"
 _WRITING = ("creating", "updating", "deleting")
@@ -46,12 +47,14 @@ class Service:
 
     def killed(self, stack: str, moment: int) -> bool:
         """Deploy, and kill the engine and all that it has started when it is writing for the n-th time.
-        False: it ended before.
+        False: it ended before. The command and its language host are its own (not warm); a provider that is
+        warm ends with what stands for it.
         """
+        environ = {name: value for name, value in self.ground.environ.items() if name != VARIABLE}
         command = [sys.executable, "-m", "invoke", "deploy", stack, "--yes", "--local"]
         quiet = subprocess.DEVNULL
         with subprocess.Popen(
-            command, cwd=self.ground.root, env=self.ground.environ, stdin=quiet, stdout=quiet, stderr=quiet
+            command, cwd=self.ground.root, env=environ, stdin=quiet, stdout=quiet, stderr=quiet
         ) as child:
             seen: list[Any] = []
             while child.poll() is None:

@@ -19,7 +19,7 @@ from tests.local.states import ALL, States, up
 GROUP, OTHER = "debuggers", "lab1"
 BOTH = ("utils", "analysis-webdev")
 """What stands for all stacks where each asks the same: the other analyses are the same program."""
-pytestmark = [pytest.mark.local, pytest.mark.slow, pytest.mark.usefixtures("cold")]
+pytestmark = [pytest.mark.local, pytest.mark.slow]
 
 
 @pytest.fixture(scope="module")

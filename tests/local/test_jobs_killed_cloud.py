@@ -19,7 +19,7 @@ from neurocaas import JobHandle
 from tests.local.deployed import Deployed
 from tests.local.job_helpers import Lab, ended, until
 
-pytestmark = [pytest.mark.local, pytest.mark.slow, pytest.mark.usefixtures("cold")]
+pytestmark = [pytest.mark.local, pytest.mark.slow]
 
 KILLS = 3
 AGAIN_SECONDS = "10"

@@ -130,7 +130,6 @@ def test_a_killed_first_deployment_goes_on() -> None:
         service.sound(UTILS)
 
 
-@pytest.mark.usefixtures("cold")
 def test_a_killed_first_deployment_of_an_analysis_goes_on(states: States) -> None:
     with states.in_place(DEPLOYED_UTILS) as ground:
         service = Service(ground)
@@ -140,7 +139,6 @@ def test_a_killed_first_deployment_of_an_analysis_goes_on(states: States) -> Non
         service.sound(ANALYSIS)
 
 
-@pytest.mark.usefixtures("cold")
 def test_a_killed_update_goes_on_with_all_data(service: Service) -> None:
     script = service.ground.root / "blueprints/analysis/provision/10-tools.sh"
     script.write_text(script.read_text() + "\n# changed\n")  # its component, recipe and more are replaced
