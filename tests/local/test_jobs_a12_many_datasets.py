@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from neurocaas import JobHandle
+from neurocaas.local_names import key_of
 from neurocaas.protocol.names import DATASET_NAME_BYTES
 from tests.local.deployed import ODD_NAMES, Deployed
 from tests.local.job_helpers import Inbox, Lab, certificate_facts, ended, until
@@ -122,5 +123,5 @@ def test_a16_results_of_any_name_are_fetched_and_certified(lab: Lab, odd: JobHan
     for name in ODD_NAMES:
         one = files[f"{odd.keys.process_prefix}odd/{name}"]
         assert (tmp_path / one.path).read_text() == name
-        assert (one.checked, one.renamed) == ("certificate", "\n" in name)
+        assert (one.checked, key_of(one.path)) == ("certificate", f"process_results/odd/{name}")
     assert f"{odd.keys.logs_prefix}DATASET_NAME:{ended(odd).datasets[2].name}_STATUS.txt" in files
