@@ -77,6 +77,8 @@ def parse_address(dataname: str) -> Address:
         raise ValueError(f"its name: {fault}")
     if int(size) > LARGEST:
         raise ValueError(f"its size is more than {LARGEST} bytes")
+    if (fault := file_fault(dataname[len(origin) + 1 :])) is not None:  # records of the job have it as a key
+        raise ValueError(f"its path: {fault}")
     return Address(origin, path, sha256, int(size), name)
 
 

@@ -23,6 +23,7 @@ PARSED = [
     ("lab/inputs/a/inputs/two words.zip", "lab", "lab/inputs", "two words.zip"),
     ("lab/results/job_0/process_results/m.h5", "lab", "lab/results/job_0/process_results", "m.h5"),
     ("s3://public/data/d.zip", "lab", "s3://public/data", "d.zip"),
+    ("https://a.org/b/u#sha256=0a&size=1/d e.nwb", "lab", "https://a.org/b/u#sha256=0a&size=1", "d e.nwb"),
 ]
 
 

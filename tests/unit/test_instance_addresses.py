@@ -276,6 +276,25 @@ def test_one_private_address_among_public_ones_is_enough_to_refuse(
         own.download(named(), tmp_path / "x", lambda _: None)
 
 
+def test_an_address_that_cannot_be_reached_is_passed_over(
+    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def both(*_: object, **__: object) -> list[Any]:
+        return [(10, 1, 6, "", (place, 443)) for place in ("fd00::1", "127.0.0.1")]
+
+    def connect(address: tuple[str, int], timeout: float) -> socket.socket:
+        if address[0] == "fd00::1":
+            raise OSError("Network is unreachable")
+        made = socket.socket()
+        made.settimeout(timeout)
+        made.connect(address)
+        return made
+
+    monkeypatch.setattr(socket, "getaddrinfo", both)
+    monkeypatch.setattr(socket, "create_connection", connect)
+    assert fetched(world, tmp_path / "x", named()) == CONTENT
+
+
 def test_proxies_of_the_environment_are_not_asked(
     world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -333,6 +352,8 @@ def test_addresses_of_the_world(address: str) -> None:
         f"https://data.example.org/a?token=1#sha256={DIGEST}&size=1/a",
         f"https://data.example.org/../a#sha256={DIGEST}&size=1/a",
         f"https://data.example.org/%2e%2e/a#sha256={DIGEST}&size=1/a",
+        f"https://data.example.org/{'a' * 250}#sha256={DIGEST}&size=1/a",
+        f"https://data.example.org/a//b#sha256={DIGEST}&size=1/a",
         f"https://data.example.org/a%5cb#sha256={DIGEST}&size=1/a",
         f"https://data.example.org/a%zz#sha256={DIGEST}&size=1/a",
         f"https://data.example.org/a\r\nHost: x#sha256={DIGEST}&size=1/a",

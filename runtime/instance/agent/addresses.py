@@ -15,7 +15,7 @@ import ipaddress
 import socket
 import ssl
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -40,19 +40,31 @@ class _PassingError(Exception):
 
 
 class PinnedConnection(http.client.HTTPSConnection):
-    """A connection to one network address, with the certificate of a host."""
+    """A connection to one of some network addresses, with the certificate of a host."""
 
-    def __init__(self, host: str, address: str, port: int, context: ssl.SSLContext, timeout: float) -> None:
+    def __init__(
+        self, host: str, addresses: Sequence[str], port: int, context: ssl.SSLContext, timeout: float
+    ) -> None:
         super().__init__(host, port, timeout=timeout, context=context)
-        self._address, self._tls = address, context
+        self._addresses, self._tls = addresses, context
 
     def connect(self) -> None:
-        plain = socket.create_connection((self._address, self.port), self.timeout)
+        plain = self._reached()
         try:
             self.sock = self._tls.wrap_socket(plain, server_hostname=self.host)
         except BaseException:
             plain.close()
             raise
+
+    def _reached(self) -> socket.socket:
+        """The first that answers: machines may have no IPv6."""
+        failure = OSError("it has no address")
+        for address in self._addresses:
+            try:
+                return socket.create_connection((address, self.port), self.timeout)
+            except OSError as error:
+                failure = error
+        raise failure
 
 
 def is_public(address: str) -> bool:
@@ -138,16 +150,14 @@ class AddressStorage:
         finally:
             connection.close()
 
-    def _resolved(self, address: Address) -> str:
-        """The network address to ask. All that the name stands for must be public."""
+    def _resolved(self, address: Address) -> list[str]:
+        """The network addresses to ask. All that the name stands for must be public."""
         found = socket.getaddrinfo(address.host, self._port, type=socket.SOCK_STREAM)
         places = [str(one[4][0]) for one in found]
         private = [place for place in places if not self._public(place)]
         if private:
             raise _refused(address, f"{address.host} is {private[0]}, which is no address of the world")
-        if not places:
-            raise _PassingError(f"{address.host} has no address")
-        return places[0]
+        return places
 
     def _check(self, address: Address, answer: http.client.HTTPResponse, have: int) -> None:
         status = answer.status
