@@ -22,6 +22,11 @@ SCHEMA_VERSION = 1
 WIDTH = 80
 """Columns of prose where nobody says how wide the screen is."""
 
+DATASET, PARAMETERS = "Dataset", "Parameters, in a config file (JSON or YAML)"
+COSTS, TRY = "Machine, time and cost", "Try it"
+HEADINGS = frozenset({DATASET, PARAMETERS, COSTS, TRY})
+"""Lines that begin a part; the first line of all is one too."""
+
 _KINDS = {
     "string": "text",
     "integer": "whole number",
@@ -164,7 +169,7 @@ def _word(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value)
 
 
-def lines(about: About, group: str, foreseen: Forecast, name: str, width: int | None = None) -> list[str]:
+def lines(about: About, foreseen: Forecast, name: str, width: int | None = None) -> list[str]:
     """The same for people, in `width` columns. `name`: how they call the analysis."""
     room = min(width or WIDTH, 100)
     said = [
@@ -172,10 +177,10 @@ def lines(about: About, group: str, foreseen: Forecast, name: str, width: int | 
     ]
     said += ["", *_prose(about.description, room, 0)] if about.description else []
     said += [] if about.image_ready else ["", "Not ready: no machine image is deployed for it."]
-    said += ["", "Dataset", *_dataset(about, room)]
-    said += ["", "Parameters, in a config file (JSON or YAML)", *_parameters(about, room)]
-    said += ["", "Machine, time and cost", *_costs(about, foreseen, room)]
-    said += ["", "Try it", *_example(about, name, room)]
+    said += ["", DATASET, *_dataset(about, room)]
+    said += ["", PARAMETERS, *_parameters(about, room)]
+    said += ["", COSTS, *_costs(about, foreseen, room)]
+    said += ["", TRY, *_example(about, name, room)]
     return said
 
 

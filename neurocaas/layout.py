@@ -171,3 +171,8 @@ def as_told(text: str, stream: Any) -> str:
     """A message for a person on `stream`: lines of a terminal end between words, the word error is red."""
     told = wrapped(printable(text), edge(stream))
     return re.sub(r"(?m)^error:", "\x1b[1;31merror:\x1b[0m", told) if coloured(stream) else told
+
+
+def heading(text: str, stream: Any) -> str:
+    """A line that begins a part, bold where words may be coloured."""
+    return f"\x1b[1m{text}\x1b[0m" if coloured(stream) else text

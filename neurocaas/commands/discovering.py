@@ -55,7 +55,9 @@ def analyses(group: str = "", json: bool = False) -> None:
 def describe(analysis: str = "", group: str = "", example: str = "", json: bool = False) -> None:
     """Tell what a dataset must contain, the parameters, and what an analysis takes and costs."""
     from neurocaas import describing
-    from neurocaas.layout import edge
+    from neurocaas.layout import edge, heading
+    from neurocaas.protocol.lines import to_stdout
+    from neurocaas.protocol.printable import printable
 
     chosen = analysis_of(analysis, group)
     about = chosen.about()
@@ -66,8 +68,11 @@ def describe(analysis: str = "", group: str = "", example: str = "", json: bool 
     if json:
         say(as_json(describing.facts(about, chosen.group, foreseen)))
         return
-    for line in describing.lines(about, chosen.group, foreseen, chosen.name, edge()):
-        say(line)
+    for number, line in enumerate(describing.lines(about, foreseen, chosen.name, edge())):
+        if number == 0 or line in describing.HEADINGS:
+            to_stdout(heading(printable(line), sys.stdout))
+        else:
+            say(line)
 
 
 def _groups(group: str) -> list[str]:

@@ -1,6 +1,7 @@
 """What an analyst is told of the analyses there are: `neurocaas analyses`, `neurocaas describe`."""
 
 import json
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -148,6 +149,28 @@ def test_an_analysis_is_described_in_80_columns(s3: Any, capsys: pytest.CaptureF
         "neurocaas submit dti --data small_64D.zip --config config.yaml --dry-run",
     ):
         assert part in text
+
+
+def test_headings_are_bold_on_a_terminal_and_nowhere_else(
+    s3: Any, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run(discovering.describe, "dti")
+    plain = capsys.readouterr().out
+    assert "\x1b" not in plain
+    for name in ("CI", "NO_COLOR", "TERM"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True, raising=False)
+    run(discovering.describe, "dti")
+    drawn = capsys.readouterr().out
+    assert re.findall(r"\x1b\[1m(.*?)\x1b\[0m", drawn)[1:] == [
+        "Dataset",
+        "Parameters, in a config file (JSON or YAML)",
+        "Machine, time and cost",
+        "Try it",
+    ]
+    monkeypatch.setenv("NO_COLOR", "1")
+    run(discovering.describe, "dti")
+    assert "\x1b" not in capsys.readouterr().out
 
 
 def test_the_description_for_programs_is_what_its_schema_says(
