@@ -12,7 +12,7 @@ together, and the budget has to have room for all.
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
@@ -30,7 +30,10 @@ from neurocaas.states import JobState
 from neurocaas.timestamps import new_timestamp, now
 
 ANSWER_SECONDS = 60.0
-"""So long is an answer waited for; it usually comes within five seconds."""
+"""So long is an answer waited for."""
+
+USUAL_SECONDS = 5.0
+"""Within these it usually comes."""
 
 
 class Submitter(Protocol):
@@ -154,16 +157,27 @@ def submitted(analysis: Submitter, plan: Plan, sent: Sent) -> JobHandle:
     )
 
 
-def answered(handle: JobHandle, seconds: float | None = None, clock: Any = time) -> JobState | None:
+def answered(
+    handle: JobHandle,
+    seconds: float | None = None,
+    clock: Any = time,
+    waiting: Callable[[], None] = lambda: None,
+) -> JobState | None:
     """The job's state as soon as the service has taken or refused it (`phase` REJECTED, or DONE of a very
-    short one); None when it has not within `seconds` (by default ANSWER_SECONDS)."""
-    until = clock.monotonic() + (ANSWER_SECONDS if seconds is None else seconds)
+    short one); None when it has not within `seconds` (by default ANSWER_SECONDS). `waiting` is called once,
+    when it takes longer than it usually does."""
+    begun, told = clock.monotonic(), False
+    limit = ANSWER_SECONDS if seconds is None else seconds
     while True:
         state = handle.status()
         if state.phase != "SUBMITTED":
             return state
-        if clock.monotonic() >= until:
+        waited = clock.monotonic() - begun
+        if waited >= limit:
             return None
+        if waited >= USUAL_SECONDS and not told:
+            told = True
+            waiting()
         clock.sleep(0.5)
 
 

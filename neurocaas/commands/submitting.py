@@ -213,7 +213,7 @@ def _answer(
     if not wait:
         return None
     try:
-        state = answered(handle)
+        state = answered(handle, waiting=lambda: note("waiting for the service's answer"))
     except KeyboardInterrupt:
         raise Ended(
             f"job {handle.timestamp} is submitted: {_next(handle, 'status')} says more", 130

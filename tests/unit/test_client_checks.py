@@ -429,7 +429,7 @@ def test_submit_waits_for_the_answer_of_the_service(
     json_: bool,
 ) -> None:
     clock, answered = Clock(after, refused), steps.answered
-    monkeypatch.setattr(steps, "answered", lambda handle: answered(handle, 60.0, clock))
+    monkeypatch.setattr(steps, "answered", lambda handle, **how: answered(handle, 60.0, clock, **how))
     wish = good(tmp_path, timestamp="t1", key=[], json=json_)
     if refused:
         with pytest.raises(Ended) as caught:
@@ -445,6 +445,7 @@ def test_submit_waits_for_the_answer_of_the_service(
         assert shown.out == "t1\n"
     if said == "taken":
         assert "has taken it: `neurocaas follow t1`" in shown.err
+    assert shown.err.count("waiting for the service's answer") == (after > steps.USUAL_SECONDS)
     if said is None:
         assert clock.now >= 60
         assert "has not answered yet: `neurocaas explain t1`" in shown.err
@@ -454,7 +455,7 @@ def test_submit_waits_for_the_answer_of_the_service(
 def test_nobody_who_does_not_want_to_waits(
     written: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def fail(*_: Any) -> None:
+    def fail(*_: Any, **__: Any) -> None:
         raise AssertionError("nothing is asked")
 
     monkeypatch.setattr(steps, "answered", fail)
@@ -477,7 +478,7 @@ def test_who_comes_second_with_a_timestamp_by_a_file_of_another_name_is_told(
             put(s3(), records.end, "FAILED 0/0 timestamp")
 
     answered = steps.answered
-    monkeypatch.setattr(steps, "answered", lambda handle: answered(handle, 60.0, Rival(1.0, False)))
+    monkeypatch.setattr(steps, "answered", lambda handle, **_: answered(handle, 60.0, Rival(1.0, False)))
     with pytest.raises(Ended) as caught:
         run(submitting.submit, **good(tmp_path, timestamp="t1", key=[]))
     assert caught.value.code == 1
