@@ -11,11 +11,11 @@ from neurocaas.data_checks import Data
 from neurocaas.layout import cell, columns
 from neurocaas.protocol.keys import INPUTS
 from neurocaas.protocol.units import size
-from neurocaas.steps import Plan
+from neurocaas.steps import SubmissionPlan
 from neurocaas.uploads import name_of as file_name
 
 
-def facts(plans: Sequence[Plan], group: str) -> list[dict[str, Any]]:
+def facts(plans: Sequence[SubmissionPlan], group: str) -> list[dict[str, Any]]:
     """One mapping for each job."""
     return [
         {
@@ -35,7 +35,7 @@ def facts(plans: Sequence[Plan], group: str) -> list[dict[str, Any]]:
     ]
 
 
-def lines(plans: Sequence[Plan], group: str) -> list[str]:
+def lines(plans: Sequence[SubmissionPlan], group: str) -> list[str]:
     """What would be uploaded, each once, and what would be submitted."""
     files = {one.name: one for plan in plans for one in plan.checked.files}
     rows = [

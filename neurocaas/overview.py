@@ -27,7 +27,7 @@ from neurocaas.protocol.job import Job
 from neurocaas.protocol.keys import JobKeys, ResultKeys, rejected_keys
 from neurocaas.protocol.status import FAILED, DatasetStatus
 from neurocaas.protocol.units import brief_time, duration, minute, money
-from neurocaas.states import Ending
+from neurocaas.states import JobEnding
 
 VERDICTS = 32
 """So many verdicts on datasets of an open job are read; where there are more, nobody says here how many have
@@ -66,7 +66,7 @@ class JobRow:
 
 
 @dataclass(frozen=True)
-class Place:
+class AnalysisPlace:
     """The jobs of a group in one analysis, by its name."""
 
     analysis: str
@@ -76,7 +76,7 @@ class Place:
 
 
 def rows(
-    listed: Iterable[tuple[Place, ListedJob]], wanted: Callable[[JobRow], bool], limit: int
+    listed: Iterable[tuple[AnalysisPlace, ListedJob]], wanted: Callable[[JobRow], bool], limit: int
 ) -> list[JobRow]:
     """Of the jobs, the latest first as they come, the first `limit` (0: all) that are `wanted`. Not many more
     are read than that takes."""
@@ -89,7 +89,7 @@ def rows(
     return found
 
 
-def row(place: Place, one: ListedJob) -> JobRow:
+def row(place: AnalysisPlace, one: ListedJob) -> JobRow:
     """What there is to say of one job."""
     facts: dict[str, Any] = {
         "analysis": place.analysis,
@@ -105,7 +105,7 @@ def row(place: Place, one: ListedJob) -> JobRow:
     end = place.objects.text(keys.records.end).strip()
     if not end and not refused:
         return _open(place, one, facts)
-    ending, certificate = Ending.of(end), _certificate(place.objects, keys)
+    ending, certificate = JobEnding.of(end), _certificate(place.objects, keys)
     known = ending.total or None
     return JobRow(
         state=REJECTED if refused or not ending.total else ending.state or FAILED,
@@ -119,7 +119,7 @@ def row(place: Place, one: ListedJob) -> JobRow:
     )
 
 
-def _open(place: Place, one: ListedJob, facts: dict[str, Any]) -> JobRow:
+def _open(place: AnalysisPlace, one: ListedJob, facts: dict[str, Any]) -> JobRow:
     keys = JobKeys.of(place.group, one.job)
     raw = place.objects.get(keys.job)
     if raw is None:
@@ -240,7 +240,8 @@ def overview(
     with ThreadPoolExecutor(AT_ONCE) as pool:
         listings = list(pool.map(lambda one: one.listing(), analyses))
     places = [
-        Place(one.name, one.group, one.objects, own_jobs.own(one.bucket, one.group)) for one in analyses
+        AnalysisPlace(one.name, one.group, one.objects, own_jobs.own(one.bucket, one.group))
+        for one in analyses
     ]
     every = [(place, job) for place, listing in zip(places, listings, strict=True) for job in listing]
     every.sort(key=lambda pair: (pair[1].submitted or _BEGINNING, pair[1].job), reverse=True)

@@ -15,7 +15,7 @@ from neurocaas.job import JobHandle
 from neurocaas.protocol.job import Job
 from neurocaas.protocol.outside import SCHEME
 from neurocaas.protocol.status import FAILED
-from neurocaas.steps import Sent, planned, submitted
+from neurocaas.steps import UploadedData, planned, submitted
 from neurocaas.typed import command as typed
 
 _FOLDER = "resubmit_of_"
@@ -63,7 +63,9 @@ def again(analysis: Any, handle: JobHandle, datasets: list[str], config: str, ti
         key = analysis.upload_config(config, f"{folder}/{Path(config).name}")
     else:
         key = config
-    return submitted(analysis, replace(plan, wish=replace(plan.wish, config=key)), Sent(tuple(datasets), key))
+    return submitted(
+        analysis, replace(plan, wish=replace(plan.wish, config=key)), UploadedData(tuple(datasets), key)
+    )
 
 
 def origin(configpath: str) -> str | None:

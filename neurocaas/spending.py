@@ -41,7 +41,7 @@ class JobBill:
 
 
 @dataclass(frozen=True)
-class Spending:
+class GroupSpending:
     """Of one analysis in one month. `open` jobs have not ended: what they cost is not known yet."""
 
     analysis: str
@@ -73,7 +73,7 @@ def month_of(text: str, now: datetime) -> str:
     return text
 
 
-def spending(analysis: Spender, month: str) -> Spending:
+def spending(analysis: Spender, month: str) -> GroupSpending:
     """What the group's jobs of that month have cost. One GET for each job that is not known yet, sixteen at a
     time."""
     kept = _Kept(analysis.objects.name, analysis.group)
@@ -93,7 +93,7 @@ def spending(analysis: Spender, month: str) -> Spending:
         for one in maybe
         if one.job not in kept.bills and (one.submitted is None or begin <= one.submitted < end)
     )
-    return Spending(
+    return GroupSpending(
         analysis.name,
         tuple(
             sorted(
@@ -155,7 +155,7 @@ class _Kept:
             fresh.replace(self._path)
 
 
-def rows(found: Sequence[Spending], own: Any) -> list[dict[str, Any]]:
+def rows(found: Sequence[GroupSpending], own: Any) -> list[dict[str, Any]]:
     """A row for each job, for CSV and JSON. `own(analysis, job)`: whether it was submitted from here."""
     return [
         {"analysis": one.analysis, **asdict(bill), "mine": bool(own(one.analysis, bill.job))}

@@ -94,7 +94,7 @@ class JobState:
     @property
     def why(self) -> str:
         """What the job's end says beside its counts: why it was refused, or ended early."""
-        return Ending.of(self.end).why
+        return JobEnding.of(self.end).why
 
     @property
     def counts(self) -> str:
@@ -128,7 +128,7 @@ def _row(one: DatasetState) -> tuple[Cell, ...]:
 
 
 @dataclass(frozen=True)
-class Ending:
+class JobEnding:
     """What a line of end.txt says; `state` is "" for none."""
 
     state: str = ""
@@ -137,7 +137,7 @@ class Ending:
     why: str = ""
 
     @classmethod
-    def of(cls, line: str) -> "Ending":
+    def of(cls, line: str) -> "JobEnding":
         found = _END.fullmatch(line.strip())
         if found is None:
             return cls(why=line.strip())

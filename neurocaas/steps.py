@@ -71,7 +71,7 @@ class Submitter(Protocol):
 
 
 @dataclass(frozen=True)
-class Plan:
+class SubmissionPlan:
     """A wish that has nothing wrong that can be seen from here, under the job's name `wish.timestamp`."""
 
     wish: Wish
@@ -80,7 +80,7 @@ class Plan:
 
 
 @dataclass(frozen=True)
-class Sent:
+class UploadedData:
     """What a submission names: keys of its datasets and of its config, all in the bucket (or outside)."""
 
     keys: tuple[str, ...]
@@ -89,11 +89,11 @@ class Sent:
 
 def planned(
     analysis: Submitter, wishes: Sequence[Wish], *, submits: bool = True, past: bool = True
-) -> list[Plan]:
+) -> list[SubmissionPlan]:
     """A plan for each wish. Raises AnalysisError with everything that is wrong with any of them. Without
     `submits`, nothing will be submitted: no machine image is needed. Without `past`, earlier jobs are not
     looked at for the forecast."""
-    plans, errors = list[Plan](), list[AnalysisError]()
+    plans, errors = list[SubmissionPlan](), list[AnalysisError]()
     stamp = new_timestamp(now())
     about = analysis.about()
     for number, wish in enumerate(wishes, 1):
@@ -106,7 +106,7 @@ def planned(
             wish = replace(wish, keys=known)
             checked = check(wish, about, analysis.objects, analysis.group, submits=submits)
             foreseen = _foreseen(analysis, wish, checked, past=past)
-            plans.append(Plan(replace(wish, timestamp=wish.timestamp or own), checked, foreseen))
+            plans.append(SubmissionPlan(replace(wish, timestamp=wish.timestamp or own), checked, foreseen))
         except SeveralErrors as error:
             errors += error.errors
         except UnreachableError:
@@ -121,7 +121,9 @@ def planned(
     return plans
 
 
-def uploaded(analysis: Submitter, plans: Sequence[Plan], progress: Progress = SILENT) -> list[Sent]:
+def uploaded(
+    analysis: Submitter, plans: Sequence[SubmissionPlan], progress: Progress = SILENT
+) -> list[UploadedData]:
     """Upload what the plans name of this computer, each file once, and the configs. All plans make the same
     of a folder."""
     files = list(dict.fromkeys(path for plan in plans for path in plan.wish.files))
@@ -132,7 +134,7 @@ def uploaded(analysis: Submitter, plans: Sequence[Plan], progress: Progress = SI
     sent = analysis.upload_trees(list(trees.values()), progress=progress) if trees else []
     tree_keys = dict(zip(trees, sent, strict=True))
     return [
-        Sent(
+        UploadedData(
             (
                 *plan.wish.keys,
                 *(key for path in plan.wish.files for key in keys[path]),
@@ -144,7 +146,7 @@ def uploaded(analysis: Submitter, plans: Sequence[Plan], progress: Progress = SI
     ]
 
 
-def submitted(analysis: Submitter, plan: Plan, sent: Sent) -> JobHandle:
+def submitted(analysis: Submitter, plan: SubmissionPlan, sent: UploadedData) -> JobHandle:
     """Submit what was uploaded."""
     wish = plan.wish
     return analysis.submit(

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from neurocaas.formats.file_tree import FileTree
     from neurocaas.job import JobHandle
     from neurocaas.states import JobState
-    from neurocaas.steps import Plan, Sent
+    from neurocaas.steps import SubmissionPlan, UploadedData
 
 _DATA = {
     "data": (
@@ -201,7 +201,13 @@ def _ask() -> None:
 
 
 def _answer(
-    analysis: "Analysis", handle: "JobHandle", plan: "Plan", *, wait: bool, follow: bool, quiet: bool
+    analysis: "Analysis",
+    handle: "JobHandle",
+    plan: "SubmissionPlan",
+    *,
+    wait: bool,
+    follow: bool,
+    quiet: bool,
 ) -> "JobState | None":
     """The job's state once it has ended (`follow`), or once the service has answered (`wait`); None when
     neither was waited for, or no answer came."""
@@ -230,7 +236,12 @@ def _next(handle: "JobHandle", command: str) -> str:
 
 
 def _submitted_facts(
-    handle: "JobHandle", plan: "Plan", sent: "Sent", state: "JobState | None", *, follow: bool
+    handle: "JobHandle",
+    plan: "SubmissionPlan",
+    sent: "UploadedData",
+    state: "JobState | None",
+    *,
+    follow: bool,
 ) -> dict[str, Any]:
     """`answer`: taken, refused, or null where none was waited for or came."""
     answer = None if state is None else "refused" if state.phase == "REJECTED" else "taken"
@@ -245,7 +256,9 @@ def _submitted_facts(
     return {**facts, "state": state_facts(state)} if follow else facts
 
 
-def _planned(analysis: "Analysis", wishes: "Sequence[Wish]", *, submits: bool = True) -> "list[Plan]":
+def _planned(
+    analysis: "Analysis", wishes: "Sequence[Wish]", *, submits: bool = True
+) -> "list[SubmissionPlan]":
     """The plans, and on standard error what the authors of the configs may not have meant."""
     from neurocaas.steps import planned
 
