@@ -14,7 +14,7 @@ import pytest
 
 from blueprints import groups, ways
 from blueprints.ways import Service
-from console import invitations
+from console import authoring, invitations
 from console.errors import UserError
 from neurocaas.commands import signing_in
 from neurocaas.configuration import SETTINGS_MARK, profile_of
@@ -172,3 +172,16 @@ def test_the_file_of_the_administrators_guide_is_right_and_lets_everybody_in(pro
     used = {kind for user in directory.users for kind in ways.kinds(directory, user)}
     assert used == {ways.CENTER, ways.OPENID, ways.OWN, ways.KEY}
     assert not any(directory.needs_user(name) for name in ("ann", "bob", "cy", "eve"))
+
+
+def test_validate_warns_and_the_file_is_right_all_the_same(project: Path) -> None:
+    written(project, {**dict.fromkeys(EVERYBODY, ""), **KEYS})
+    verdict = authoring._groups(project)
+    assert verdict["ok"]
+    assert len(verdict["warnings"]) == 22
+    assert set(verdict["warnings"][0]) == {"field", "got", "allowed", "do"}
+    told = authoring._told(verdict)
+    assert told.startswith("groups.yaml: right")
+    assert told.count("warning") == 22
+    assert "users.p20: warning" in told
+    assert "  do" in told
