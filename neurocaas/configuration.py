@@ -161,7 +161,7 @@ def save(configuration: Configuration, path: Path | None = None) -> Path:
     path = path or config_file()
     lines = [f"schema_version = {SCHEMA_VERSION}", f"default = {_toml(configuration.default)}"]
     for name, profile in configuration.profiles.items():
-        lines += ["", f"[profiles.{_toml(name)}]"]
+        lines += ["", f"[profiles.{_toml(name) if '.' in name else name}]"]
         lines += [f"{key} = {_toml(value)}" for key, value in said(profile).items()]
     try:
         write_private(path, "\n".join(lines) + "\n")
