@@ -7,11 +7,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from neurocaas.errors import AnalysisError, UnreachableError, client_error, code_of, s3_errors
+from neurocaas.errors import AnalysisError, client_error, s3_errors, told_of_aws
 from neurocaas.nearest import did_you_mean
 from neurocaas.protocol.analyses import DeployedAnalysis, listed, named
-
-_AWAY = frozenset({"InternalServerError", "ServiceUnavailable", "ThrottlingException"})
 
 
 @dataclass(frozen=True)
@@ -23,19 +21,15 @@ class BucketOfAnalysis:
 
 
 def known_to(session: Any, group: str) -> list[DeployedAnalysis]:
-    """What the group may use. Nothing where there is no index, or none that these credentials may read: what
-    is wrong with them is told by the first call to S3."""
+    """What the group may use. Nothing where there is no index, or none that these credentials may read;
+    whether they are good for anything is told."""
     with s3_errors("", ""):
         try:
             return listed(session.client("ssm"), group)
         except client_error() as error:
-            if code_of(error) not in _AWAY:
-                return []
-            raise UnreachableError(
-                f"Systems Manager cannot answer now ({code_of(error)})",
-                "a service that works",
-                "try again in a moment",
-            ) from error
+            if told := told_of_aws(error, "Systems Manager"):
+                raise told from error
+            return []
 
 
 def find(session: Any, group: str, name: str, s3: Callable[[], Any]) -> BucketOfAnalysis:

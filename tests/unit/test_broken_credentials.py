@@ -29,8 +29,9 @@ from tests.unit.client_world import ended, put, tell
 
 REGION, ACCOUNT = "us-east-1", "123456789012"
 JOB = "2026-11-30T10-00-00.000Z"
-HERE_ALONE = {"login", "logout", "profiles"}
-"""Commands that ask nothing of the service, or have their own tests of it (`test_signing_in`)."""
+HERE_ALONE = {"login", "logout", "profiles", "uploads"}
+"""Commands that ask nothing of the service (`uploads`: while nothing was begun), or have their own tests of it
+(`test_signing_in`)."""
 ASKING = [one for one in COMMANDS if one.name not in HERE_ALONE]
 
 SAID = {
@@ -150,7 +151,6 @@ def with_keys(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def words(one: AnalystCommand) -> list[str]:
     """A command line of the command that asks the service something."""
-    by_name = {"job": JOB, "jobs": JOB, "certificate": JOB, "other": JOB, "name": BUCKET}
     found = [one.name]
     for parameter in one.parameters:
         if parameter.name in one.lists:
@@ -158,7 +158,7 @@ def words(one: AnalystCommand) -> list[str]:
                 value = "data.txt" if parameter.name == "data" else JOB
                 found += [value] if parameter.name == one.rest else [f"--{parameter.name}", value]
         elif parameter.default is parameter.empty:
-            found.append(by_name[parameter.name])
+            found.append(JOB)
         elif parameter.name == "config":
             found += ["--config", "config.json"]
     return found
@@ -185,8 +185,8 @@ def test_what_the_service_says_of_who_asks(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    if condition == "wrong region" and one.name == "whoami":
-        pytest.skip("who one is, is the same in every region")
+    if condition == "wrong region" and one.name in ("whoami", "analyses"):
+        pytest.skip("who one is, is the same in every region, and an index that is empty is no mistake")
     with_keys(monkeypatch)
     service[0].condition, service[0].calls = condition, 0
     monkeypatch.setenv("AWS_ENDPOINT_URL", service[1])
@@ -312,4 +312,4 @@ def test_a_command_goes_on_when_its_session_ends_in_the_middle(
 
 def test_the_table_has_every_command() -> None:
     assert {one.name for one in COMMANDS} == {one.name for one in ASKING} | HERE_ALONE
-    assert {one.name for one in signing_in.COMMANDS} >= HERE_ALONE
+    assert {one.name for one in signing_in.COMMANDS} - HERE_ALONE == {"whoami"}
