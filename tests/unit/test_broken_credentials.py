@@ -30,8 +30,8 @@ from tests.unit.client_world import ended, put, tell
 REGION, ACCOUNT = "us-east-1", "123456789012"
 JOB = "2026-11-30T10-00-00.000Z"
 HERE_ALONE = {"login", "logout", "profiles", "uploads"}
-"""Commands that ask nothing of the service (`uploads`: while nothing was begun), or have their own tests of it
-(`test_signing_in`)."""
+"""Commands that ask nothing of the service (`uploads`: while nothing was begun), or have tests of it in
+`test_signing_in`."""
 ASKING = [one for one in COMMANDS if one.name not in HERE_ALONE]
 
 SAID = {
