@@ -28,11 +28,11 @@ def as_task(one: AnalystCommand) -> Task:  # type: ignore[type-arg]
             )
         if bucket:
             named["analysis"] = bucket
-        called_as("invoke")
-        try:
-            one.run(*given, **named)
-        except Ended as end:
-            raise Exit(end.message or None, code=end.code) from None
+        with called_as("invoke"):
+            try:
+                one.run(*given, **named)
+            except Ended as end:
+                raise Exit(end.message or None, code=end.code) from None
 
     own, words = [_for_invoke(one, parameter) for parameter in one.parameters], dict(one.help)
     if any(parameter.name == "analysis" for parameter in own):

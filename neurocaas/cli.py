@@ -19,6 +19,7 @@ from neurocaas.commands.command import AnalystCommand, Ended
 from neurocaas.completion import as_it_is_typed, completion
 from neurocaas.layout import as_told
 from neurocaas.protocol.problems import UserFacingError, three_parts
+from neurocaas.typed import called_as
 from neurocaas.usage import UnknownCommandError, mistake
 
 DEBUG = "NEUROCAAS_DEBUG"
@@ -183,7 +184,8 @@ def main(words: Sequence[str] | None = None) -> int:
     """The exit code. Mistakes are told in three parts on standard error, without a traceback."""
     before = os.environ.get(PROFILE)
     try:
-        code = _run(words)
+        with called_as("neurocaas"):
+            code = _run(words)
         for cloud in access.not_obvious():
             _tell(cloud)
         return code

@@ -5,7 +5,9 @@ that is how this one was called; with the analysis and the group again, where th
 from __future__ import annotations
 
 import shlex
-from dataclasses import dataclass
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 
 
 @dataclass
@@ -18,9 +20,16 @@ class _Called:
 _CALLED = _Called()
 
 
-def called_as(program: str) -> None:
-    """The words before the name of a command, in this process."""
-    _CALLED.program = program
+@contextmanager
+def called_as(program: str) -> Iterator[None]:
+    """For the time of a command: the word before its name. What it says of analysis and group is forgotten
+    with it."""
+    before = replace(_CALLED)
+    _CALLED.program, _CALLED.analysis, _CALLED.group = program, "", ""
+    try:
+        yield
+    finally:
+        _CALLED.program, _CALLED.analysis, _CALLED.group = before.program, before.analysis, before.group
 
 
 def named(analysis: str = "", group: str = "") -> None:

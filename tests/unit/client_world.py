@@ -9,6 +9,7 @@ from neurocaas.protocol.documents import iso
 from neurocaas.protocol.keys import JobKeys
 from neurocaas.protocol.published_settings import About, about_key
 from neurocaas.protocol.status import DatasetStatus
+from neurocaas.typed import called_as
 from tests.unit.client_jobs import BUCKET, GROUP, job_json
 
 ABOUT = About(
@@ -93,4 +94,5 @@ def run(command: AnalystCommand, *arguments: Any, **flags: Any) -> None:
     """A command as its module has it, without what the command line and `tasks.py` put around it: the choice
     of a cloud, errors as exit codes.
     """
-    command.body(*arguments, **flags)
+    with called_as("neurocaas"):
+        command.body(*arguments, **flags)

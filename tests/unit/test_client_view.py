@@ -247,18 +247,15 @@ def test_a_note_is_wrapped_on_a_terminal_only(monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_the_next_command_is_what_is_typed_here() -> None:
-    try:
-        assert typed.command("logs", "t1") == "neurocaas logs t1"
-        typed.called_as("invoke")
+    assert typed.command("logs", "t1") == "neurocaas logs t1"
+    with typed.called_as("invoke"):
         typed.named("dti", "lab")
         assert typed.command("logs", "a b") == "invoke logs 'dti/a b' --group lab"
         assert typed.command("jobs") == "invoke jobs --analysis dti --group lab"
         assert (
             typed.command("status", "t1", "--certificate") == "invoke status dti/t1 --group lab --certificate"
         )
-    finally:
-        typed.called_as("neurocaas")
-        typed.named()
+    assert typed.command("logs", "t1") == "neurocaas logs t1"
 
 
 def test_times_are_of_this_computer() -> None:
