@@ -65,7 +65,7 @@ def served(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Store]:
             "AWS_SECRET_ACCESS_KEY": "s",
             "AWS_DEFAULT_REGION": "us-east-1",
             "AWS_ENDPOINT_URL": address,
-            "XDG_STATE_HOME": str(tmp_path / "state"),
+            "NEUROCAAS_STATE_FOLDER": str(tmp_path / "state"),
         }.items():
             monkeypatch.setenv(name, value)
         monkeypatch.delenv("AWS_PROFILE", raising=False)
