@@ -233,7 +233,8 @@ def test_the_examples_of_the_docs_run(
     if number == 0:
         assert "no history" in out
         assert "DONE SUCCESS 2/2" in out
-        assert (tmp_path / "results" / "process_results" / "scan1.nii" / "fa.json").is_file()
+        (results,) = (tmp_path / "results").iterdir()
+        assert (results / "process_results" / "scan1.nii" / "fa.json").is_file()
     else:
         assert sorted(out.splitlines()) == ["scan1.nii 7.0 s", "scan2.nii 7.0 s"]
 
