@@ -28,6 +28,7 @@ PAGES = sorted(
     [
         ROOT / "README.md",
         ROOT / "CONTRIBUTING.md",
+        ROOT / "neurocaas" / "README.md",
         *(ROOT / "docs").rglob("*.md"),
         *(ROOT / "blueprints").glob("*/README.md"),
         *(ROOT / "benchmarks").glob("*.md"),
