@@ -13,7 +13,7 @@ import contextlib
 import hashlib
 import re
 from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Lock
@@ -132,11 +132,12 @@ class Download:
             with ThreadPoolExecutor(AT_ONCE) as pool:
                 waiting = [pool.submit(fetch, number) for number in done.missing()]
                 try:
-                    for one in waiting:
+                    wait(waiting, return_when=FIRST_EXCEPTION)
+                    for one in (one for one in waiting if one.done()):
                         one.result()
                 except BaseException:
-                    for one in waiting:
-                        one.cancel()
+                    self.patience.end()
+                    pool.shutdown(wait=False, cancel_futures=True)
                     raise
         finally:
             done.close()
@@ -152,6 +153,8 @@ class Download:
             came += len(chunk)
             self.told(len(chunk))
             self.patience.moved()
+            if self.patience.over:
+                break
         return came
 
     def _ask(self) -> dict[str, str]:

@@ -18,7 +18,7 @@ import json
 import re
 import zlib
 from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from pathlib import Path
@@ -162,8 +162,12 @@ class MultipartUpload:
                 sending = [
                     pool.submit(self._one, number, there.get(number)) for number in range(1, self._count + 1)
                 ]
+                wait(sending, return_when=FIRST_EXCEPTION)
+                for failed in (one for one in sending if one.done() and one.exception()):
+                    failed.result()
                 parts = [one.result() for one in sending]
             except BaseException as error:
+                self._patience.end()
                 pool.shutdown(wait=False, cancel_futures=True)
                 if isinstance(error, UploadGoneError):
                     self._kept.forget()
@@ -175,6 +179,12 @@ class MultipartUpload:
                 "submit it again: what has not changed is not sent again",
             )
         return self._complete(parts)
+
+    def forget(self) -> None:
+        """What was begun of it is not wanted any more: the object is there."""
+        if self._kept.upload_id:
+            abort(self._target.s3, self._kept.facts)
+            self._kept.forget()
 
     def _there(self) -> dict[int, str]:
         """The ETags of the parts that S3 has; a new upload where none was begun."""

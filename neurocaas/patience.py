@@ -6,9 +6,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from threading import Lock
-from typing import Any, TypeVar
+from threading import Event, Lock
+from typing import TypeVar
 
 from neurocaas import errors
 from neurocaas.errors import UnreachableError
@@ -19,40 +18,45 @@ FIRST, LONGEST = 0.5, 15.0
 """Seconds between two tries: the first time, and at most."""
 
 
-@dataclass
 class Patience:
     """Shared by all threads of a transfer: where one of them gets through, all are patient again. `say` is
     told once when the waiting begins."""
 
-    say: Callable[[str], None] | None = None
-    clock: Any = time
-    _moved: float | None = None
-    _told: bool = False
-    _lock: Any = field(default_factory=Lock)
+    def __init__(self, say: Callable[[str], None] | None = None) -> None:
+        self._say, self._lock, self._over = say, Lock(), Event()
+        self._moved = time.monotonic()
+        self._told = False
 
     def moved(self) -> None:
         """Something has come through."""
         with self._lock:
-            self._moved, self._told = self.clock.monotonic(), False
+            self._moved, self._told = time.monotonic(), False
+
+    def end(self) -> None:
+        """Nobody wants the transfer any more: nothing is waited for."""
+        self._over.set()
+
+    @property
+    def over(self) -> bool:
+        return self._over.is_set()
 
     def __call__(self, ask: Callable[[], T]) -> T:
         """What `ask` returns. Raises its UnreachableError when that has lasted too long, and all else at
         once."""
-        pause = FIRST
-        if self._moved is None:
-            self.moved()
+        pause, begun = FIRST, time.monotonic()
         while True:
             try:
                 answer = ask()
             except UnreachableError as error:
                 with self._lock:
-                    begun = self._moved or self.clock.monotonic()
+                    since = max(self._moved, begun)
                     first, self._told = not self._told, True
-                if self.clock.monotonic() - begun >= errors.PATIENCE:
+                if time.monotonic() - since >= errors.PATIENCE:
                     raise
-                if first and self.say is not None:
-                    self.say(f"{error.got}: trying again for up to {errors.PATIENCE / 60:.0f} minutes")
-                self.clock.sleep(pause)
+                if first and self._say is not None:
+                    self._say(f"{error.got}: trying again for up to {errors.PATIENCE / 60:.0f} minutes")
+                if self._over.wait(pause):
+                    raise
                 pause = min(2 * pause, LONGEST)
             else:
                 self.moved()

@@ -220,8 +220,9 @@ class _Fetcher:
                 try:
                     for file, future in [(file, pool.submit(self.one, file, earlier)) for file in some]:
                         found.take(file, future)
-                except BaseException:
-                    pool.shutdown(wait=False, cancel_futures=True)  # interrupted: what is under way ends
+                except BaseException:  # interrupted: what is under way ends
+                    self.patience.end()
+                    pool.shutdown(wait=False, cancel_futures=True)
                     raise
 
     def one(self, file: WantedObject, earlier: Mapping[str, Mapping[str, Any]]) -> FetchedFile:
@@ -284,6 +285,6 @@ class _Fetcher:
         )
         self.place.noted(done, file.etag)
         if kept:
-            self.how.progress.begin(file.path, 0)
+            self.how.progress.begin(file.path, file.size)
             self.how.progress.end(file.path, "was there")
         return done

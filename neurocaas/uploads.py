@@ -219,6 +219,7 @@ class Uploads:
                 try:
                     results = every(future.result for future in waiting)
                 except BaseException:
+                    self._patience.end()
                     pool.shutdown(wait=False, cancel_futures=True)
                     raise
                 done.update(zip(some, results, strict=True))
@@ -235,8 +236,10 @@ class Uploads:
             if entry:
                 same = content.is_that_of(entry)
                 if same:
-                    self._progress.begin(name, 0)
+                    self._progress.begin(name, content.size)
                     self._progress.end(name, "is there already")
+                if same and content.large:
+                    self._in_parts(key, content, name).forget()
                 return False if same else None
             self._progress.begin(name, content.size)
             with contextlib.suppress(UploadGoneError):
@@ -248,15 +251,7 @@ class Uploads:
     def _create(self, key: str, content: UploadContent, name: str) -> bool:
         """Write what is not there; False when it is by now."""
         if content.large:
-            target = UploadTarget(self._objects.s3, self._conditional, self._objects.name, key)
-            assert isinstance(content.source, Path)
-            return MultipartUpload(
-                content.source,
-                target,
-                lambda count: self._progress.advance(name, count),
-                self._patience,
-                _kind(content),
-            ).send()
+            return self._in_parts(key, content, name).send()
         before = content.state()
         with content.open() as stream:
             body = stream.read()
@@ -269,6 +264,17 @@ class Uploads:
         created = self._patience(lambda: self._objects.create(key, body, **_kind(content)))
         self._progress.advance(name, len(body))
         return created
+
+    def _in_parts(self, key: str, content: UploadContent, name: str) -> MultipartUpload:
+        target = UploadTarget(self._objects.s3, self._conditional, self._objects.name, key)
+        assert isinstance(content.source, Path)
+        return MultipartUpload(
+            content.source,
+            target,
+            lambda count: self._progress.advance(name, count),
+            self._patience,
+            _kind(content),
+        )
 
     @cached_property
     def _conditional(self) -> Any:

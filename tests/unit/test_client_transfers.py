@@ -71,6 +71,7 @@ def served(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Store]:
         monkeypatch.delenv("AWS_PROFILE", raising=False)
         for module, name in ((downloads, "RANGE"), (multipart, "PART"), (uploading, "PART")):
             monkeypatch.setattr(module, name, PART)
+        monkeypatch.setattr(uploading, "_PARTS", (PART,))
         monkeypatch.setattr(patience, "FIRST", 0.02)
         monkeypatch.setattr(patience, "LONGEST", 0.05)
         yield store
@@ -257,6 +258,33 @@ def test_a_network_that_stays_away_ends_the_transfer_and_nothing_is_lost(
     uploads([]).files([path])
     assert before
     assert all(served.parts[number] == 1 for number in before)
+
+
+def test_an_upload_whose_end_was_not_heard_of_is_forgotten(served: Store, tmp_path: Path) -> None:
+    path = tmp_path / "big"
+    random_file(path, 3 * PART)
+    assert killed_at(served, "part", 1, "up", str(path)) == -signal.SIGKILL
+    (kept,) = (tmp_path / "state").rglob("*.jsonl")
+    text = kept.read_bytes()
+    uploads([]).files([path])
+    kept.write_bytes(text)  # as if the process had been killed before it could remove it
+    assert uploads([]).files([path]) == ["g/inputs/big"]
+    assert multipart.unfinished() == []
+
+
+def test_who_is_interrupted_while_the_network_is_away_need_not_wait(
+    served: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "big"
+    random_file(path, 4 * PART)
+    monkeypatch.setattr(patience, "FIRST", 3600.0)
+    served.after = lambda what, which: setattr(served, "away", True)
+
+    def interrupted(line: str) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        Uploads(Bucket(client(), "b"), client, "g", interrupted).files([path])
 
 
 @pytest.mark.parametrize("direction", ["up", "down"])
