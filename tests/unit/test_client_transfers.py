@@ -94,15 +94,17 @@ def random_file(path: Path, size: int = SIZE) -> str:
 
 
 def killed_at(store: Store, what: str, bodies: int, *words: str) -> int:
-    """Run the client until so many parts or ranges have come wholly since its start, then kill it; its exit
-    code."""
-    left, reached = [bodies], threading.Event()
+    """Run the client until so many parts or ranges have come wholly since its start, then kill it before it
+    is answered; its exit code."""
+    left, reached, dead = [bodies], threading.Event(), threading.Event()
 
     def after(kind: str, _: str) -> None:
         with store.lock:
             left[0] -= kind == what
-            if left[0] <= 0:
-                reached.set()
+            over = left[0] <= 0
+        if over:
+            reached.set()
+            dead.wait(60)
 
     store.after = after
     process = subprocess.Popen([sys.executable, "-c", _CLIENT, *words], cwd=ROOT, stdout=subprocess.DEVNULL)
@@ -110,7 +112,10 @@ def killed_at(store: Store, what: str, bodies: int, *words: str) -> int:
         pass
     if reached.is_set():
         process.send_signal(signal.SIGKILL)
-    return process.wait(60)
+    code = process.wait(60)
+    dead.set()
+    store.after = lambda what, which: None
+    return code
 
 
 @pytest.mark.parametrize("listable", [True, False])
