@@ -667,6 +667,39 @@ def test_the_instance_that_a_session_is_of(world: World, client: Client) -> None
     )
 
 
+def test_the_principal_of_a_session_is_its_role_with_its_path(world: World, client: Client) -> None:
+    """A trust policy names the role by its ARN and the session by its user id."""
+    wanted = {
+        "ArnLike": {"aws:PrincipalArn": f"arn:aws:iam::000000000000:role/staff/*/first-{world.id}"},
+        "StringLike": {"aws:userid": "*:ann"},
+    }
+    trusts: dict[str, dict[str, Any]] = {
+        "first": {"Principal": {"AWS": "000000000000"}},
+        "second": {"Principal": {"AWS": "000000000000"}, "Condition": wanted},
+        "rest": {"Principal": {"AWS": "000000000000"}, "Condition": {"ArnNotLike": wanted["ArnLike"]}},
+    }
+    roles = {}
+    for name, trust in trusts.items():
+        statement = {"Effect": "Allow", "Action": "sts:AssumeRole", **trust}
+        roles[name] = world.iam.create_role(
+            RoleName=f"{name}-{world.id}",
+            Path="/staff/here/" if name == "first" else "/",
+            AssumeRolePolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": [statement]}),
+        )["Role"]["Arn"]
+    take = {"Effect": "Allow", "Action": "sts:AssumeRole", "Resource": "*"}
+    document = json.dumps({"Version": "2012-10-17", "Statement": [take]})
+    world.iam.put_role_policy(RoleName=f"first-{world.id}", PolicyName="p", PolicyDocument=document)
+    for person, may in (("ann", True), ("bob", False)):
+        given = client("sts").assume_role(RoleArn=roles["first"], RoleSessionName=person)["Credentials"]
+        sts = world.with_credentials(given)("sts")
+        wanted_role = {"RoleArn": roles["second"], "RoleSessionName": "s"}
+        if may:
+            assert sts.assume_role(**wanted_role)["Credentials"]
+        else:
+            assert code(sts.assume_role, **wanted_role) == "AccessDenied"
+        assert code(sts.assume_role, RoleArn=roles["rest"], RoleSessionName="s") == "AccessDenied"
+
+
 def test_a_launch_gets_the_profile_and_the_time_of_its_tags(world: World) -> None:
     """A machine that is tagged with a group gets that group's profile only, and a Timeout within the
     analysis's maximum.

@@ -12,6 +12,7 @@ from localcloud.aws import hooks
 from localcloud.aws.ec2 import records
 
 VARIABLE = re.compile(r"\$\{([^}]*)\}")
+SESSION = re.compile(r"\Aarn:([^:]+):sts::([0-9]{12}):assumed-role/([^/]+)/")
 INSTANCE = re.compile(r":assumed-role/([^/]+)/(i-[0-9a-f]+)\Z")
 LITERALS = {"*": "\ue000", "?": "\ue001", "$": "$"}
 """What stands in a pattern for ``${*}``, ``${?}`` and ``${$}``: the characters themselves, of which the first
@@ -32,6 +33,8 @@ def install() -> None:
         if lowered == "aws:securetransport":
             # the loopback interface stands in for TLS: a policy that wants TLS is satisfied here
             return "true"
+        if lowered == "aws:principalarn" and context.principal_arn:
+            return _principal(context.principal_arn)
         if lowered in ("aws:resourceaccount", "s3:resourceaccount"):
             return bucket_owner(context.resource_arn) or resolve_original(key, context)
         value = resolve_original(key, context)
@@ -57,6 +60,18 @@ def install() -> None:
     evaluator._fnmatch_compile = wildcards
     evaluator._resolve_condition_key = resolve
     evaluator._first_match = first_match
+
+
+def _principal(arn: str) -> str:
+    """Of a session, the ARN of its role, with the role's path (IAM user guide, "aws:PrincipalArn"); MiniStack
+    takes that of the session.
+    """
+    session = SESSION.search(arn)
+    if session is None:
+        return arn
+    role = hooks.iam._roles.get_scoped(session[2], None, session[3])
+    known: str | None = (role or {}).get("Arn")
+    return known or f"arn:{session[1]}:iam::{session[2]}:role/{session[3]}"
 
 
 def bucket_owner(arn: str) -> str | None:
