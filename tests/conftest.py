@@ -1,6 +1,5 @@
 """What all tests want of the process that runs them."""
 
-import atexit
 import gc
 import os
 import shutil
@@ -17,7 +16,6 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 os.environ["NEUROCAAS_CONFIG_FILE"] = os.path.join(os.sep, "nonexistent", "config.toml")
 # What a test submits is not remembered among what the person at this computer has submitted.
 os.environ["NEUROCAAS_STATE_FOLDER"] = tempfile.mkdtemp(prefix="neurocaas-tests-")
-atexit.register(shutil.rmtree, os.environ["NEUROCAAS_STATE_FOLDER"], ignore_errors=True)
 
 
 def pytest_collection_finish() -> None:
@@ -31,3 +29,8 @@ def pytest_collection_finish() -> None:
 
 properties.load()
 descriptions.read_once()  # each mocked account has sessions of its own
+
+
+def pytest_unconfigure() -> None:
+    """At the end of each process of tests, also of one that pytest-xdist ends without a goodbye."""
+    shutil.rmtree(os.environ["NEUROCAAS_STATE_FOLDER"], ignore_errors=True)
