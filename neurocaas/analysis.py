@@ -35,6 +35,7 @@ from neurocaas.protocol.outside import SCHEME, place_of
 from neurocaas.protocol.owner import expect_owner
 from neurocaas.protocol.published_settings import About, about_key
 from neurocaas.protocol.submission import REQUEST
+from neurocaas.spending import GroupSpending, month_of, spending
 from neurocaas.states import DatasetState
 from neurocaas.timestamps import new_timestamp as new_timestamp
 from neurocaas.timestamps import now as now
@@ -337,6 +338,10 @@ class Analysis:
         every = self.listing()
         shown = every[-limit:] if limit > 0 else every
         return JobList(shown, self.ends(shown))
+
+    def spending(self, month: str = "") -> GroupSpending:
+        """What the group's jobs of a month (`2026-11`, by default this one) have cost, job by job."""
+        return spending(self, month_of(month, now()))
 
     def job_names(self, *, after: str = "") -> list[str]:
         """The timestamps of the group's jobs, sorted; with `after`, only those behind it. One LIST for a

@@ -19,9 +19,11 @@ from typing import Any, Protocol
 from neurocaas.bucket import AT_ONCE, Bucket
 from neurocaas.errors import AnalysisError
 from neurocaas.listing import ListedJob
+from neurocaas.notebook_html import StateCell, table
 from neurocaas.places import state_folder
 from neurocaas.protocol.documents import DocumentError, loads, moment
 from neurocaas.protocol.keys import JobKeys
+from neurocaas.protocol.units import duration
 
 _MONTH = re.compile(r"(\d{4})-(0[1-9]|1[0-2])")
 _MARGIN = timedelta(days=2)
@@ -51,6 +53,19 @@ class GroupSpending:
     @property
     def usd(self) -> float:
         return sum(one.cost_usd for one in self.bills)
+
+    def _repr_html_(self) -> str:
+        rows = [
+            (one.job, StateCell(one.outcome), one.datasets, duration(one.seconds), f"${one.cost_usd:.4f}")
+            for one in self.bills
+        ]
+        still = f", and what {len(self.open)} open jobs will cost" if self.open else ""
+        return table(
+            ("job", "outcome", "datasets", "machine time", "cost"),
+            rows,
+            self.analysis,
+            f"${self.usd:.4f}{still}",
+        )
 
 
 class Spender(Protocol):

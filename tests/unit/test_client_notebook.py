@@ -28,6 +28,7 @@ from neurocaas.notebook_html import ShareCell, StateCell, facts, table
 from neurocaas.protocol.documents import iso
 from neurocaas.protocol.keys import JobKeys, rejected_keys
 from neurocaas.reading import ResultFile, ResultImage, ResultList
+from neurocaas.spending import GroupSpending, JobBill
 from tests.unit.client_jobs import BUCKET, GROUP, STAMP
 from tests.unit.client_world import ended, put, tell
 
@@ -94,6 +95,8 @@ def test_nothing_that_others_have_written_is_html(payload: str) -> None:
     shows(ResultList([ResultFile(payload, "b", payload, 3, (payload,))])._repr_html_(), payload)
     shows(ResultImage(payload, b"GIF89a", "image/gif")._repr_html_())
     shows(Forecast(1, 60, payload, 0.1, 0.1)._repr_html_(), payload)
+    bill = JobBill(payload, "", payload, 1, 60.0, 0.0123)
+    shows(GroupSpending(payload, (bill, bill), (payload,))._repr_html_(), payload, "$0.0246, and what 1 open")
     shows(table((payload,), [(payload,), (StateCell(payload),)], payload, payload), payload)
     shows(facts([(payload, payload)], payload, payload), payload)
     with mock_aws():
@@ -351,6 +354,14 @@ def test_a_handle_shows_what_it_knows_and_asks_nothing(s3: Any, monkeypatch: pyt
     shows(job._repr_html_(), "1 of 1 dataset done")
     assert calls == []
     assert repr(Analysis(BUCKET, GROUP)) == f"<analysis {BUCKET} for the group {GROUP}>"
+
+
+def test_what_a_month_has_cost_is_a_table(s3: Any) -> None:
+    put(s3, f"{GROUP}/submissions/t1_submit.json", "{}")
+    ended(s3, "t1", {"a": 5.0}, cost_usd=0.25)
+    spent = Analysis(BUCKET, GROUP).spending()
+    assert [(one.job, one.cost_usd) for one in spent.bills] == [("t1", 0.25)]
+    shows(spent._repr_html_(), "t1", "$0.2500")
 
 
 def test_the_future_of_a_failed_or_refused_job_raises_with_the_reason(s3: Any) -> None:
