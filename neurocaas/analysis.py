@@ -124,10 +124,12 @@ class Analysis:
         raise_all(checks.files([str(path) for path in files]))
         uploads = Uploads(self.objects, self.client, self.group, say, progress)
         folders = [path for path in files if path.is_dir()]
-        ignore = self.about().ignore if folders else ()
+        about = self.about() if folders else None
+        ignore = about.ignore if about else ()
+        apart = each or (about is not None and about.folder == "each")
         single = [path for path in files if path not in folders]
         keys = dict(zip(single, ([key] for key in uploads.files(single)), strict=True))
-        done = every(partial(uploads.folder, path, ignore) for path in folders)
+        done = every(partial(uploads.folder, path, ignore, each=apart) for path in folders)
         for path, folder in zip(folders, done, strict=True):
             keys[path] = folder.files if each else [folder.key]
         return [keys[path] for path in files]

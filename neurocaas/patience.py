@@ -20,17 +20,17 @@ FIRST, LONGEST = 0.5, 15.0
 
 class Patience:
     """Shared by all threads of a transfer: where one of them gets through, all are patient again. `say` is
-    told once when the waiting begins."""
+    told once when the waiting begins. `begun`: something has come through already."""
 
     def __init__(self, say: Callable[[str], None] | None = None) -> None:
         self._say, self._lock, self._over = say, Lock(), Event()
         self._moved = time.monotonic()
-        self._told = False
+        self._told = self.begun = False
 
     def moved(self) -> None:
         """Something has come through."""
         with self._lock:
-            self._moved, self._told = time.monotonic(), False
+            self._moved, self._told, self.begun = time.monotonic(), False, True
 
     def end(self) -> None:
         """Nobody wants the transfer any more: nothing is waited for."""

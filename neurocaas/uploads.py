@@ -167,11 +167,12 @@ class Uploads:
         keys = self._each(contents, lambda path, content: self.put(content, "inputs", name_of(path)))
         return [keys[path] for path in paths]
 
-    def folder(self, path: Path, ignore: Sequence[str]) -> UploadedFolder:
+    def folder(self, path: Path, ignore: Sequence[str], *, each: bool = False) -> UploadedFolder:
         """Put the files of a folder, but for those that `ignore` matches, below a folder that is named by its
-        content."""
+        content. `each`: whether each of them will be a dataset, for what is said."""
         found = files_below(path, ignore)
         key = self.tree(name_of(path), {name: path / name for name in found.names}, str(path))
+        self._say(f"{path}: {'each file is a dataset' if each else 'the folder is one dataset'}")
         if found.left_out:
             self._say(f"{path}: left out {summary(found.left_out)}")
         return UploadedFolder(key, found.names)
@@ -232,7 +233,7 @@ class Uploads:
         content is. `listed`: what a listing has said of it just now, {} for nothing.
         """
         for number in range(_TRIES):
-            entry = listed if listed is not None and number == 0 else self._objects.entry(key)
+            entry = listed if listed is not None and number == 0 else self._entry(key)
             if entry:
                 same = content.is_that_of(entry)
                 if same:
@@ -247,6 +248,14 @@ class Uploads:
                     self._progress.end(name)
                     return True
         return None
+
+    def _entry(self, key: str) -> dict[str, Any] | None:
+        """What is there. A service that is away before anything has come through is told at once."""
+        if self._patience.begun:
+            return self._patience(lambda: self._objects.entry(key))
+        entry = self._objects.entry(key)
+        self._patience.moved()
+        return entry
 
     def _create(self, key: str, content: UploadContent, name: str) -> bool:
         """Write what is not there; False when it is by now."""

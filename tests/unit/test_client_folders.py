@@ -144,6 +144,7 @@ def test_a_folder_is_one_dataset_or_each_of_its_files(
     assert names == (["a.nii", "sub/b.nii"] if each else [""])
     assert answer["forecast"]["datasets"] == len(names)
     assert "left out .DS_Store" in said.err
+    assert ("each file is a dataset" if each else "the folder is one dataset") in said.err
 
 
 def test_too_many_files_for_each_are_told_before_anything_is_uploaded(s3: Any, tmp_path: Path) -> None:

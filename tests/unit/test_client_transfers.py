@@ -265,6 +265,30 @@ def test_a_network_that_stays_away_ends_the_transfer_and_nothing_is_lost(
     assert all(served.parts[number] == 1 for number in before)
 
 
+def test_a_network_that_goes_between_two_files_is_waited_for_and_one_that_never_was_is_told(
+    served: Store, tmp_path: Path
+) -> None:
+    paths = [tmp_path / f"file{number}" for number in range(20)]
+    for path in paths:
+        path.write_text(path.name)
+    served.away = True
+    with pytest.raises(UnreachableError):
+        uploads([]).files(paths)
+    served.away, back = False, list[threading.Timer]()
+
+    def file() -> Path:  # asked for with each body that comes
+        if served.number == 8 and not back:
+            served.away = True
+            back.append(threading.Timer(0.3, setattr, (served, "away", False)))
+            back[0].start()
+        return Store.file(served)
+
+    served.file = file  # type: ignore[method-assign]
+    assert len(uploads([]).files(paths)) == 20
+    assert back
+    assert len(served.objects) == 20
+
+
 def test_an_upload_whose_end_was_not_heard_of_is_forgotten(served: Store, tmp_path: Path) -> None:
     path = tmp_path / "big"
     random_file(path, 3 * PART)
