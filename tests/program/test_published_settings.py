@@ -50,6 +50,7 @@ def test_comparison_growing_and_required_results_are_the_blueprints_choice(
 ) -> None:
     more = (
         'compare: {"*.csv": {as: csv, relative: 0.01, except: [time]}}\nresults: {required: [summary.json]}\n'
+        "input_addresses: ['https://data.example.org/']\n"
     )
     project = make_project(tmp_path, BLUEPRINT.replace("  types:", "  grow_memory: true\n  types:") + more)
     stack = deploy(lambda: program.outputs(project), "spikes-webdev", references={REFERENCE: utils.outputs})
@@ -63,6 +64,7 @@ def test_comparison_growing_and_required_results_are_the_blueprints_choice(
     settings = AnalysisSettings.from_json(next(contents)["content"])
     assert settings.oom_types == about.oom_types == {"m5.large": ("m5.xlarge",), "m5.xlarge": ()}
     assert settings.results_required == ("summary.json",)
+    assert settings.input_addresses == about.input_addresses == ("https://data.example.org/",)
 
 
 def test_a_document_of_another_version_is_not_read(analysis: Recorded) -> None:

@@ -17,6 +17,7 @@ from blueprints.document import YamlDocument, parse
 from blueprints.model import StackName, Stage, parse_stack_name
 from localcloud import instance_types
 from neurocaas.protocol import required
+from neurocaas.protocol.addresses import PREFIX
 from neurocaas.protocol.problems import InvalidInput
 
 GOOD = """\
@@ -86,6 +87,33 @@ def test_growing_and_required_results_are_checked(tmp_path: Path, line: str, sai
             (True, ()),
             (False, ("summary.json", "**/*.png")),
         )
+
+
+@pytest.mark.parametrize(
+    ("prefix", "good"),
+    [
+        ("https://dandiarchive.s3.amazonaws.com/", True),
+        ("https://data.example.org/open/raw/", True),
+        ("https://data.example.org", False),
+        ("https://data.example.org/open", False),
+        ("http://data.example.org/", False),
+        ("https://169.254.169.254/", False),
+        ("https://localhost/", False),
+        ("https://data.example.org:8443/", False),
+        ("https://u:p@data.example.org/", False),
+        ("https://*.example.org/", False),
+        ("https:///", False),
+    ],
+)
+def test_addresses_of_inputs_are_admitted_by_a_host_of_the_world(
+    tmp_path: Path, prefix: str, good: bool
+) -> None:
+    text = f"{GOOD}input_addresses: ['{prefix}']\n"
+    assert bool(PREFIX.fullmatch(prefix)) is good  # what the schema says and what the contract says are one
+    if good:
+        assert blueprints.load("spikes", "webdev", project(tmp_path, text)).input_addresses == (prefix,)
+    else:
+        assert "input_addresses" in "\n".join(problems(tmp_path, text))
 
 
 def test_a_dataset_grows_to_the_next_amount_of_memory_on_a_type_of_its_kind() -> None:
