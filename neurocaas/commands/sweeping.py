@@ -44,9 +44,10 @@ def submit_sweep(
     from neurocaas.progress import shown
     from neurocaas.protocol.units import money
     from neurocaas.steps import planned, submitted, uploaded
+    from neurocaas.sweep_values import rows_of
 
     rules = chosen.about().config
-    rows = sweeps.rows_of(options, file, rules.parameters if rules else None)
+    rows = rows_of(options, file, rules.parameters if rules else None)
     base = _base(chosen, wish.config)
     name = wish.timestamp or new_timestamp(now())
     sweep, again = sweeps.begun(chosen.objects, chosen.group, wish, base, rows, name)

@@ -214,8 +214,8 @@ def cost(
 )
 def uploads(analysis: str = "", group: str = "", discard: bool = False, json: bool = False) -> None:
     """List uploads that were begun on this computer and not ended: the same submission goes on with them."""
+    from neurocaas.kept_uploads import give_up, unfinished
     from neurocaas.layout import table
-    from neurocaas.multipart import give_up, unfinished
     from neurocaas.protocol.units import size
 
     chosen = analysis_of(analysis, group)

@@ -13,13 +13,14 @@ import boto3
 import pytest
 from moto import mock_aws
 
-from neurocaas import AnalysisError, sweeps
+from neurocaas import AnalysisError
 from neurocaas.analysis import Analysis
 from neurocaas.budget import Budget
 from neurocaas.commands import fetching, submitting, sweeping
 from neurocaas.commands.command import Ended
 from neurocaas.protocol.config import ConfigRules
 from neurocaas.protocol.keys import JobKeys
+from neurocaas.sweep_values import rows_of
 from tests.unit.client_jobs import BUCKET, GROUP
 from tests.unit.client_world import ABOUT, ended, put, run, tell
 
@@ -99,7 +100,7 @@ def test_a_job_for_each_combination_and_the_data_once(s3: Any, capsys: pytest.Ca
     ],
 )
 def test_values_have_the_types_of_the_analysis(text: str, name: str, values: list[Any]) -> None:
-    rows = sweeps.rows_of([f"{name}={text}"], "", PARAMETERS)
+    rows = rows_of([f"{name}={text}"], "", PARAMETERS)
     assert [row[name] for row in rows] == values
     assert [type(row[name]) for row in rows] == [type(value) for value in values]
 
@@ -108,8 +109,8 @@ def test_a_file_of_parameters_has_a_row_for_each_job(s3: Any, tmp_path: Path) ->
     (tmp_path / "p.csv").write_text("threshold, method\n3,fast\n\n4,\n")
     (tmp_path / "p.json").write_text(json.dumps([{"threshold": 3, "method": "fast"}, {"threshold": 4}]))
     rows = ({"threshold": 3, "method": "fast"}, {"threshold": 4})
-    assert sweeps.rows_of([], "p.csv", PARAMETERS) == sweeps.rows_of([], "p.json", PARAMETERS) == rows
-    assert len(sweeps.rows_of(["rate=1,2"], "p.csv", PARAMETERS)) == 4
+    assert rows_of([], "p.csv", PARAMETERS) == rows_of([], "p.json", PARAMETERS) == rows
+    assert len(rows_of(["rate=1,2"], "p.csv", PARAMETERS)) == 4
 
 
 @pytest.mark.parametrize(
@@ -137,7 +138,7 @@ def test_what_is_wrong_with_a_sweep_is_told(s3: Any, options: list[str], file: s
     }.items():
         Path(name).write_text(text)
     with pytest.raises(AnalysisError) as caught:
-        sweeps.rows_of(options, file, PARAMETERS)
+        rows_of(options, file, PARAMETERS)
     assert told in str(caught.value)
 
 

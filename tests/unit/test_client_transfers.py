@@ -19,7 +19,7 @@ import boto3
 import pytest
 from botocore.config import Config
 
-from neurocaas import downloads, errors, multipart, patience
+from neurocaas import downloads, errors, kept_uploads, multipart, patience
 from neurocaas import uploads as uploading
 from neurocaas.bucket import Bucket
 from neurocaas.downloads import WantedObject
@@ -127,7 +127,7 @@ def test_an_upload_that_is_killed_ten_times_sends_no_finished_part_again(
     moments = MOMENTS if listable else 2
     for _ in range(moments):
         assert killed_at(served, "part", chance.randint(1, 3), "up", str(tmp_path / "big")) == -signal.SIGKILL
-    assert len(multipart.unfinished()) == 1
+    assert len(kept_uploads.unfinished()) == 1
     assert killed_at(served, "part", 10**6, "up", str(tmp_path / "big")) == 0
     assert hashlib.sha256(served.content("g/inputs/big")).hexdigest() == digest
     assert served.parts.keys() == set(range(1, COUNT + 1))
@@ -137,7 +137,7 @@ def test_an_upload_that_is_killed_ten_times_sends_no_finished_part_again(
     else:  # those whose answer was on its way when the process was killed
         assert sum(served.parts.values()) <= COUNT + 8 * moments
     assert served.requests["create"] == 1
-    assert not multipart.unfinished()
+    assert not kept_uploads.unfinished()
     assert not served.uploads
 
 
@@ -193,17 +193,17 @@ def test_an_upload_that_was_ended_meanwhile_is_begun_anew(served: Store, tmp_pat
     served.uploads.clear()  # a rule of the bucket
     uploads([]).files([path])
     assert hashlib.sha256(served.content("g/inputs/big")).hexdigest() == digest
-    assert not multipart.unfinished()
+    assert not kept_uploads.unfinished()
 
 
 def test_what_was_begun_is_listed_and_given_up(served: Store, tmp_path: Path) -> None:
     path = tmp_path / "big"
     random_file(path, 3 * PART)
     assert killed_at(served, "part", 1, "up", str(path)) == -signal.SIGKILL
-    (one,) = multipart.unfinished()
+    (one,) = kept_uploads.unfinished()
     assert (one.key, one.file, one.size, one.of) == ("g/inputs/big", str(path), 3 * PART, 3)
-    multipart.give_up(client(), one)
-    assert (served.uploads, multipart.unfinished()) == ({}, [])
+    kept_uploads.give_up(client(), one)
+    assert (served.uploads, kept_uploads.unfinished()) == ({}, [])
 
 
 def test_another_object_of_the_name_that_came_first_stays(served: Store, tmp_path: Path) -> None:
@@ -298,7 +298,7 @@ def test_an_upload_whose_end_was_not_heard_of_is_forgotten(served: Store, tmp_pa
     uploads([]).files([path])
     kept.write_bytes(text)  # as if the process had been killed before it could remove it
     assert uploads([]).files([path]) == ["g/inputs/big"]
-    assert multipart.unfinished() == []
+    assert kept_uploads.unfinished() == []
 
 
 def test_who_is_interrupted_while_the_network_is_away_need_not_wait(

@@ -15,7 +15,7 @@ import boto3
 import pytest
 from moto import mock_aws
 
-from neurocaas import AnalysisError, multipart
+from neurocaas import AnalysisError, kept_uploads
 from neurocaas.commands import working
 from neurocaas.commands.command import Ended
 from neurocaas.protocol.job import Job
@@ -213,6 +213,6 @@ def test_uploads_that_were_begun_are_listed_and_given_up(
     (one,) = json.loads(capsys.readouterr().out)
     assert (one["file"], one["parts"], one["of"]) == ("/x/big", 1, 3)
     assert "Uploads" not in s3.list_multipart_uploads(Bucket=BUCKET)
-    assert multipart.unfinished() == []
+    assert kept_uploads.unfinished() == []
     run(working.uploads)
     assert "no upload was begun" in capsys.readouterr().out
