@@ -65,6 +65,12 @@ class Properties:
     quotas: Mapping[str, int] = field(default_factory=dict)
     """``vcpu`` (of each family), ``ebs_gib``, ``roles``, ``instance_profiles``, ``groups``."""
 
+    unverified_identities: bool = False
+    """Whether tokens of identity providers (AssumeRoleWithWebIdentity) are believed unread: their claims
+    count for trust policies, and nobody has looked at their signature. Everybody on this computer is then
+    anybody of a provider that a role trusts. Else such a call, which is not signed, is refused.
+    """
+
     def plain(self) -> dict[str, Any]:
         """The same as JSON data."""
         return {**asdict(self), "taken_buckets": list(self.taken_buckets)}
@@ -117,6 +123,7 @@ _RULES: dict[str, _Rule] = {
     "instance_profile_delay_s": _SECONDS,
     "credentials_delay_s": _SECONDS,
     "launch_bucket": (_bucket, 'a size and a refill a second, as {"size": 1000, "refill": 2}'),
+    "unverified_identities": _BOOLEAN,
     "quotas": (_quotas, f"whole numbers of {', '.join(QUOTAS)}"),
 }
 

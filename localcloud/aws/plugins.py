@@ -146,7 +146,8 @@ PLUGINS = (
                 "ssm": resources.on_ssm,
                 "dynamodb": leading_keys.on_dynamodb,
                 "imagebuilder": parts.imagebuilder.checks,
-            }
+            },
+            lambda: parts.context.account.now.unverified_identities,
         ),
         ("iam_evaluator.enforce", "iam_actions.access_denied_response"),
         "first of two on `enforce`: what a request touches, each checked by MiniStack",

@@ -38,6 +38,7 @@ def test_a_difficult_account() -> None:
         "credentials_delay_s": 2.5,
         "launch_bucket": {"size": 1000, "refill": 2},
         "quotas": {"vcpu": 32, "roles": 1000},
+        "unverified_identities": True,
     }
     found = parse(said)
     assert found.plain() == said

@@ -692,12 +692,12 @@ def test_the_principal_of_a_session_is_its_role_with_its_path(world: World, clie
     for person, may in (("ann", True), ("bob", False)):
         given = client("sts").assume_role(RoleArn=roles["first"], RoleSessionName=person)["Credentials"]
         sts = world.with_credentials(given)("sts")
-        wanted_role = {"RoleArn": roles["second"], "RoleSessionName": "s"}
+        wanted_role = {"RoleArn": roles["second"], "RoleSessionName": "session"}
         if may:
             assert sts.assume_role(**wanted_role)["Credentials"]
         else:
             assert code(sts.assume_role, **wanted_role) == "AccessDenied"
-        assert code(sts.assume_role, RoleArn=roles["rest"], RoleSessionName="s") == "AccessDenied"
+        assert code(sts.assume_role, RoleArn=roles["rest"], RoleSessionName="session") == "AccessDenied"
 
 
 def test_a_launch_gets_the_profile_and_the_time_of_its_tags(world: World) -> None:

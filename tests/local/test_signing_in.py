@@ -14,6 +14,8 @@ from typing import Any
 
 import pytest
 
+from localcloud.paths import Paths
+from localcloud.running import Cloud
 from tests.local.deployed import GROUPS, Deployed
 from tests.unit import sign_in_pages
 from tests.unit.sign_in_pages import CLIENT, Provider
@@ -40,6 +42,9 @@ def peopled(service: Deployed) -> Deployed:
     text = text.replace("members: [ann, eve]", "members: [ann, eve, cy]").replace("[bob]", "[bob, fay]")
     (service.ground.root / "groups.yaml").write_text(text)
     service.ground.invoke("deploy", "utils", "--local", "--yes")
+    cloud = Cloud.load(Paths(service.ground.root / ".local"))
+    assert cloud is not None
+    cloud.admin("POST", "account", {"unverified_identities": True})
     return service
 
 

@@ -35,8 +35,14 @@ def pass_role(role_arn: str, service: str) -> Check:
     return Check("iam:PassRole", role_arn, {"iam:PassedToService": service}, "iam")
 
 
-def install(expansions: dict[str, Expansion]) -> None:
-    """Check what ``expansions[service]`` makes of a request instead of the request alone."""
+WITH_TOKEN = "sts:AssumeRoleWithWebIdentity"  # noqa: S105  an action
+
+
+def install(expansions: dict[str, Expansion], believed: Callable[[], bool] = lambda: False) -> None:
+    """Check what ``expansions[service]`` makes of a request instead of the request alone. ``believed``:
+    whether a call that brings a provider's token in the place of a signature gets as far as the role's trust
+    policy.
+    """
     evaluator, actions = hooks.iam_evaluator, hooks.iam_actions
     enforce_original, response_original = evaluator.enforce, actions.access_denied_response
 
@@ -48,6 +54,8 @@ def install(expansions: dict[str, Expansion]) -> None:
         resource_arn: str = "*",
         service_context: dict[str, Any] | None = None,
     ) -> Any:
+        if iam_action == WITH_TOKEN and not access_key_id and believed():
+            return None
         context = dict(service_context or {})
         _denied.set(None)
 
