@@ -3,6 +3,7 @@ network.
 """
 
 import os
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,13 @@ from awstoe.checks import load
 from localcloud.images.awstoe.conditions import BadCondition, decide, evaluate
 from localcloud.images.awstoe.runner import Result, Runner
 from localcloud.images.awstoe.transfer import Aws
+
+
+@pytest.fixture(autouse=True)
+def own_scripts(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In a machine the scripts of steps are in its own /tmp; here they would be in that of all workers."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path_factory.mktemp("scripts")))
+
 
 Step = dict[str, Any]
 

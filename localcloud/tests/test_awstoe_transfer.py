@@ -7,6 +7,7 @@ from __future__ import annotations
 import hashlib
 import http.server
 import json
+import tempfile
 import threading
 import time
 import urllib.parse
@@ -21,6 +22,13 @@ import yaml
 from awstoe.checks import load
 from localcloud.images.awstoe.runner import Result, Runner
 from localcloud.images.awstoe.transfer import Aws
+
+
+@pytest.fixture(autouse=True)
+def own_scripts(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In a machine the scripts of steps are in its own /tmp; here they would be in that of all workers."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path_factory.mktemp("scripts")))
+
 
 CONTENT = b"content\n"
 
