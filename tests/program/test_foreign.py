@@ -59,7 +59,8 @@ EVERYTHING: dict[str, Any] = {
         "datasets": 10000, "dataset_size_gib": 16384, "ensemble_size": 1000, "attempts": 20, "machines": 10,
         "account_machines": 100,
     },
-    "datasets": {"folder": "each", "ignore": ["*.tmp"], "disk_factor": 1.5},
+    "datasets": {"folder": "each", "ignore": ["*.tmp"], "disk_factor": 1.5,
+        "description": "A recording, as the rig writes it.", "example": "tests/data.txt"},
     "results": {"required": ["summary.json", "*/spikes.npy"]},
     "groups": ["debuggers", "Lab.one", "lab_2-b"],
     "outside_buckets": [
@@ -67,6 +68,7 @@ EVERYTHING: dict[str, Any] = {
         {"bucket": "archive.of-the-lab", "prefix": "res/2026/", "use": ["inputs", "results"],
             "groups": ["Lab.one"]},
     ],
+    "input_addresses": ["https://data.example.org/recordings/"],
     "budget_usd": 12.5,
     "parameters": {"type": "object", "properties": {"threshold": {"type": "number", "default": 4.5}},
         "additionalProperties": False},

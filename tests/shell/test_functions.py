@@ -190,7 +190,7 @@ def test_names_are_utf8_whatever_locale_a_script_has_chosen(machine: Machine) ->
 printf '#!/bin/bash\\nexec "%s" -X utf8=0 "$@"\\n' "$(command -v python3)" >"$NEUROCAAS_PYTHON"; chmod +x "$NEUROCAAS_PYTHON"
 upload o mock lab results/r; download lab/results/r/語é mock back""")  # noqa: E501
     assert done.returncode == 0, done.stderr
-    assert "results/r/語é: 2 B in " in done.stdout
+    assert "results/r/語é: 2 bytes in " in done.stdout
     assert (machine.home / "back/語é").read_text() == "x\n"
 
 

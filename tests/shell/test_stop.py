@@ -13,8 +13,12 @@ ORDER = StopOrder("cancelled", "by lab/submissions/a_cancel.json", "2026-01-31T1
 
 
 def test_an_ordered_stop_ends_the_script_and_keeps_its_results(machine: Machine) -> None:
-    machine.put("lab/results/job_1/logs/stop.json", ORDER.to_json())
-    done = machine.run(machine.script('errorlog\necho part > "$NEUROCAAS_OUTPUT/part.txt"\nsleep 50\n'))
+    machine.put("lab/order.json", ORDER.to_json())
+    bucket = '"$NEUROCAAS_LOCAL_BUCKET_ROOT/mock/lab'
+    folder = f'{bucket}/results/job_1/logs"'
+    order = f'mkdir -p {folder} && cp {bucket}/order.json" {folder}/stop.json'
+    result = 'echo part > "$NEUROCAAS_OUTPUT/part.txt"'  # there before the order is
+    done = machine.run(machine.script(f"{result}\n{order}\nerrorlog\nsleep 50\n"))
     assert done.returncode == 128 + signal.SIGTERM
     status = machine.status()
     assert (status["status"], status["reason"]) == ("FAILED", "cancelled: by lab/submissions/a_cancel.json")

@@ -22,17 +22,19 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from neurocaas.protocol.addresses import is_address
 from neurocaas.protocol.names import bounded, folder_faults, object_fault
 from neurocaas.protocol.printable import printable
 from neurocaas.protocol.units import duration, rate, size
 
-from .addresses import AddressStorage
 from .pins import Pins
 from .reading import READS
 from .storage import FILES, UPLOAD_STATE, Location, Storage, StorageError
+
+if TYPE_CHECKING:
+    from .addresses import AddressStorage
 
 INPUT, RESULT = "input", "result"
 TRIES = 5
@@ -170,7 +172,7 @@ class Transfer:
         def once() -> tuple[str, str | None]:
             digest = hashlib.sha256()
             if is_address(source.bucket):
-                (self._world or AddressStorage()).download(str(source), part, digest.update)
+                self._of_the_world().download(str(source), part, digest.update)
                 return digest.hexdigest(), None
             version = self.storage.download(source, part, digest.update, size, pin)
             return digest.hexdigest(), version
@@ -191,6 +193,11 @@ class Transfer:
             f"{source} -> {target}",
             seconds,
         )
+
+    def _of_the_world(self) -> AddressStorage:
+        from .addresses import AddressStorage  # TLS, which most datasets and not all images need
+
+        return self._world or AddressStorage()
 
     def _put(self, source: Path, target: Location) -> Moved:
         if fault := object_fault(target.key):
