@@ -116,7 +116,8 @@ def test_a_vpc_of_our_own_has_a_public_subnet_in_each_zone_and_no_nat(
     own: tuple[Recorded, Recorded],
 ) -> None:
     utils, analysis = own
-    subnets = utils.of_type("Subnet")
+    # they are registered at once, in no order
+    subnets = sorted(utils.of_type("Subnet"), key=lambda one: str(one.inputs["availabilityZone"]))
     assert [one.inputs["availabilityZone"] for one in subnets] == [f"us-east-1{zone}" for zone in "abc"]
     assert all(one.inputs["mapPublicIpOnLaunch"] for one in subnets)
     ranges = [ipaddress.ip_network(one.inputs["cidrBlock"]) for one in subnets]
