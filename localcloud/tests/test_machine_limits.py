@@ -9,7 +9,7 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -220,13 +220,17 @@ def test_a_plain_process_is_held_too_and_leaves_nothing_running(tmp_path: Path) 
         fleet.emulator.until_state(identifier, "running")
         console = fleet.console_until(identifier, "ready")
         assert f"{2 << 20}\n" in console  # KiB
-        assert sleepers(marker)
+        wait_until(lambda: len(sleepers(marker)) == 2)  # they may start after the script's last word
         fleet.emulator.set_state(identifier, "shutting-down")
         fleet.emulator.until_state(identifier, "terminated")
-        deadline = time.monotonic() + 5
-        while sleepers(marker) and time.monotonic() < deadline:
-            time.sleep(0.02)
-        assert not sleepers(marker)
+        wait_until(lambda: not sleepers(marker))
+
+
+def wait_until(holds: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 5
+    while not holds() and time.monotonic() < deadline:
+        time.sleep(0.02)
+    assert holds()
 
 
 def sleepers(marker: str) -> list[Path]:
