@@ -90,7 +90,7 @@ def test_each_job_has_its_state_its_counts_and_its_cost(s3: Any) -> None:
     }
     good, going, typo = found["good"], found["going"], found["typo"]
     assert (good.done, good.datasets, good.failed, good.usd) == (1, 1, 0, 0.0123)
-    assert 100 < good.seconds < 121, "until it ended"
+    assert good.seconds > 100, "until its certificate says, two minutes later, and not until now"
     assert (going.done, going.datasets, going.failed, going.usd) == (3, 5, 1, None)
     assert (typo.why, typo.usd, typo.datasets) == ("no such config", None, None)
 
