@@ -1,8 +1,14 @@
 """A group's bucket as the manager and the monitor leave it, for the tests of the client."""
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
+
+import boto3
+import pytest
+from moto import mock_aws
 
 from neurocaas.commands.command import AnalystCommand
 from neurocaas.protocol.documents import iso
@@ -29,6 +35,28 @@ ABOUT = About(
     ledger_table="ledger",
     dead_letter_queue_url="",
 )
+
+
+MEMBER = {"NEUROCAAS_ANALYSIS": BUCKET, "NEUROCAAS_GROUP": GROUP}
+"""Variables of a shell that names the analysis and the group."""
+
+
+@contextmanager
+def service(
+    monkeypatch: pytest.MonkeyPatch, about: About = ABOUT, variables: dict[str, str] | None = None
+) -> Iterator[Any]:
+    """A client of an in-process S3 that has the bucket of an analysis, in a shell with these variables and
+    keys of its own."""
+    keys = {"AWS_ACCESS_KEY_ID": "k", "AWS_SECRET_ACCESS_KEY": "s", "AWS_DEFAULT_REGION": "us-east-1"}
+    for name, value in {**keys, **(variables or {})}.items():
+        monkeypatch.setenv(name, value)
+    for name in ("AWS_ENDPOINT_URL", "AWS_PROFILE"):
+        monkeypatch.delenv(name, raising=False)
+    with mock_aws():
+        client = boto3.client("s3")
+        client.create_bucket(Bucket=BUCKET)
+        tell(client, about)
+        yield client
 
 
 def put(s3: Any, key: str, body: str | bytes) -> None:

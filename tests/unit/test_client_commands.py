@@ -12,10 +12,9 @@ from typing import Any
 import boto3
 import pytest
 from botocore.exceptions import ClientError
-from moto import mock_aws
 
 from neurocaas import Analysis, AnalysisError, listing
-from neurocaas.commands import fetching, speaking
+from neurocaas.commands import fetching
 from neurocaas.commands import jobs as job_commands
 from neurocaas.commands import submitting as commands
 from neurocaas.commands.command import AnalystCommand, Ended
@@ -25,24 +24,12 @@ from neurocaas.protocol.keys import JobKeys, rejected_keys
 from neurocaas.protocol.status import DatasetStatus
 from neurocaas.protocol.units import minute
 from tests.unit.client_jobs import BUCKET, GROUP, job_json
-from tests.unit.client_world import ABOUT, ended, put, run, tell
+from tests.unit.client_world import ABOUT, MEMBER, ended, put, run, service, tell
 
 
 @pytest.fixture
 def s3(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
-    for name, value in (
-        ("AWS_ACCESS_KEY_ID", "k"),
-        ("AWS_SECRET_ACCESS_KEY", "s"),
-        ("AWS_DEFAULT_REGION", "us-east-1"),
-    ):
-        monkeypatch.setenv(name, value)
-    monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
-    monkeypatch.setenv(speaking.BUCKET, BUCKET)
-    monkeypatch.setenv(speaking.GROUP, GROUP)
-    with mock_aws():
-        client = boto3.client("s3")
-        client.create_bucket(Bucket=BUCKET)
-        tell(client)
+    with service(monkeypatch, variables=MEMBER) as client:
         yield client
 
 

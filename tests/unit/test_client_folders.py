@@ -10,16 +10,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import boto3
 import pytest
-from moto import mock_aws
 
 from neurocaas import AnalysisError
 from neurocaas.commands import submitting
 from neurocaas.data_folders import expanded, files_below, summary
 from neurocaas.protocol.ignored import LEFT_BEHIND
 from tests.unit.client_jobs import BUCKET, GROUP
-from tests.unit.client_world import ABOUT, run, tell
+from tests.unit.client_world import ABOUT, MEMBER, run, service, tell
 
 
 def files(folder: Path, *names: str) -> Path:
@@ -113,22 +111,10 @@ def test_patterns_that_no_shell_has_expanded(tmp_path: Path, monkeypatch: pytest
 
 @pytest.fixture
 def s3(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Any]:
-    for name, value in {
-        "AWS_ACCESS_KEY_ID": "k",
-        "AWS_SECRET_ACCESS_KEY": "s",
-        "AWS_DEFAULT_REGION": "us-east-1",
-        "NEUROCAAS_ANALYSIS": BUCKET,
-        "NEUROCAAS_GROUP": GROUP,
-        "NEUROCAAS_STATE_FOLDER": str(tmp_path / "state"),
-    }.items():
-        monkeypatch.setenv(name, value)
-    for name in ("AWS_ENDPOINT_URL", "AWS_PROFILE"):
-        monkeypatch.delenv(name, raising=False)
     monkeypatch.chdir(tmp_path)
-    with mock_aws():
-        client = boto3.client("s3")
-        client.create_bucket(Bucket=BUCKET)
-        tell(client)
+    with service(
+        monkeypatch, variables={**MEMBER, "NEUROCAAS_STATE_FOLDER": str(tmp_path / "state")}
+    ) as client:
         yield client
 
 

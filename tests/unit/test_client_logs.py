@@ -5,38 +5,23 @@ a word.
 from collections.abc import Iterator
 from typing import Any
 
-import boto3
 import pytest
-from moto import mock_aws
 
 from neurocaas import Analysis, AnalysisError
 from neurocaas.commands import jobs as job_commands
-from neurocaas.commands import speaking
 from neurocaas.commands.command import Ended
 from neurocaas.logs import LogReader
 from neurocaas.protocol.keys import JobKeys
 from neurocaas.protocol.status import DatasetStatus
 from tests.unit.client_jobs import BUCKET, GROUP, job_json
-from tests.unit.client_world import put, run, tell
+from tests.unit.client_world import MEMBER, put, run, service
 
 KEYS = JobKeys.of(GROUP, "t1")
 
 
 @pytest.fixture
 def s3(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
-    for name, value in (
-        ("AWS_ACCESS_KEY_ID", "k"),
-        ("AWS_SECRET_ACCESS_KEY", "s"),
-        ("AWS_DEFAULT_REGION", "us-east-1"),
-    ):
-        monkeypatch.setenv(name, value)
-    monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
-    monkeypatch.setenv(speaking.BUCKET, BUCKET)
-    monkeypatch.setenv(speaking.GROUP, GROUP)
-    with mock_aws():
-        client = boto3.client("s3")
-        client.create_bucket(Bucket=BUCKET)
-        tell(client)
+    with service(monkeypatch, variables=MEMBER) as client:
         put(client, KEYS.job, job_json("s", "a", "b", stamp="t1"))
         yield client
 

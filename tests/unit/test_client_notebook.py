@@ -30,7 +30,7 @@ from neurocaas.protocol.keys import JobKeys, rejected_keys
 from neurocaas.reading import ResultFile, ResultImage, ResultList
 from neurocaas.spending import GroupSpending, JobBill
 from tests.unit.client_jobs import BUCKET, GROUP, STAMP
-from tests.unit.client_world import ended, put, tell
+from tests.unit.client_world import ended, put, service
 
 PATIENCE = 30
 PAYLOADS = [
@@ -143,20 +143,9 @@ def test_a_job_of_many_datasets_is_drawn_in_part_and_says_so() -> None:
 
 @pytest.fixture
 def s3(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Any]:
-    for name in ("AWS_ENDPOINT_URL", "AWS_PROFILE"):
-        monkeypatch.delenv(name, raising=False)
-    for name, value in (
-        ("AWS_ACCESS_KEY_ID", "k"),
-        ("AWS_SECRET_ACCESS_KEY", "s"),
-        ("AWS_DEFAULT_REGION", "us-east-1"),
-    ):
-        monkeypatch.setenv(name, value)
     monkeypatch.chdir(tmp_path)
-    with mock_aws():
-        s3 = boto3.client("s3")
-        s3.create_bucket(Bucket=BUCKET)
-        tell(s3)
-        yield s3
+    with service(monkeypatch) as client:
+        yield client
 
 
 def png() -> bytes:

@@ -10,7 +10,6 @@ from typing import Any
 import boto3
 import pytest
 from botocore.exceptions import ClientError
-from moto import mock_aws
 
 from neurocaas import Analysis, AnalysisError, own_jobs, places
 from neurocaas.cli import main
@@ -23,27 +22,14 @@ from neurocaas.protocol.status import DatasetStatus
 from neurocaas.states import DatasetState, JobState
 from neurocaas.watching import Watched, watch_jobs
 from tests.unit.client_jobs import BUCKET, GROUP, job_json
-from tests.unit.client_world import ABOUT, ended, put, tell
+from tests.unit.client_world import ABOUT, MEMBER, ended, put, service
 
 FAILED = DatasetStatus(status="FAILED", reason="exit status 3", exit_code=3).to_json()
 
 
 @pytest.fixture
 def s3(monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> Iterator[Any]:
-    for name, value in (
-        ("AWS_ACCESS_KEY_ID", "k"),
-        ("AWS_SECRET_ACCESS_KEY", "s"),
-        ("AWS_DEFAULT_REGION", "us-east-1"),
-        ("NEUROCAAS_ANALYSIS", BUCKET),
-        ("NEUROCAAS_GROUP", GROUP),
-        (places.STATE, str(tmp_path)),
-    ):
-        monkeypatch.setenv(name, value)
-    monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
-    with mock_aws():
-        client = boto3.client("s3")
-        client.create_bucket(Bucket=BUCKET)
-        tell(client)
+    with service(monkeypatch, variables={**MEMBER, places.STATE: str(tmp_path)}) as client:
         yield client
 
 

@@ -16,36 +16,22 @@ import boto3
 import pytest
 from boto3.s3.transfer import TransferConfig
 from botocore.exceptions import ClientError
-from moto import mock_aws
 
 from neurocaas import Analysis, AnalysisError
 from neurocaas import rerun as again
 from neurocaas.commands import jobs as job_commands
-from neurocaas.commands import speaking
 from neurocaas.commands import submitting as commands
 from neurocaas.commands.command import Ended
 from neurocaas.protocol.documents import iso
 from neurocaas.protocol.keys import JobKeys
 from neurocaas.protocol.pins import Pin, pins_text
 from tests.unit.client_jobs import BUCKET, GROUP, job_json
-from tests.unit.client_world import ABOUT, ended, put, run, tell
+from tests.unit.client_world import ABOUT, MEMBER, ended, put, run, service, tell
 
 
 @pytest.fixture
 def s3(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
-    for name, value in (
-        ("AWS_ACCESS_KEY_ID", "k"),
-        ("AWS_SECRET_ACCESS_KEY", "s"),
-        ("AWS_DEFAULT_REGION", "us-east-1"),
-    ):
-        monkeypatch.setenv(name, value)
-    monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
-    monkeypatch.setenv(speaking.BUCKET, BUCKET)
-    monkeypatch.setenv(speaking.GROUP, GROUP)
-    with mock_aws():
-        client = boto3.client("s3")
-        client.create_bucket(Bucket=BUCKET)
-        tell(client)
+    with service(monkeypatch, variables=MEMBER) as client:
         yield client
 
 

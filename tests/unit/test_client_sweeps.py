@@ -9,9 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import boto3
 import pytest
-from moto import mock_aws
 
 from neurocaas import AnalysisError
 from neurocaas.analysis import Analysis
@@ -22,7 +20,7 @@ from neurocaas.protocol.config import ConfigRules
 from neurocaas.protocol.keys import JobKeys
 from neurocaas.sweep_values import rows_of
 from tests.unit.client_jobs import BUCKET, GROUP
-from tests.unit.client_world import ABOUT, ended, put, run, tell
+from tests.unit.client_world import ABOUT, MEMBER, ended, put, run, service
 
 PARAMETERS = {
     "type": "object",
@@ -39,23 +37,10 @@ PARAMETERS = {
 
 @pytest.fixture
 def s3(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Any]:
-    for name, value in {
-        "AWS_ACCESS_KEY_ID": "k",
-        "AWS_SECRET_ACCESS_KEY": "s",
-        "AWS_DEFAULT_REGION": "us-east-1",
-        "NEUROCAAS_ANALYSIS": BUCKET,
-        "NEUROCAAS_GROUP": GROUP,
-        "NEUROCAAS_STATE_FOLDER": str(tmp_path / "state"),
-    }.items():
-        monkeypatch.setenv(name, value)
-    for name in ("AWS_ENDPOINT_URL", "AWS_PROFILE"):
-        monkeypatch.delenv(name, raising=False)
     monkeypatch.chdir(tmp_path)
-    with mock_aws():
-        client = boto3.client("s3")
-        client.create_bucket(Bucket=BUCKET)
-        tell(client, replace(ABOUT, config=ConfigRules(60, 600, 100, 10, PARAMETERS)))
-        (tmp_path / "scan.txt").write_text("data")
+    (tmp_path / "scan.txt").write_text("data")
+    about = replace(ABOUT, config=ConfigRules(60, 600, 100, 10, PARAMETERS))
+    with service(monkeypatch, about, {**MEMBER, "NEUROCAAS_STATE_FOLDER": str(tmp_path / "state")}) as client:
         yield client
 
 

@@ -9,43 +9,27 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import boto3
 import pytest
 from boto3.s3.transfer import TransferConfig
 from botocore.exceptions import ClientError
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from moto import mock_aws
 
 from localcloud.tests.properties import examples
 from neurocaas import Analysis, AnalysisError
 from neurocaas.bucket import Bucket
-from neurocaas.commands import speaking
 from neurocaas.commands import submitting as commands
 from neurocaas.uploads import UploadContent, Uploads
 from tests.unit.client_jobs import BUCKET, GROUP
-from tests.unit.client_world import ABOUT, run, tell
+from tests.unit.client_world import ABOUT, MEMBER, run, service, tell
 
 MIB = 1 << 20
 
 
 @pytest.fixture
 def s3(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
-    for name, value in (
-        ("AWS_ACCESS_KEY_ID", "k"),
-        ("AWS_SECRET_ACCESS_KEY", "s"),
-        ("AWS_DEFAULT_REGION", "us-east-1"),
-    ):
-        monkeypatch.setenv(name, value)
-    for name in ("AWS_ENDPOINT_URL", "AWS_PROFILE"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv(speaking.BUCKET, BUCKET)
-    monkeypatch.setenv(speaking.GROUP, GROUP)
-    with mock_aws():
-        client = boto3.client("s3")
-        client.create_bucket(Bucket=BUCKET)
+    with service(monkeypatch, variables=MEMBER) as client:
         client.put_bucket_versioning(Bucket=BUCKET, VersioningConfiguration={"Status": "Enabled"})
-        tell(client)
         yield client
 
 

@@ -11,9 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import boto3
 import pytest
-from moto import mock_aws
 
 from neurocaas import AnalysisError, kept_uploads
 from neurocaas.commands import working
@@ -25,29 +23,16 @@ from neurocaas.protocol.status import DatasetStatus
 from neurocaas.resubmits import origin
 from neurocaas.spending import month_of
 from tests.unit.client_jobs import BUCKET, GROUP, job_json
-from tests.unit.client_world import ended, put, run, tell
+from tests.unit.client_world import MEMBER, ended, put, run, service
 
 
 @pytest.fixture
 def s3(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Any]:
-    for name, value in {
-        "AWS_ACCESS_KEY_ID": "k",
-        "AWS_SECRET_ACCESS_KEY": "s",
-        "AWS_DEFAULT_REGION": "us-east-1",
-        "NEUROCAAS_ANALYSIS": BUCKET,
-        "NEUROCAAS_GROUP": GROUP,
-        "NEUROCAAS_STATE_FOLDER": str(tmp_path / "state"),
-    }.items():
-        monkeypatch.setenv(name, value)
-    for name in ("AWS_ENDPOINT_URL", "AWS_PROFILE"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setattr("neurocaas.steps.ANSWER_SECONDS", 0.0)
     monkeypatch.setattr("neurocaas.steps.answered", lambda handle: None)
     monkeypatch.chdir(tmp_path)
-    with mock_aws():
-        client = boto3.client("s3")
-        client.create_bucket(Bucket=BUCKET)
-        tell(client)
+    with service(
+        monkeypatch, variables={**MEMBER, "NEUROCAAS_STATE_FOLDER": str(tmp_path / "state")}
+    ) as client:
         for name in ("a", "b", "c"):
             put(client, f"{GROUP}/inputs/{name}", "data")
         yield client

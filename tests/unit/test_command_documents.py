@@ -6,18 +6,16 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import boto3
 import jsonschema
 import pytest
-from moto import mock_aws
 
 from neurocaas.cli import main
-from neurocaas.commands import COMMANDS, speaking
+from neurocaas.commands import COMMANDS
 from neurocaas.protocol.documents import iso
 from neurocaas.protocol.keys import JobKeys, rejected_keys
 from neurocaas.protocol.status import DatasetStatus
-from tests.unit.client_jobs import BUCKET, GROUP, job_json
-from tests.unit.client_world import ended, put, tell
+from tests.unit.client_jobs import GROUP, job_json
+from tests.unit.client_world import MEMBER, ended, put, service
 
 FOLDER = Path(__file__).resolve().parents[2] / "docs" / "schema" / "commands"
 WITH_JSON = sorted(one.name for one in COMMANDS if any(each.name == "json" for each in one.parameters))
@@ -25,19 +23,7 @@ WITH_JSON = sorted(one.name for one in COMMANDS if any(each.name == "json" for e
 
 @pytest.fixture
 def s3(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
-    for name, value in (
-        ("AWS_ACCESS_KEY_ID", "k"),
-        ("AWS_SECRET_ACCESS_KEY", "s"),
-        ("AWS_DEFAULT_REGION", "us-east-1"),
-        (speaking.BUCKET, BUCKET),
-        (speaking.GROUP, GROUP),
-    ):
-        monkeypatch.setenv(name, value)
-    monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
-    with mock_aws():
-        client = boto3.client("s3")
-        client.create_bucket(Bucket=BUCKET)
-        tell(client)
+    with service(monkeypatch, variables=MEMBER) as client:
         world(client)
         yield client
 

@@ -6,9 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import boto3
 import pytest
-from moto import mock_aws
 
 from neurocaas import Analysis, AnalysisError
 from neurocaas.checks import Wish
@@ -16,27 +14,16 @@ from neurocaas.commands import submitting
 from neurocaas.formats.bids import choose
 from neurocaas.steps import planned, submitted, uploaded
 from tests.unit.client_jobs import BUCKET, GROUP
-from tests.unit.client_world import ABOUT, run, tell
+from tests.unit.client_world import ABOUT, run, service, tell
 
 SHARED = {"dataset_description.json": '{"Name": "s", "BIDSVersion": "1.8.0"}', "participants.tsv": "p\n"}
 
 
 @pytest.fixture
 def s3(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Any]:
-    for name in ("AWS_ENDPOINT_URL", "AWS_PROFILE"):
-        monkeypatch.delenv(name, raising=False)
-    for name, value in (
-        ("AWS_ACCESS_KEY_ID", "k"),
-        ("AWS_SECRET_ACCESS_KEY", "s"),
-        ("AWS_DEFAULT_REGION", "us-east-1"),
-    ):
-        monkeypatch.setenv(name, value)
     monkeypatch.chdir(tmp_path)
-    with mock_aws():
-        s3 = boto3.client("s3")
-        s3.create_bucket(Bucket=BUCKET)
-        tell(s3)
-        yield s3
+    with service(monkeypatch) as client:
+        yield client
 
 
 @pytest.fixture
