@@ -24,6 +24,7 @@ from neurocaas import configuration
 from neurocaas.configuration import Profile
 from neurocaas.errors import AnalysisError, aws_errors, code_of
 from neurocaas.protocol.roles import lead_role, session_role
+from neurocaas.tokens import renewable
 
 if TYPE_CHECKING:
     import boto3
@@ -274,13 +275,7 @@ def _through_role(profile: Profile, group: str, seconds: int) -> dict[str, Any]:
             if code_of(error) not in ("AccessDenied", "AccessDeniedException", "NoSuchEntity"):
                 raise
             raise NoRole(arn, role, group) from None
-    found = given["Credentials"]
-    return {
-        "access_key": found["AccessKeyId"],
-        "secret_key": found["SecretAccessKey"],
-        "token": found["SessionToken"],
-        "expiry_time": found["Expiration"].isoformat(),
-    }
+    return renewable(given)
 
 
 class NoRole(AnalysisError):

@@ -23,7 +23,7 @@ from typing import Any
 from neurocaas.configuration import Profile
 from neurocaas.errors import AnalysisError, UnreachableError, aws_errors, code_of
 from neurocaas.sign_in import Show, SignedOut, open_page, show
-from neurocaas.tokens import Kept
+from neurocaas.tokens import Kept, renewable
 
 DEVICE = "urn:ietf:params:oauth:grant-type:device_code"
 DISCOVERY = "/.well-known/openid-configuration"
@@ -144,13 +144,7 @@ def _assumed(profile: Profile, role: str, token: str, seconds: int) -> dict[str,
             f"a person whom {profile.issuer} and groups.yaml have in the group",
             "ask your administrator to compare both (`invoke people` says what is expected)",
         ) from None
-    found = given["Credentials"]
-    return {
-        "access_key": found["AccessKeyId"],
-        "secret_key": found["SecretAccessKey"],
-        "token": found["SessionToken"],
-        "expiry_time": found["Expiration"].isoformat(),
-    }
+    return renewable(given)
 
 
 def _end(text: str) -> float:

@@ -15,6 +15,17 @@ from neurocaas.errors import AnalysisError
 from neurocaas.places import cache_folder, write_private
 
 
+def renewable(answer: Mapping[str, Any]) -> dict[str, str]:
+    """What botocore's renewing credentials take, of STS's answer to one who takes a role."""
+    found = answer["Credentials"]
+    return {
+        "access_key": found["AccessKeyId"],
+        "secret_key": found["SecretAccessKey"],
+        "token": found["SessionToken"],
+        "expiry_time": found["Expiration"].isoformat(),
+    }
+
+
 class Kept:
     """The content of one file. `names`: what it belongs to, such as an address and a client's id."""
 

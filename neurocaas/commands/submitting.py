@@ -106,11 +106,12 @@ def submit(
         for line in plans[0].forecast.lines():
             note(line)
     if dry_run:
-        (facts,) = rehearsal.facts(plans, chosen.group)
-        told = as_json({"dry_run": True, **facts, "forecast": _facts(plans[0].forecast)})
-        for line in [] if json else tree_lines(trees):
+        if json:
+            (facts,) = rehearsal.facts(plans, chosen.group)
+            say(as_json({"dry_run": True, **facts, "forecast": _facts(plans[0].forecast)}))
+            return
+        for line in (*tree_lines(trees), *rehearsal.lines(plans, chosen.group)):
             say(line)
-        say(told if json else "\n".join(rehearsal.lines(plans, chosen.group)))
         return
     if forecast and not yes and sys.stdin.isatty() and sys.stderr.isatty():
         _ask()
