@@ -68,7 +68,7 @@ class Job:
     below the group, or a whole s3:// path; the job's own records (logs/) are below the group always.
     `oom_types` are the larger types, the next larger first, on which a dataset that ran out of memory may be
     run again; `results_required` are patterns (`protocol.required`), each of which a result of each dataset
-    must fit."""
+    must fit. `submitter`: the person who submitted, by the name in groups.yaml; "" where nobody can say."""
 
     analysis: str
     stage: str
@@ -107,6 +107,7 @@ class Job:
     notes: tuple[str, ...] = field(default=(), metadata=stored(added=True))
     rates: Rates = field(default=Rates(), metadata=stored(added=True))
     subnets: tuple[Subnet, ...] = field(default=(), metadata=stored(added=True))
+    submitter: str = field(default="", metadata=stored(added=True))
     schema_version: int = field(default=SCHEMA_VERSION)
 
     @property

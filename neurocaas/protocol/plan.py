@@ -74,6 +74,7 @@ def plan(
     submission_sha256: str,
     found: FoundInputs,
     created: datetime,
+    submitter: str = "",
 ) -> Job:
     """The job of `submission`, of which `found` has all that it names, without problems. Pure."""
     assert found.config is not None
@@ -121,6 +122,7 @@ def plan(
         notes=config.notes,
         rates=settings.rates,
         subnets=settings.subnets,
+        submitter=submitter,
     )
 
 

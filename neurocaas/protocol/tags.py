@@ -25,6 +25,8 @@ RUN = "run"
 """`created` of the job's document: an earlier job of the same name, whose records were deleted, has other
 machines.
 """
+SUBMITTER = "submitter"
+"""The person who submitted the job; absent where nobody can say."""
 EXEMPT = "neurocaas-exempt"
 """A machine with this tag (value `On`) is left alone by the sweep; its job, if it has one, is not."""
 NAME = "Name"
@@ -44,4 +46,5 @@ def job_tags(job: Job, owner_arn: str, offset: int, attempt: int = 1) -> dict[st
         ATTEMPT: str(attempt),
         RUN: job.created,
         NAME: f"{job.analysis}/{job.group}/{job.timestamp}"[:255],
+        **({SUBMITTER: job.submitter} if job.submitter else {}),
     }

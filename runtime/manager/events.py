@@ -12,13 +12,15 @@ from urllib.parse import unquote_plus
 @dataclass(frozen=True)
 class ObjectCreated:
     """An object was written; `key` is decoded, `size` in bytes, `etag` (without quotes) and `version_id` as
-    the event says them, "" where it does not."""
+    the event says them, "" where it does not. `principal`: who wrote it, as S3 says it
+    (`AWS:AIDA…` for a user, `AWS:AROA…:session` for the session of a role)."""
 
     bucket: str
     key: str
     size: int
     etag: str = ""
     version_id: str = ""
+    principal: str = ""
 
 
 def objects_created(body: str) -> list[ObjectCreated]:
@@ -52,6 +54,7 @@ def _object_created(record: Mapping[str, Any]) -> ObjectCreated | None:
             int(item.get("size", 0)),
             str(item.get("eTag", "")).strip('"'),
             str(item.get("versionId") or ""),
+            str((record.get("userIdentity") or {}).get("principalId") or ""),
         )
-    except (KeyError, TypeError, ValueError):
+    except (AttributeError, KeyError, TypeError, ValueError):
         return None

@@ -41,6 +41,7 @@ from runtime.manager.launch import Launcher, next_dataset, own_machines, room_fo
 from runtime.manager.port import JobMachine, ManagerCloud
 from runtime.manager.reading import read_submission
 from runtime.manager.shortfall import NextStep, shortfall
+from runtime.manager.submitter import submitter_of
 from runtime.manager.wording import log_config, log_request
 
 
@@ -93,12 +94,14 @@ class _Run:
     timestamp: str
     sha256: str
     redelivered: bool = False
+    submitter: str = field(init=False)
     log: SetupLog = field(init=False)
     answer: JobAnswer = field(init=False)
 
     def __post_init__(self) -> None:
         self.item = JobId(self.settings.bucket, self.key.group, self.timestamp)
         self.keys = self.item.keys
+        self.submitter = submitter_of(self.delivery.event.principal)
         self.log = SetupLog(self.clock(), version_of(self.settings), self.timestamp)
         self.answer = JobAnswer(self.cloud, self.settings, self.clock, self.keys, self.log, self.key.key)
 
@@ -206,7 +209,7 @@ class _Run:
         if problems or found.config is None:
             missing = all(problem.field == "dataname" for problem in problems)
             return self.answer.refuse(problems, LOOKED_UP, "data" if missing else "user")
-        job = plan(settings, submission, self.key.key, self.sha256, found, self.log.started)
+        job = plan(settings, submission, self.key.key, self.sha256, found, self.log.started, self.submitter)
         unpaid = reserve(self.cloud, self.settings, self.log, job, self.clock(), self.delivery.notes)
         if unpaid:
             return self.answer.refuse(unpaid, BUDGET, "quota")
