@@ -187,6 +187,16 @@ class JobKeys(ResultKeys):
         return f"{self.records.prefix}attempts/{dataset}-{attempt}{RETRY_SUFFIX}"
 
     @property
+    def events(self) -> str:
+        """What happened to the job, in order, once it has ended (`neurocaas.protocol.events`)."""
+        return f"{self.records.prefix}events.jsonl"
+
+    @property
+    def events_prefix(self) -> str:
+        """Each event, as it is told."""
+        return f"{self.records.prefix}events/"
+
+    @property
     def update(self) -> str:
         """Written by a machine after its dataset is done."""
         return f"{self.process_prefix}update.txt"
