@@ -1,7 +1,14 @@
-"""The message about a job that has ended, to whoever has subscribed to the topic of the service."""
+"""Notices: what the service tells by its topic, and about whom.
+
+Each has message attributes, by which a subscription of a group is sent that group's notices and no other's
+(SNS developer guide, "Amazon SNS subscription filter policies"): `group`, `analysis` and `event`. What is
+about no group (`service`) has no attribute `group`, so that it reaches only subscriptions without a filter:
+those of administrators.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 
@@ -11,13 +18,50 @@ from neurocaas.protocol.documents import moment
 from neurocaas.protocol.keys import JobKeys
 from neurocaas.protocol.objects import code_of
 from neurocaas.protocol.outside import whole
+from neurocaas.protocol.printable import one_line
+from neurocaas.protocol.stop import CANCELLED
+
+JOB_ENDED = "job-ended"
+"""A job has ended, and not failed: all datasets have succeeded, or somebody has stopped it."""
+JOB_FAILED = "job-failed"
+"""A job has ended, and one dataset at least has failed."""
+BUDGET = "budget"
+"""Most of what a group may spend in the month is used."""
+REFUSED = "refused"
+"""A submission has become no job."""
+SERVICE = "service"
+"""For the administrators: something of the service itself."""
+
+SUBJECT = 100
+"""Longest subject, in ASCII characters without line breaks (Amazon SNS API reference, "Publish")."""
+
+_REASON = 2000
+"""Longest reason, in characters, of what others may have written."""
+
+_NAME = 60
+"""Longest name of a submission in a subject: a file may have any."""
 
 
-def send(client: Any, topic: str, subject: str, text: str, service: str) -> None:
+def about(event: str, group: str = "", analysis: str = "") -> dict[str, str]:
+    """The attributes of a notice. SNS takes no attribute without a value: what is not known is left out."""
+    return {
+        name: value for name, value in (("event", event), ("group", group), ("analysis", analysis)) if value
+    }
+
+
+def subject_line(text: str) -> str:
+    """A subject as SNS and e-mail take it: one line of printable ASCII, of at most SUBJECT characters."""
+    flat = one_line(text).encode("ascii", "replace").decode("ascii")
+    return flat if len(flat) <= SUBJECT else f"{flat[: SUBJECT - 3]}..."
+
+
+def send(client: Any, topic: str, subject: str, text: str, service: str, about: Mapping[str, str]) -> None:
     """Publish with a botocore client of SNS. A topic that is gone, or refuses, is told in the log of
     `service` and keeps no job from its end; errors that another attempt may not meet are raised."""
+    attributes = {name: {"DataType": "String", "StringValue": value} for name, value in about.items()}
+    subject = subject_line(subject)
     try:
-        client.publish(TopicArn=topic, Subject=subject, Message=text)
+        client.publish(TopicArn=topic, Subject=subject, Message=text, MessageAttributes=attributes)
     except client.exceptions.ClientError as error:
         if error.response.get("ResponseMetadata", {}).get(
             "HTTPStatusCode", 500
@@ -28,22 +72,49 @@ def send(client: Any, topic: str, subject: str, text: str, service: str) -> None
         )
 
 
+def event_of(facts: CertificateFacts) -> str:
+    """What has happened to a submission whose end this is."""
+    if facts.job is None and not facts.datasets and facts.problems:
+        return REFUSED
+    return JOB_ENDED if facts.exit_class in ("success", CANCELLED) else JOB_FAILED
+
+
 def notice(
-    facts: CertificateFacts, created: str, reason: str, refused: str | None = None, last_error: str = ""
-) -> tuple[str, str]:
-    """Subject (at most 100 ASCII characters, the limit of SNS) and text of the message about a job.
-    `refused`: why its logs could not be copied to where its results are; `last_error`: the last line of the
-    errors of what failed first."""
+    facts: CertificateFacts,
+    created: str,
+    reason: str,
+    refused: str | None = None,
+    last_error: str = "",
+    event: str | None = None,
+) -> tuple[str, str, dict[str, str]]:
+    """Subject, text and attributes of the message about a job, or about what became none. `refused`: why its
+    logs could not be copied to where its results are; `last_error`: the last line of the errors of what
+    failed first; `event`: what has happened, where the facts do not say it."""
+    event = event or event_of(facts)
+    attributes = about(event, facts.group, facts.analysis)
     own = JobKeys.of(facts.group, facts.job_id)
     bucket, keys = facts.job.results if facts.job else (facts.bucket, own)
+    if event == REFUSED:
+        name = one_line(facts.job_id, _NAME)
+        text = [
+            f"Submission {name} (group {facts.group}, analysis {facts.analysis}) was refused: nothing was "
+            "started, and nothing is paid.",
+            f"Reason: {one_line(reason, _REASON)}",
+            f"The file: {one_line(facts.submission_key, _REASON)}",
+        ]
+        return (
+            f"NeuroCAAS {facts.analysis}: job {name} of {facts.group}: REJECTED",
+            "\n".join(text),
+            attributes,
+        )
     outcome = end_line(facts.succeeded, len(facts.datasets)).strip()
-    subject = f"NeuroCAAS {facts.analysis}: job {facts.job_id} of {facts.group}: {outcome}"[:100]
+    subject = f"NeuroCAAS {facts.analysis}: job {facts.job_id} of {facts.group}: {outcome}"
     elapsed = facts.finished - moment(created)
     text = [
         f"{outcome} datasets of job {facts.job_id} (group {facts.group}, analysis {facts.analysis}).",
         f"Time: {timedelta(seconds=round(elapsed.total_seconds()))}. Cost: ${facts.cost:.4f}.",
-        *([f"First failure: {reason}"] if reason else []),
-        *([f"Its last error: {last_error}"] if last_error else []),
+        *([f"First failure: {one_line(reason, _REASON)}"] if reason else []),
+        *([f"Its last error: {one_line(last_error, _REASON)}"] if last_error else []),
         f"Results: {whole(bucket, keys.prefix)}",
         *(
             [
@@ -54,4 +125,4 @@ def notice(
             else []
         ),
     ]
-    return subject, "\n".join(text)
+    return subject_line(subject), "\n".join(text), attributes

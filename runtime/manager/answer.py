@@ -109,8 +109,14 @@ class Answer:
     def end(
         self, exit_class: str, problems: Sequence[Problem] = (), note: str = "", job: Job | None = None
     ) -> None:
-        """Write the end of what ends without a machine."""
-        self._close(exit_class, problems, note, job, self.clock())
+        """Write the end of what ends without a machine, and tell those of its group who want to know."""
+        facts, told = self._close(exit_class, problems, note, job, self.clock())
+        self.tell(facts, told)
+
+    def tell(self, facts: CertificateFacts, told: str) -> None:
+        """Send the notice."""
+        if self.settings.topic_arn:
+            self.cloud.publish(*notice(facts, iso(self.log.started), told))
 
     def _close(
         self, exit_class: str, problems: Sequence[Problem], note: str, job: Job | None, now: datetime
@@ -183,8 +189,8 @@ class JobAnswer(Answer):
         now = self.clock()
         facts, told = self._close(exit_class, problems, note, job, now)
         claim = self.cloud.claimed(self.job_id)
-        if self.settings.topic_arn and not (claim and claim.ended):
-            self.cloud.publish(*notice(facts, iso(self.log.started), told))
+        if not (claim and claim.ended):
+            self.tell(facts, told)
         self.cloud.forget(self.job_id, iso(now))
 
     def stop(self, order: StopOrder, job: Job | None = None, done: int = 0) -> Outcome:

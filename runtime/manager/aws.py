@@ -181,9 +181,9 @@ class AwsManagerCloud(Objects):
         self._tell_spending(job, budget)  # also for whoever was killed after it had reserved
         return True
 
-    def publish(self, subject: str, text: str) -> None:
+    def publish(self, subject: str, text: str, about: Mapping[str, str]) -> None:
         if self._topic:
-            send(self.clients.sns, self._topic, subject, text, "manager")
+            send(self.clients.sns, self._topic, subject, text, "manager", about)
 
     def run(self, request: LaunchRequest) -> list[JobMachine]:
         tags = [{"Key": key, "Value": value} for key, value in request.tags.items()]

@@ -10,6 +10,7 @@ from neurocaas.protocol.cost import at_most, micro_dollars
 from neurocaas.protocol.job import Job
 from neurocaas.protocol.ledger import budget_name
 from neurocaas.protocol.logline import BUDGET_USED
+from neurocaas.protocol.notice import BUDGET, about
 from neurocaas.protocol.problems import InvalidInput, Problem, shown
 from neurocaas.protocol.settings import AnalysisSettings
 from neurocaas.protocol.units import money
@@ -85,9 +86,10 @@ def _tell_nearly_used(
     mark = limit * NOTICE_PERCENT
     if 100 * (committed - cost) < mark <= 100 * committed:
         cloud.publish(
-            f"NeuroCAAS {settings.analysis}: {NOTICE_PERCENT} % of a budget is used"[:100],
+            f"NeuroCAAS {settings.analysis}: {NOTICE_PERCENT} % of a budget is used",
             f"Group {job.group} has spent or reserved ${dollars(committed)} of its ${dollars(limit)} of this "
             f"month in {settings.analysis}, since job {job.timestamp}.",
+            about(BUDGET, job.group, settings.analysis),
         )
 
 

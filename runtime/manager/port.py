@@ -200,8 +200,8 @@ class ManagerCloud(Protocol):
         JobGoneError.
         """
 
-    def publish(self, subject: str, text: str) -> None:
-        """Notify the subscribers of the service's topic."""
+    def publish(self, subject: str, text: str, about: Mapping[str, str]) -> None:
+        """Notify the subscribers of the service's topic; `about`: see `neurocaas.protocol.notice`."""
 
     def run(self, request: LaunchRequest) -> list[JobMachine]:
         """Launch at least one machine. Raises LaunchError."""

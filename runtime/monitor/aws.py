@@ -193,9 +193,9 @@ class AwsMonitorCloud(ConfinedObjects, Ec2Machines):
             ExpressionAttributeValues=values,
         )
 
-    def publish(self, subject: str, text: str) -> None:
+    def publish(self, subject: str, text: str, about: Mapping[str, str]) -> None:
         if self._topic:
-            send(self.clients.sns, self._topic, subject, text, self._service)
+            send(self.clients.sns, self._topic, subject, text, self._service, about)
 
     def measure(self, job: JobId, message: str, metrics: Mapping[str, float]) -> None:
         logline.write(self._service, message, job=job, metrics=metrics)

@@ -32,7 +32,7 @@ from neurocaas.protocol.documents import DocumentError, iso, moment
 from neurocaas.protocol.job import Dataset, Job
 from neurocaas.protocol.keys import JobKeys, report_key
 from neurocaas.protocol.limits import ENDING_GRACE, LOGS_MAX_COPIES
-from neurocaas.protocol.notice import notice
+from neurocaas.protocol.notice import JOB_FAILED, notice
 from neurocaas.protocol.printable import one_line
 from neurocaas.protocol.problems import Problem
 from neurocaas.protocol.report import ComputeReport
@@ -189,7 +189,7 @@ def finish_without_document(cloud: MonitorCloud, item: OpenJob, now: datetime) -
     closing = closing_lines(line, now, facts.exit_class, cost, sum(report.seconds for report in reports))
     certificate = with_closing(_log_so_far(cloud, bucket, keys), closing)
     _write_end(cloud, bucket, keys, facts, certificate, line, item.submission, created)
-    cloud.publish(*notice(facts, created, told.text()))
+    cloud.publish(*notice(facts, created, told.text(), event=JOB_FAILED))
     cloud.settle(item, micro_dollars(cost), iso(now))
     cloud.measure(item.job, f"job ended: {line.strip()}", {logline.FAILED: 1})
 

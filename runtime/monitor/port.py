@@ -241,8 +241,8 @@ class MonitorCloud(Protocol):
     def note_search(self, bucket: str, search: Search) -> None:
         """Where it goes on."""
 
-    def publish(self, subject: str, text: str) -> None:
-        """Notify the subscribers."""
+    def publish(self, subject: str, text: str, about: Mapping[str, str]) -> None:
+        """Notify the subscribers; `about`: see `neurocaas.protocol.notice`."""
 
     def measure(self, job: JobId, message: str, metrics: Mapping[str, float]) -> None:
         """Write a line about a job with metrics (`neurocaas.protocol.logline`)."""

@@ -128,7 +128,7 @@ class Rehearsal:
     def settle(self, item: OpenJob, spent: int, ended: str) -> None:
         self._tell(f"end {'/'.join(item.job)} for ${spent / 1e6:.4f}")
 
-    def publish(self, subject: str, text: str) -> None:
+    def publish(self, subject: str, text: str, about: Mapping[str, str]) -> None:
         self._tell(f"send a notice: {subject}")
 
     def measure(self, job: JobId, message: str, metrics: Mapping[str, float]) -> None:

@@ -30,6 +30,7 @@ from neurocaas.protocol.limits import (
     SWEEP_INTERVAL,
 )
 from neurocaas.protocol.logline import OVERTIME
+from neurocaas.protocol.notice import SERVICE, about
 from neurocaas.protocol.report import ComputeReport
 from neurocaas.protocol.status import FAILED, TIMED_OUT, DatasetStatus
 from neurocaas.protocol.stop import CANCELLED, QUOTA, StopOrder, outcome_of
@@ -106,7 +107,8 @@ def _end_machines(
     if ids:
         end(ids)
         log(f"{what}: {', '.join(ids)}", None)
-        cloud.publish(f"NeuroCAAS: {what}", "\n".join([f"The sweep has {what}:", *ids]))
+        text = "\n".join([f"The sweep has {what}:", *ids])
+        cloud.publish(f"NeuroCAAS: {what}", text, about(SERVICE))
 
 
 def _orphans(
@@ -221,8 +223,9 @@ class _Reconciliation:
                 text = f"{machine.instance_id} outlived its {limit} minutes"
                 self._cloud.measure(self._item.job, text, {OVERTIME: 1})
                 self._cloud.publish(
-                    f"NeuroCAAS {job.analysis}: a machine outlived its duration"[:100],
+                    f"NeuroCAAS {job.analysis}: a machine outlived its duration",
                     f"{text} and was ended: dataset {index} of job {job.timestamp} (group {job.group}).",
+                    about(SERVICE),
                 )
         elif self._asked_for_another(job, index, machine):
             if now - ended_at(machine, machine.launched) > timedelta(

@@ -100,6 +100,7 @@ class FakeAws:
     written: Counter[tuple[str, str]] = field(default_factory=Counter)
     calls: list[tuple[str, str]] = field(default_factory=list)
     notices: list[tuple[str, str]] = field(default_factory=list)
+    notices_about: list[dict[str, str]] = field(default_factory=list)
     measured: list[tuple[tuple[str, str, str], dict[str, float]]] = field(default_factory=list)
     lock: threading.RLock = field(default_factory=threading.RLock)
 
@@ -543,10 +544,11 @@ class FakeAws:
             item["analysis"],
         )
 
-    def publish(self, subject: str, text: str) -> None:
+    def publish(self, subject: str, text: str, about: Mapping[str, str]) -> None:
         with self.lock:
             self._call("publish")
             self.notices.append((subject, text))
+            self.notices_about.append(dict(about))
 
     def measure(self, job: JobId, message: str, metrics: Mapping[str, float]) -> None:
         with self.lock:

@@ -530,11 +530,6 @@ def test_a_job_that_ends_without_a_machine_is_announced_once(world: World) -> No
     assert "Cost: $0.0000." in text
 
 
-def test_what_never_became_a_job_is_not_announced(world: World) -> None:
-    world.submit(b"{}")
-    assert world.aws.notices == []
-
-
 @pytest.mark.parametrize(
     ("there", "named"),
     [
