@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from neurocaas.errors import AnalysisError
 from neurocaas.job import JobHandle
 from neurocaas.protocol.job import Dataset
+from neurocaas.protocol.log_gap import lines_left_out
 from neurocaas.protocol.status import NONE, DatasetStatus
 from neurocaas.typed import command as typed
 
@@ -102,11 +103,14 @@ class LogReader:
             raw = place.half + (found or b"")
             *whole, place.half = raw.split(b"\n")
             place.pieces = piece + 1
-            yield from (
-                Line(dataset.name, stream, _last_state(line))
-                for line in whole[max(0, place.given - place.read) :]
-            )
-            place.read += len(whole)
+            for line in whole:
+                left_out = lines_left_out(line)
+                if left_out is not None:
+                    text = line.decode("utf-8", "replace").strip("[]")
+                    yield Line(dataset.name, stream, text, note=True)
+                elif place.read >= place.given:
+                    yield Line(dataset.name, stream, _last_state(line))
+                place.read += 1 if left_out is None else left_out
             place.given = max(place.given, place.read)
 
     def _newest(self, dataset: Dataset, stream: str, place: _Place, status: DatasetStatus) -> Iterator[Line]:

@@ -7,12 +7,19 @@ $0.0004 did not cost `$0.00`. Units are decimal (1 kB is 1000 bytes), as of disk
 from __future__ import annotations
 
 import math
+import re
 from datetime import datetime, timedelta, timezone
 
 _PREFIXES = ("k", "M", "G", "T", "P", "E")
 _SCALES = ((86400, "day", "days", 3600), (3600, "h", "h", 60), (60, "min", "min", 1))
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 _NEXT = {3600: "h", 60: "min", 1: "s"}
+
+DURATION_ALLOWED = "a time such as 45s, 30m, 4h or 2d"
+SIZE_ALLOWED = "a size such as 64 MiB, 20 GiB or 1.5 TB"
+_DURATION = re.compile(r"([0-9]{1,9}) ?(s|m|min|h|d|w)")
+_SIZE = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,6})?) ?([kKMGTP]i?)?B")
+_SECONDS = {"s": 1, "m": 60, "min": 60, "h": 3600, "d": 86400, "w": 604800}
 
 
 def size(count: float) -> str:
@@ -87,3 +94,22 @@ def brief_time(time: datetime | None, now: datetime | None = None) -> str:
 def minute(time: datetime | None) -> str:
     """A time as this computer's clock shows it, to the minute: `2026-11-30 21:05`; "" when unknown."""
     return f"{time.astimezone():%Y-%m-%d %H:%M}" if time else ""
+
+
+def seconds_of(text: str) -> int:
+    """The seconds of a time as people write it: `45s`, `30m`, `4h`, `2d`. Raises ValueError."""
+    found = _DURATION.fullmatch(text.strip())
+    if found is None:
+        raise ValueError(f"got {text!r}; allowed: {DURATION_ALLOWED}")
+    return int(found[1]) * _SECONDS[found[2]]
+
+
+def bytes_of(text: str) -> int:
+    """The bytes of a size as people write it: `64 MiB` (1024 times 1024 each), `20 GB` (1000 times 1000 times
+    1000 each). Raises ValueError."""
+    found = _SIZE.fullmatch(text.strip())
+    if found is None:
+        raise ValueError(f"got {text!r}; allowed: {SIZE_ALLOWED}")
+    prefix = found[2] or ""
+    power = "kMGTP".index(prefix[0].replace("K", "k")) + 1 if prefix else 0
+    return round(float(found[1]) * (1024 if prefix.endswith("i") else 1000) ** power)

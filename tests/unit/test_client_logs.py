@@ -12,6 +12,7 @@ from neurocaas.commands import jobs as job_commands
 from neurocaas.commands.command import Ended
 from neurocaas.logs import LogReader
 from neurocaas.protocol.keys import JobKeys
+from neurocaas.protocol.log_gap import gap_line
 from neurocaas.protocol.status import DatasetStatus
 from tests.unit.client_jobs import BUCKET, GROUP, job_json
 from tests.unit.client_world import MEMBER, put, run, service
@@ -119,3 +120,32 @@ def test_a_job_that_has_not_begun_says_so(s3: Any, capsys: pytest.CaptureFixture
         run(job_commands.logs, "t2", [], follow=True)
     assert caught.value.code == 1
     assert "was refused" in capsys.readouterr().err
+
+
+def test_a_log_that_was_too_large_says_where_lines_are_missing(
+    s3: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    piece(s3, 0, "0\n1\n")
+    piece(s3, 1, gap_line(1000, 96, 40).decode())
+    piece(s3, 2, "98\n99\n")
+    tail(s3, 50, *map(str, range(50, 100)), "100", state="SUCCESS")
+    run(job_commands.logs, "t1", ["a"])
+    captured = capsys.readouterr()
+    assert captured.out == "0\n1\n98\n99\n100\n"
+    assert (
+        captured.err
+        == "[NeuroCAAS: 1000 bytes in 96 lines are left out here: 40 bytes of an output are kept]\n"
+    )
+
+
+def test_who_has_followed_a_log_sees_each_line_once_beside_its_gap(s3: Any) -> None:
+    reading = Reading()
+    tail(s3, 0, "0", "1", "2")
+    assert reading.new() == ["0", "1", "2"]
+    tail(s3, 97, "97", "98")
+    assert reading.new()[-2:] == ["97", "98"]
+    piece(s3, 0, "0\n1\n")
+    piece(s3, 1, gap_line(1000, 96, 40).decode())
+    piece(s3, 2, "98\n99\n100\n")
+    tail(s3, 101, "101", state="SUCCESS")
+    assert reading.new()[-3:] == ["99", "100", "101"]

@@ -2,6 +2,7 @@
 
 import pytest
 
+from neurocaas.protocol import units
 from neurocaas.protocol.units import duration, money, price, rate, size
 
 
@@ -82,3 +83,29 @@ def test_a_duration_says_its_units(seconds: float | None, text: str, exactly: st
 def test_a_rate_needs_time() -> None:
     assert rate(8_000_000, 2) == "4.0 MB/s"
     assert rate(8_000_000, 0) == ""
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"), [("45s", 45), ("30m", 1800), ("90 min", 5400), ("4h", 14400), ("2d", 172800)]
+)
+def test_a_time_is_read_as_people_write_it(text: str, seconds: int) -> None:
+    assert units.seconds_of(text) == seconds
+
+
+@pytest.mark.parametrize(
+    ("text", "count"), [("1 B", 1), ("64 MiB", 64 << 20), ("20GiB", 20 << 30), ("1.5 TB", 1_500_000_000_000)]
+)
+def test_a_size_is_read_as_people_write_it(text: str, count: int) -> None:
+    assert units.bytes_of(text) == count
+
+
+@pytest.mark.parametrize("text", ["", "30", "m", "-1m", "1.5h", "30 minutes", "1y", "m 30"])
+def test_what_is_no_time_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="allowed: a time such as"):
+        units.seconds_of(text)
+
+
+@pytest.mark.parametrize("text", ["", "64", "64 M", "-1 MiB", "1 QB"])
+def test_what_is_no_size_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="allowed: a size such as"):
+        units.bytes_of(text)

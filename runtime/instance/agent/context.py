@@ -10,7 +10,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from neurocaas.protocol.log_gap import KEEP_MIB
+from neurocaas.protocol.runs import CHECKPOINT_GIB, RunRules
 from neurocaas.protocol.status import NONE
+from neurocaas.protocol.typed_json import read
 
 from .reporter import PATIENCE
 from .storage import Location
@@ -27,7 +30,9 @@ class Context:
     is where an order to stop appears; `evidence` is the folder in which the service takes this machine's word
     (None where there is no service); what goes to `logs` is for people. Reports go to `logs`, results to
     `results` (folders); `status_key` is a key of the bucket of `logs`. `patience` is for how many seconds the
-    end waits for a service that is away."""
+    end waits for a service that is away. `log_bytes` are kept of each output; the checkpoint is saved every
+    `checkpoint_every` seconds (0: only when AWS takes the machine back), where it has up to
+    `checkpoint_bytes`; a machine whose script has failed stays for `hold` seconds."""
 
     bucket: str
     group: str
@@ -47,6 +52,10 @@ class Context:
     checkpoint: Path | None = None
     patience: float = PATIENCE
     evidence: Location | None = None
+    log_bytes: int = KEEP_MIB << 20
+    checkpoint_every: float = 0.0
+    checkpoint_bytes: int = CHECKPOINT_GIB << 30
+    hold: float = 0.0
 
     @property
     def status_place(self) -> Location:
@@ -68,6 +77,7 @@ class Context:
         # A job's logs are below its group, wherever its results go.
         logs = Location.parse(environment.get("NEUROCAAS_LOGS") or str(home.below("logs")), bucket)
         status_key = logs.below(f"DATASET_NAME:{name}_STATUS.txt").key
+        rules = RunRules()
         try:
             job = json.loads(Path(environment["NEUROCAAS_JOB_FILE"]).read_bytes())
             dataset = job["datasets"][int(environment["NEUROCAAS_DATASET_INDEX"])]
@@ -76,6 +86,7 @@ class Context:
                 str(dataset["status_key"]),
                 float(job["duration_minutes"]) * 60,
             )
+            rules = read(RunRules, job.get("runs") or {}, "runs")
         except (OSError, ValueError, LookupError, TypeError):
             if environment.get("NEUROCAAS_DURATION_MINUTES"):
                 duration = float(environment["NEUROCAAS_DURATION_MINUTES"]) * 60
@@ -102,6 +113,10 @@ class Context:
             checkpoint=Path(checkpoint) if checkpoint else None,
             patience=float(environment.get("NEUROCAAS_PATIENCE") or PATIENCE),
             evidence=Location(logs.bucket, evidence.rstrip("/")) if evidence else None,
+            log_bytes=rules.log_mib << 20,
+            checkpoint_every=rules.checkpoint_minutes * 60.0,
+            checkpoint_bytes=rules.checkpoint_gib << 30,
+            hold=rules.hold_minutes * 60.0,
         )
 
 

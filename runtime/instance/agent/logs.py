@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import ctypes
+import os
 import re
+from contextlib import suppress
 from pathlib import Path
 
 from neurocaas.protocol.status import LINE_CHARS
@@ -10,6 +13,18 @@ from neurocaas.protocol.status import LINES as TAIL_LINES
 
 TAIL_BYTES = 16 << 10
 _READ = 1 << 20
+_AT_ONCE = 32 << 20
+"""Bytes that one look reads. A script that prints faster is not read as a whole: the look goes on at the
+end.
+"""
+
+_BLOCK = 1 << 20
+_SLACK = 8 << 20
+"""Room is made in blocks, and so far from what is kept of the end: the script goes on printing meanwhile."""
+
+_KEEP_SIZE, _PUNCH_HOLE = 1, 2
+"""Flags of fallocate(2)."""
+
 _PROGRESS = re.compile(rb"^::progress[ \t]+([0-9.eE+-]+)(?:[ \t]+([^\r\n]*))?(?=[\r\n])", re.MULTILINE)
 
 
@@ -18,27 +33,64 @@ class ScriptLog:
     read.
 
     A line is what a terminal would show in the end: of text separated by carriage returns (progress bars)
-    only the last piece counts.
+    only the last piece counts. `counted`: the numbers of lines are exact; what was too much to be read is
+    reckoned with lines as long as those before.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self.size = 0
         self.progress: tuple[float, str] | None = None
+        self.counted = True
         self._lines = 0
         self._tail = b""
+        self._freed = 0
 
     def poll(self) -> bool:
         """Read what was added. True when there was something. A file that cannot be read has nothing new."""
         start = self.size
         try:
             with self.path.open("rb") as file:
+                there = os.fstat(file.fileno()).st_size
+                if there - self.size > _AT_ONCE:
+                    self._pass_over(there - self.size - TAIL_BYTES)
                 file.seek(self.size)
-                while block := file.read(_READ):
+                while self.size < there and (block := file.read(min(_READ, there - self.size))):
                     self._take(block)
         except OSError:
             return False
         return self.size != start
+
+    def _pass_over(self, count: int) -> None:
+        """Go on `count` bytes further, reading nothing."""
+        seen = self._lines + self._tail.count(b"\n")
+        self._lines = seen + round(count * (seen / self.size if self.size else 0.01))
+        self._tail, self.counted = b"", False
+        self.size += count
+
+    @property
+    def lines(self) -> int:
+        """Lines so far that have an end."""
+        return self._lines + self._tail.count(b"\n")
+
+    def make_room(self, begin: int, end: int) -> None:
+        """Give the disk back what lies from byte `begin` to a little before byte `end`: sizes and places in
+        the file stay as they are (fallocate(2), FALLOC_FL_PUNCH_HOLE). A file system that cannot do that
+        keeps it all."""
+        begin = max(self._freed, -(-begin // _BLOCK) * _BLOCK)
+        end = (end - _SLACK) // _BLOCK * _BLOCK
+        if end <= begin:
+            return
+        self._freed = end
+        with suppress(OSError, AttributeError):
+            file = os.open(self.path, os.O_RDWR)
+            try:
+                offset = ctypes.c_int64
+                ctypes.CDLL(None, use_errno=True).fallocate(
+                    file, _KEEP_SIZE | _PUNCH_HOLE, offset(begin), offset(end - begin)
+                )
+            finally:
+                os.close(file)
 
     def _take(self, block: bytes) -> None:
         self.size += len(block)

@@ -91,7 +91,12 @@ class ScriptWatch:
         self._shown: dict[str, Any] = {}
         self._shown_at = -HEARTBEAT
         self._pieces = LogPieces(
-            self.reporter, self.logs, context.log_place(context.name), state / "sent", context.attempt
+            self.reporter,
+            self.logs,
+            context.log_place(context.name),
+            state / "sent",
+            context.attempt,
+            context.log_bytes,
         )
 
     def run(self, control: int) -> int:
