@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from blueprints import base, drivers, finding, memory, parameters, scripts
+from blueprints import base, drivers, finding, memory, parameters, runs, scripts
 from blueprints.finding import BlueprintFinding
 from blueprints.machine_kinds import architecture, kind
 from blueprints.merge import Layers
@@ -286,6 +286,7 @@ RULES: tuple[tuple[tuple[finding.Path, ...], Rule], ...] = (
     ((("instance", "types"), ("instance", "type"), ("instance", "fallback")), _fallback),
     ((("instance", "types"), ("instance", "type"), ("instance", "grow_memory")), _grow_memory),
     ((("results",),), _results),
+    (runs.READS, lambda layers, _: runs.mistakes(layers)),
     (_DURATIONS, _duration),
     ((("image", "parent"), ("instance",)), _parent),
     ((("image", "required"),), _recording),

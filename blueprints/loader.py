@@ -13,7 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from blueprints import base, checks, needs, schema
+from blueprints import base, checks, needs, runs, schema
 from blueprints.document import YamlDocument, parse
 from blueprints.finding import BlueprintFinding, finding, some
 from blueprints.finding import Path as ValuePath
@@ -209,6 +209,7 @@ def _blueprint(data: Mapping[str, Any], stage: Stage, root: Path, *, family: boo
         parameters=data.get("parameters"),
         compare=data["compare"],
         results_required=tuple(data["results"]["required"]),
+        runs=runs.rules(data),
         root=root,
         digest=hashlib.sha256(canonical.encode()).hexdigest(),
     )

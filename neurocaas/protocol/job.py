@@ -16,6 +16,7 @@ from neurocaas.protocol.cost import Rates
 from neurocaas.protocol.documents import dumps, loads
 from neurocaas.protocol.keys import JobId, JobKeys, ResultKeys
 from neurocaas.protocol.outside import place_of
+from neurocaas.protocol.runs import RunRules
 from neurocaas.protocol.settings import ON_DEMAND, Code, Group, Image, Subnet
 from neurocaas.protocol.typed_json import data_of, read, stored
 
@@ -68,7 +69,8 @@ class Job:
     below the group, or a whole s3:// path; the job's own records (logs/) are below the group always.
     `oom_types` are the larger types, the next larger first, on which a dataset that ran out of memory may be
     run again; `results_required` are patterns (`protocol.required`), each of which a result of each dataset
-    must fit. `submitter`: the person who submitted, by the name in groups.yaml; "" where nobody can say."""
+    must fit. `submitter`: the person who submitted, by the name in groups.yaml; "" where nobody can say.
+    `runs`: how its blueprint wants its runs."""
 
     analysis: str
     stage: str
@@ -108,6 +110,7 @@ class Job:
     rates: Rates = field(default=Rates(), metadata=stored(added=True))
     subnets: tuple[Subnet, ...] = field(default=(), metadata=stored(added=True))
     submitter: str = field(default="", metadata=stored(added=True))
+    runs: RunRules = field(default=RunRules(), metadata=stored(added=True))
     schema_version: int = field(default=SCHEMA_VERSION)
 
     @property

@@ -123,6 +123,7 @@ def plan(
         rates=settings.rates,
         subnets=settings.subnets,
         submitter=submitter,
+        runs=settings.runs,
     )
 
 

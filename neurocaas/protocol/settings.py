@@ -21,6 +21,7 @@ from neurocaas.protocol.documents import DocumentError, dumps, loads
 from neurocaas.protocol.ignored import LEFT_BEHIND
 from neurocaas.protocol.need import Need
 from neurocaas.protocol.outside import OutsideBucket
+from neurocaas.protocol.runs import RunRules
 from neurocaas.protocol.typed_json import data_of, flat, read, stored
 
 SCHEMA_VERSION = 1
@@ -140,7 +141,8 @@ class BlueprintValues:
     """What a blueprint says that its service goes by, under the blueprint's own names. The budget is in USD a
     month for each group; `outside_buckets` and `input_addresses`: what submissions may name besides the own
     bucket; `parameters`: the JSON Schema of the analysis's configurations, None where any names will do.
-    `results_required`: patterns (`protocol.required`), each of which a result of each dataset must fit."""
+    `results_required`: patterns (`protocol.required`), each of which a result of each dataset must fit.
+    `runs`: checkpoints, logs, known errors, machines that stay."""
 
     instance: InstanceSettings = field(
         metadata=flat(
@@ -163,6 +165,7 @@ class BlueprintValues:
     budget_usd: float
     parameters: Mapping[str, Any] | None = None
     results_required: tuple[str, ...] = field(default=(), metadata=stored(added=True))
+    runs: RunRules = field(default=RunRules(), metadata=stored(added=True))
 
     @property
     def config_rules(self) -> ConfigRules:

@@ -36,8 +36,8 @@ class DatasetStatus:
     `out_of_memory`: the machine's memory was not enough. `stdout` and `stderr` map line numbers ("0", "1", …)
     to lines. Times are ISO 8601 in UTC. `progress` (0 to 1) and its text are the script's last mark,
     `eta_seconds` about what is left; what it says never grows. `uploaded` is how many result files the
-    machine has sent (None: it does not say). A missing status file means INITIALIZING: the machine is not up
-    yet."""
+    machine has sent (None: it does not say), `checkpoint` when the last complete one was (NONE: never). A
+    missing status file means INITIALIZING: the machine is not up yet."""
 
     status: str = INITIALIZING
     input: str = NONE
@@ -59,6 +59,7 @@ class DatasetStatus:
     said: str = NONE
     out_of_memory: bool = False
     uploaded: int | None = None
+    checkpoint: str = NONE
 
     @property
     def final(self) -> bool:
@@ -104,7 +105,7 @@ _TEXTS = (
         "memory_usage",
         "updated",
     ),
-    *("progress_text", "said"),
+    *("progress_text", "said", "checkpoint"),
 )
 
 

@@ -112,4 +112,4 @@ def bytes_of(text: str) -> int:
         raise ValueError(f"got {text!r}; allowed: {SIZE_ALLOWED}")
     prefix = found[2] or ""
     power = "kMGTP".index(prefix[0].replace("K", "k")) + 1 if prefix else 0
-    return round(float(found[1]) * (1024 if prefix.endswith("i") else 1000) ** power)
+    return round(float(found[1]) * float(1024 if prefix.endswith("i") else 1000) ** power)

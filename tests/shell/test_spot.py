@@ -79,7 +79,7 @@ def test_the_checkpoint_outlives_the_machine(machine: Machine, metadata: Metadat
     running = subprocess.Popen(
         machine.arguments(script), env={**machine.environment, **extra}, stdout=subprocess.DEVNULL
     )
-    saved = machine.job / "logs" / "data.zip" / "checkpoint" / "deep" / "more"
+    saved = machine.job / "logs" / "data.zip" / "checkpoint" / "1" / "deep" / "more"
     status = machine.job / "logs" / "DATASET_NAME:data.zip_STATUS.txt"
     end = time.monotonic() + 20
     while not (saved.is_file() and status.is_file() and "interrupted" in machine.status()["reason"]):
@@ -96,6 +96,7 @@ def test_the_checkpoint_outlives_the_machine(machine: Machine, metadata: Metadat
     metadata.action = None
     done = machine.run(script, NEUROCAAS_ATTEMPT="2", **extra)
     assert done.returncode == 0, done.stderr
+    assert "goes on from the checkpoint of 20" in done.stderr
     assert (machine.status()["status"], machine.status()["attempt"]) == ("SUCCESS", 2)
     assert (machine.job / "logs" / "data.zip" / "stdout.10000").read_text() == "7\n"
 

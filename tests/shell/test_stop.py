@@ -7,6 +7,8 @@ import signal
 import pytest
 
 from neurocaas.protocol.stop import StopOrder
+from runtime.instance.agent.checkpoint import Checkpoint
+from runtime.instance.agent.storage import FolderStorage, Location
 from tests.shell.machines import Machine
 
 ORDER = StopOrder("cancelled", "by lab/submissions/a_cancel.json", "2026-01-31T12:00:00+00:00")
@@ -72,9 +74,11 @@ def test_data_config_and_results_in_another_bucket(machine: Machine) -> None:
 
 
 def test_a_checkpoint_of_results_in_another_bucket(machine: Machine) -> None:
-    place = machine.buckets / "public/out/logs/data.zip/checkpoint/step.txt"
-    place.parent.mkdir(parents=True)
-    place.write_text("7")
+    folder = machine.buckets.parent / "kept"
+    folder.mkdir()
+    (folder / "step.txt").write_text("7")
+    place = Location("public", "out/logs/data.zip/checkpoint")
+    assert Checkpoint(FolderStorage(machine.buckets), folder, place).save() is None
     script = machine.script('errorlog\n[ "$(cat "$CHECKPOINT_DIR/step.txt")" = 7 ]\n')
     arguments = f"mock lab/inputs/data.zip s3://public/out lab/configs/config.json {script}"
     done = machine.bash(f"bash {machine.tree}/run_main.sh {arguments}", NEUROCAAS_ATTEMPT="2")

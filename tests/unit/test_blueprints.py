@@ -19,6 +19,7 @@ from localcloud import instance_types
 from neurocaas.protocol import required
 from neurocaas.protocol.addresses import PREFIX
 from neurocaas.protocol.problems import InvalidInput
+from neurocaas.protocol.runs import NamedError, RunRules
 
 GOOD = """\
 schema_version: 1
@@ -87,6 +88,53 @@ def test_growing_and_required_results_are_checked(tmp_path: Path, line: str, sai
             (True, ()),
             (False, ("summary.json", "**/*.png")),
         )
+
+
+LONG = """\
+checkpoint: {every: 2h, size: 50 GiB}
+logs: {keep: 1 GiB}
+on_failure: hold 30m
+errors:
+  - {match: 'CUDA out of memory', name: The GPU is too small, advice: Choose a g5.}
+  - {match: '(?i)no gradient', name: No gradients}
+"""
+
+
+def test_checkpoints_logs_errors_and_held_machines_are_as_the_blueprint_says(tmp_path: Path) -> None:
+    plain = blueprints.load("spikes", "webdev", project(tmp_path, GOOD)).runs
+    assert plain == RunRules(checkpoint_minutes=30, checkpoint_gib=20, log_mib=128, hold_minutes=0)
+    made = blueprints.load("spikes", "webdev", project(tmp_path / "more", GOOD + LONG)).runs
+    assert (made.checkpoint_minutes, made.checkpoint_gib, made.log_mib, made.hold_minutes) == (
+        120,
+        50,
+        1024,
+        30,
+    )
+    assert made.errors == (
+        NamedError("CUDA out of memory", "The GPU is too small", "Choose a g5."),
+        NamedError("(?i)no gradient", "No gradients"),
+    )
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("checkpoint: {every: 2d}", "0m, or 1m to 1d"),
+        ("checkpoint: {every: often}", "checkpoint.every"),
+        ("checkpoint: {size: 0 GiB}", "1 GiB to 1024 GiB"),
+        ("logs: {keep: 1 MiB}", "2 MiB to 10 GiB"),
+        ("on_failure: hold 13h", "end, or hold 1m to 12h"),
+        ("on_failure: hold 0m", "end, or hold 1m to 12h"),
+        ("on_failure: keep", "on_failure"),
+        ("errors: [{match: '(a', name: x}]", "a ( is not closed (at character 3)"),
+        ("errors: [{match: 'a*', name: x}]", "it fits every line"),
+        ("errors: [{match: 'a'}]", "name"),
+    ],
+)
+def test_what_is_wrong_with_them_is_said_with_its_line(tmp_path: Path, line: str, said: str) -> None:
+    (found,) = problems(tmp_path, f"{GOOD}{line}\n")
+    assert said in found
+    assert f"blueprint.yaml:{GOOD.count(chr(10)) + 1}" in found
 
 
 @pytest.mark.parametrize(

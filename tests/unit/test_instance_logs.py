@@ -123,7 +123,7 @@ def test_a_script_that_prints_faster_than_anybody_reads_is_told_of_about(
 
 def test_a_month_of_minutes_has_numbers_enough(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     now = [0.0]
-    monkeypatch.setattr(log_pieces.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr("runtime.instance.agent.log_pieces.time.monotonic", lambda: now[0])
     sent = Sent(tmp_path, 1 << 30)
     numbers = []
     monkeypatch.setattr(sent.pieces, "_put", lambda name, number, body, end: numbers.append(number))

@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 
 from localcloud.tests.properties import examples
 from runtime.instance.agent import reading, s3, transfer
-from runtime.instance.agent.checkpoint import Checkpoint
+from runtime.instance.agent.checkpoint import Checkpoint, restore
 from runtime.instance.agent.pins import Pins, read_pins
 from runtime.instance.agent.reading import BufferRoom, FileReading
 from runtime.instance.agent.storage import FolderStorage, Location, ObjectPin, Sent, StorageError, lasting
@@ -366,12 +366,15 @@ def test_only_faults_that_pass_are_waited_for() -> None:
     assert [lasting(one) for one in (*stay, *passing)] == [True] * len(stay) + [False] * len(passing)
 
 
-def test_a_checkpoint_of_which_one_file_fails_is_saved_but_for_that(tmp_path: Path) -> None:
+def test_a_checkpoint_of_which_one_file_fails_is_not_complete(tmp_path: Path) -> None:
     made, fake = storage()
+    folder = tmp_path / "checkpoint"
+    folder.mkdir()
     for name in ("a", b"\xff".decode(errors="surrogateescape"), "z"):
-        (tmp_path / name).touch()
-    assert "not uploaded" in str(Checkpoint(made, tmp_path, at("c")).save())
-    assert sorted(key for _, key in fake.versions) == ["c/a", "c/z"]
+        (folder / name).touch()
+    assert "not uploaded" in str(Checkpoint(made, folder, at("c")).save())
+    assert sorted(key for _, key in fake.versions) == ["c/1.json", "c/1/a", "c/1/z"]
+    assert restore(made, at("c"), folder) is None
 
 
 # What is pinned

@@ -28,6 +28,8 @@ def main(arguments: Sequence[str]) -> int:
             Context.from_environment(os.environ), chosen.logs, chosen.state, open_storage(os.environ)
         )
         return watch.run(sys.stdin.fileno()) if chosen.command == "watch" else watch.finish()
+    if chosen.command == "restore":
+        return _restore(chosen)
     from .transfer import Transfer
 
     state = os.environ.get("NEUROCAAS_STATE")
@@ -48,6 +50,27 @@ def main(arguments: Sequence[str]) -> int:
     return 0
 
 
+def _restore(chosen: argparse.Namespace) -> int:
+    """Fetch a checkpoint; 1 when there is none."""
+    from neurocaas.protocol.units import size
+
+    from .checkpoint import restore
+
+    try:
+        place = Location.parse(chosen.source, chosen.bucket)
+        found = restore(open_storage(os.environ), place, Path(chosen.folder))
+    except (StorageError, OSError) as error:
+        sys.stderr.write(f"restore: {error}\n")
+        return 1
+    if found is None:
+        return 1
+    sys.stderr.write(
+        f"NeuroCAAS: goes on from the checkpoint of {found.time} ({size(found.size)}, machine "
+        f"{found.attempt} of this dataset).\n"
+    )
+    return 0
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="agent", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
@@ -60,7 +83,7 @@ def _parser() -> argparse.ArgumentParser:
     command = commands.add_parser("run")
     command.add_argument("--state", type=Path, required=True, help="folder of the job's parts")
     command.add_argument("words", nargs="+", help="the program and its arguments, after --")
-    for name in ("download", "download-folder"):
+    for name in ("download", "download-folder", "restore"):
         command = commands.add_parser(name)
         for argument in ("source", "bucket", "folder"):
             command.add_argument(argument)

@@ -131,6 +131,10 @@ class Transfer:
             )
         return self._all(_getter(self, place, folder / path, size) for place, path, size in found)
 
+    def fetch(self, wanted: Iterable[tuple[Location, Path, int]]) -> list[Moved]:
+        """Objects to files, each with its size in bytes. Raises StorageError."""
+        return self._all(_getter(self, place, path, size) for place, path, size in wanted)
+
     def upload(
         self, source: Path, target: Location, *, leave_out: str = "", taken: Collection[str] = ()
     ) -> list[Moved]:

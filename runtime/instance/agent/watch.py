@@ -86,7 +86,11 @@ class ScriptWatch:
         self._warned = False
         self._stop = StopWatch(storage, context.stop)
         place = context.log_place(f"{context.name}/checkpoint")
-        self._checkpoint, self._checkpoint_at = Checkpoint(storage, context.checkpoint, place), 0.0
+        self._checkpoint, self._checkpoint_at = (
+            Checkpoint(storage, context.checkpoint, place, context.attempt, context.checkpoint_bytes),
+            0.0,
+        )
+        self._saved_at, self._checkpoint_fault = time.monotonic(), ""
         self._spot = SpotNotice() if context.instance != NONE else None
         self._shown: dict[str, Any] = {}
         self._shown_at = -HEARTBEAT
@@ -137,6 +141,8 @@ class ScriptWatch:
             self._interruption(time.monotonic() + CHECKPOINT_EVERY)
         else:
             verdict = {"status": SUCCESS, "reason": NONE} if good else {"status": FAILED, **self._failure()}
+            if verdict.get("out_of_memory"):  # a larger machine may go on from here
+                self._checkpoint.save()
             self._status = replace(self._status, **verdict, exit_code=self._exit, job_finish=_now())
         text = self._report()
         if self.context.evidence:
@@ -176,6 +182,7 @@ class ScriptWatch:
     def _tick(self) -> None:
         now = time.monotonic()
         self._watchdog(now)
+        self._save_checkpoint(now)
         self._interruption(now)
         for log in self.logs.values():
             log.poll()
@@ -186,6 +193,15 @@ class ScriptWatch:
             if same != self._shown or now - self._shown_at >= HEARTBEAT:
                 self._shown, self._shown_at = same, now
                 self._report(document)
+
+    def _save_checkpoint(self, now: float) -> None:
+        """Save what the script keeps for a later attempt, in the background; say once why it cannot be."""
+        every = self.context.checkpoint_every
+        if every and now - self._saved_at >= every and self._checkpoint.begin():
+            self._saved_at = now
+        if self._checkpoint.fault and not self._checkpoint_fault:
+            self._checkpoint_fault = self._checkpoint.fault
+            self._say(f"NeuroCAAS: the checkpoint is not saved: {self._checkpoint_fault}.")
 
     def _interruption(self, now: float) -> None:
         if not (self._spot and self._spot.time) or now - self._checkpoint_at < CHECKPOINT_EVERY:
@@ -263,6 +279,7 @@ class ScriptWatch:
             memory_usage=measure.memory(),
             stdout=self.logs["stdout"].tail(),
             stderr=self.logs["stderr"].tail(),
+            checkpoint=self._checkpoint.time or NONE,
             updated=_now(),
             **self._progress(now),
         )

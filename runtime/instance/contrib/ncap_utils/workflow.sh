@@ -60,8 +60,8 @@ errorrep() {
 
 ## Prepares reporting: a private folder for what the parts of a job tell each other, in memory where there is one, the
 ## pipe that the agent listens to, and $NEUROCAAS_OUTPUT, an empty folder for results: what lies there when a script fails
-## or is out of time is uploaded to process_results for it. Also $CHECKPOINT_DIR: what a script keeps there is saved when AWS
-## takes a spot machine back, and is there again in the next attempt.
+## or is out of time is uploaded to process_results for it. Also $CHECKPOINT_DIR: what a script keeps there is saved while
+## it works, and is there again in the next attempt.
 ## An analysis script that reports for itself, as main scripts do, changes nothing: errorlog_init, errorlog_background and
 ## errorlog_final know by $neurocaas_control whether it is this shell that reports.
 errorlog_init() {
@@ -115,7 +115,7 @@ restore_checkpoint() {
     [ "${NEUROCAAS_ATTEMPT:-1}" -gt 1 ] || return 0
     local folder="$resultdir"
     [[ "$folder" == s3://* ]] || folder="$groupdir/$folder"
-    download_folder "${NEUROCAAS_LOGS:-$folder/logs}/$NEUROCAAS_DATASET/checkpoint" "$bucketname" "$CHECKPOINT_DIR" ||
+    neurocaas_agent restore -- "${NEUROCAAS_LOGS:-$folder/logs}/$NEUROCAAS_DATASET/checkpoint" "$bucketname" "$CHECKPOINT_DIR" ||
         echo "This attempt begins without a checkpoint." >&2
 }
 
