@@ -23,6 +23,7 @@ import console.people
 import console.prices
 import console.publishing
 import console.release
+import console.secret_values
 import console.upkeep
 import demo.commands
 import image_builder.commands
@@ -92,6 +93,7 @@ IN_A_CLOUD = (
     console.limits.collection,
     console.people.collection,
     console.publishing.collection,
+    console.secret_values.collection,
     console.upkeep.collection,
     image_builder.commands.collection,
     console.analysts.collection,

@@ -15,6 +15,8 @@ from blueprints.merge import Layers
 from blueprints.parents import BASE, PARENTS
 from neurocaas.protocol.names import RESERVED_GROUPS
 from neurocaas.protocol.problems import InvalidInput, shown
+from neurocaas.protocol.secrets import reserved
+from neurocaas.protocol.settings import CLOSED
 
 
 @dataclass(frozen=True)
@@ -277,6 +279,27 @@ _DURATIONS: tuple[finding.Path, ...] = (
     ("instance", "duration_minutes"),
     ("instance", "max_duration_minutes"),
 )
+
+
+def _secrets(layers: Layers, _: World) -> Iterator[BlueprintFinding]:
+    for index, name in enumerate(layers.data["secrets"]):
+        if reserved(name):
+            allowed, do = "names that no machine goes by itself", f"Call it {f'MY_{name}'[:63]}, for instance"
+            yield layers.finding(("secrets", index), "secrets.reserved", shown(name), allowed, do)
+
+
+def _closed(layers: Layers, _: World) -> Iterator[BlueprintFinding]:
+    """What a closed machine cannot reach: the world, and the parameter store."""
+    if layers.data["network"] != CLOSED:
+        return
+    for name, what in (("secrets", "the parameter store"), ("input_addresses", "the addresses")):
+        if layers.data[name]:
+            got, allowed = f"{name} with network: {CLOSED}, which does not reach {what}", "one of both"
+            yield layers.finding(
+                (name,), "network.closed", got, allowed, f"Remove {name}, or network: {CLOSED}"
+            )
+
+
 RULES: tuple[tuple[tuple[finding.Path, ...], Rule], ...] = (
     ((("name",),), _name),
     ((("script",),), _script),
@@ -294,5 +317,7 @@ RULES: tuple[tuple[tuple[finding.Path, ...], Rule], ...] = (
     ((("groups",),), _groups),
     ((("outside_buckets",), ("bucket",)), _outside_buckets),
     ((("parameters",),), _parameters),
+    ((("secrets",),), _secrets),
+    ((("network",), ("secrets",), ("input_addresses",)), _closed),
 )
 """Each rule, after the paths that it reads."""

@@ -205,6 +205,8 @@ def _blueprint(data: Mapping[str, Any], stage: Stage, root: Path, *, family: boo
         groups=tuple(data["groups"]),
         outside_buckets=tuple(_outside(one) for one in data["outside_buckets"]),
         input_addresses=tuple(data["input_addresses"]),
+        secrets=tuple(data["secrets"]),
+        network=data["network"],
         budget_usd=float(data["budget_usd"]),
         parameters=data.get("parameters"),
         compare=data["compare"],

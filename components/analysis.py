@@ -5,7 +5,7 @@ compute.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any
 
@@ -36,7 +36,7 @@ from components.start_images import RootDevices
 from components.storage import AnalysisBucket, AnalysisBucketArgs
 from neurocaas.protocol import limits
 from neurocaas.protocol.keys import RESULTS
-from neurocaas.protocol.settings import Image
+from neurocaas.protocol.settings import CLOSED, Image, Subnet
 from neurocaas.protocol.tags import ANALYSIS_TAG, STACK_TAG
 
 
@@ -115,7 +115,7 @@ class AnalysisStack(pulumi.ComponentResource):
                 ledger_table=utils.ledger_table,
                 queue_url=queue.url,
                 topic_arn=topic,
-                subnets=utils.subnets or (),
+                subnets=self._subnets,
             ),
             opts=child(self, depends_on=[code]),
         )
@@ -140,7 +140,7 @@ class AnalysisStack(pulumi.ComponentResource):
                 max_minutes=blueprint.instance.max_duration_minutes,
                 outside_buckets=blueprint.outside_buckets,
                 image_parameter=None if self._baked else args.parent.parameter,
-                subnets=[subnet.id for subnet in utils.subnets or ()],
+                subnets=[subnet.id for subnet in self._subnets],
                 log_days=args.log_days,
             ),
             opts=self._below,
@@ -241,6 +241,23 @@ class AnalysisStack(pulumi.ComponentResource):
     def _baked(self) -> str | None:
         return self._args.blueprint.image.baked(self._args.place.account, self._args.place.region)
 
+    @property
+    def _closed(self) -> bool:
+        return self._args.blueprint.network == CLOSED
+
+    @property
+    def _subnets(self) -> Sequence[Subnet]:
+        """Where machines of jobs may be; none: anywhere in the default network. Images are baked in the open
+        ones, since that needs packages."""
+        utils = self._args.utils
+        return (utils.closed_subnets if self._closed else utils.subnets) or ()
+
+    @property
+    def _security_group_id(self) -> str:
+        utils = self._args.utils
+        closed = utils.closed_security_group_id if self._closed else None
+        return closed or utils.security_group_id
+
     def _admit_monitor(self) -> list[pulumi.Resource]:
         """Let the monitor's writer, which the stack `utils` has made, write to the outside buckets that take
         results.
@@ -283,13 +300,15 @@ class AnalysisStack(pulumi.ComponentResource):
                     bucket=args.blueprint.bucket,
                     artifact_bucket=utils.artifact_bucket,
                     boundary_arn=utils.permissions_boundary_arn,
-                    security_group_id=utils.security_group_id,
+                    security_group_id=self._security_group_id,
                     key_name=utils.key_pair_name,
                     image_id=self._baked or args.parent.for_launch_template,
                     root_device=args.root_devices.machines,
                     instance_type=instance.type,
                     volume_gib=instance.volume_gib,
                     outside_buckets=args.blueprint.outside_buckets,
+                    secrets=args.blueprint.secrets,
+                    kms_key_arn=utils.kms_key_arn,
                 ),
                 opts=self._below,
             )

@@ -29,7 +29,8 @@ def machine_path(stack: str) -> str:
 class GroupMachinesArgs:
     """`image_id`: an AMI id or `resolve:ssm:<parameter>`. `root_device`: what the image calls its root
     volume. `instance_type`: default type; the manager may name another of the blueprint's list. `volume_gib`:
-    root volume, 8 to 16384 GiB; the manager adds a submission's __dataset_size__."""
+    root volume, 8 to 16384 GiB; the manager adds a submission's __dataset_size__. `secrets`: names of those
+    that machines read, sealed with the key `kms_key_arn`."""
 
     place: Place
     stack: str
@@ -45,6 +46,8 @@ class GroupMachinesArgs:
     instance_type: str
     volume_gib: int
     outside_buckets: Sequence[OutsideBucket] = ()
+    secrets: Sequence[str] = ()
+    kms_key_arn: pulumi.Input[str]
 
     def __post_init__(self) -> None:
         if not 8 <= self.volume_gib <= 16384:
@@ -78,11 +81,17 @@ class GroupMachines(pulumi.ComponentResource):
                 path=machine_path(args.stack),
             ),
             rendered(
-                lambda **buckets: machine.machine(
-                    args.place, group=args.group, outside_buckets=args.outside_buckets, **buckets
+                lambda **known: machine.machine(
+                    args.place,
+                    stack=args.stack,
+                    group=args.group,
+                    outside_buckets=args.outside_buckets,
+                    secrets=args.secrets,
+                    **known,
                 ),
                 bucket=args.bucket,
                 artifact_bucket=args.artifact_bucket,
+                kms_key_arn=args.kms_key_arn,
             ),
             # It tells the manager's policy whose profile it is. A path takes all characters of a group's name
             # (IAM API reference).

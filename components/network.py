@@ -33,6 +33,44 @@ class MachineNetworkArgs:
                 )
 
 
+@dataclass(frozen=True, kw_only=True)
+class ClosedNetworkArgs:
+    """`prefix_list`: id of the addresses that machines reach, by HTTPS."""
+
+    vpc_id: pulumi.Input[str]
+    prefix_list: pulumi.Input[str]
+
+
+class ClosedNetwork(pulumi.ComponentResource):
+    """A security group: nothing in, and out to the addresses of one prefix list alone."""
+
+    security_group_id: pulumi.Output[str]
+
+    def __init__(
+        self, name: str, args: ClosedNetworkArgs, opts: pulumi.ResourceOptions | None = None
+    ) -> None:
+        super().__init__("neurocaas:network:ClosedNetwork", name, {}, opts)
+        group = aws.ec2.SecurityGroup(
+            name,
+            description="Machines of closed analyses: nothing in, S3 out",
+            revoke_rules_on_delete=True,
+            vpc_id=args.vpc_id,
+            opts=child(self),
+        )
+        aws.vpc.SecurityGroupEgressRule(
+            f"{name}-out-s3",
+            security_group_id=group.id,
+            description="S3",
+            ip_protocol="tcp",
+            from_port=443,
+            to_port=443,
+            prefix_list_id=args.prefix_list,
+            opts=child(self),
+        )
+        self.security_group_id = group.id
+        self.register_outputs({"security_group_id": self.security_group_id})
+
+
 class MachineNetwork(pulumi.ComponentResource):
     """A security group. Out: 443 (AWS services, package servers) and 80 (apt mirrors are
     signed, not encrypted).

@@ -14,7 +14,7 @@ from components.place import Place
 from components.project import refused
 from components.vpc import NetworkChoice
 from neurocaas.protocol.problems import InvalidInput, Problem
-from neurocaas.protocol.settings import Subnet
+from neurocaas.protocol.settings import CLOSED, Subnet
 
 DEFAULT, OWN = "default", "own"
 _VPC, _SUBNET = re.compile(r"vpc-[0-9a-f]{8,17}"), re.compile(r"subnet-[0-9a-f]{8,17}")
@@ -39,6 +39,19 @@ def choice(config: pulumi.Config, place: Place, provider: aws.Provider) -> Netwo
         raise refused(f"the network of stack {UTILS}", InvalidInput(problems))
     zones = _zones(provider) if network == OWN else []
     return NetworkChoice(vpc_id=vpc_id, subnets=subnets, own_zones=zones)
+
+
+def require_closed(blueprint: Blueprint, closed: Sequence[Subnet] | None) -> None:
+    """Raises pulumi.RunError for a blueprint whose network is closed where there is no such network."""
+    if blueprint.network != CLOSED or closed:
+        return
+    got = f"{CLOSED}, where machines are in the account's default network or in given subnets"
+    do = f"`{_SET} network {OWN}` and `invoke deploy {UTILS}`, or remove network: {CLOSED}"
+    allowed = f"{CLOSED} where stack {UTILS} has a network of its own"
+    raise refused(
+        f"the blueprint of stack {blueprint.stack}",
+        InvalidInput([Problem("network", got, allowed, do)]),
+    )
 
 
 def require_zones(blueprint: Blueprint, subnets: Sequence[Subnet] | None) -> None:

@@ -45,7 +45,8 @@ class DirectoryGroup:
 class UtilsOutputs:
     """Outputs of the stack `utils`. The image's are of the base image, null without one; the catalogue's are
     null without a public catalogue; VPC and subnets are null where machines are in the account's default
-    network. The last five are names that older tools read."""
+    network, and the closed ones where there is no VPC of our own. The last five are names that older tools
+    read."""
 
     schema_version: int
     kind: Literal["utils"]
@@ -81,6 +82,8 @@ class UtilsOutputs:
     image_recipe_sha256: str | None = None
     vpc_id: str | None = None
     subnets: Sequence[Subnet] | None = None
+    closed_security_group_id: str | None = None
+    closed_subnets: Sequence[Subnet] | None = None
     groups: Mapping[str, DirectoryGroup]
     catalogue_bucket: str | None = None
     catalogue_url: str | None = None
@@ -118,11 +121,12 @@ class UtilsOutputs:
             name: DirectoryGroup(**{"lead_group": None, **group})
             for name, group in found.pop("groups").items()
         }
-        subnets = found.pop("subnets")
+        for name in ("subnets", "closed_subnets"):
+            if found[name] is not None:
+                found[name] = tuple(Subnet(**one) for one in found[name])
         return cls(
             schema_version=version,
             groups=groups,
-            subnets=None if subnets is None else tuple(Subnet(**one) for one in subnets),
             **found,
         )
 

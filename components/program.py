@@ -15,6 +15,7 @@ from blueprints.base import parent_of
 from blueprints.model import UTILS, Blueprint
 from components import analysis_buckets, networks, project, start_images
 from neurocaas.protocol.problems import InvalidInput
+from neurocaas.protocol.settings import CLOSED
 
 if TYPE_CHECKING:
     from components.outputs import UtilsOutputs
@@ -101,7 +102,8 @@ async def _analysis(root: Path) -> dict[str, Any]:
         project.with_family(project.in_region(blueprint, place.region), place.region),
         bucket=analysis_buckets.of_stack(blueprint, place, there),
     )
-    networks.require_zones(blueprint, utils.subnets)
+    networks.require_closed(blueprint, utils.closed_subnets)
+    networks.require_zones(blueprint, utils.closed_subnets if blueprint.network == CLOSED else utils.subnets)
     parent = project.parent(blueprint, place)
     below = start_images.parent_image(blueprint, parent, provider)
     blueprint, above = start_images.baked_image(blueprint, place, below, provider)

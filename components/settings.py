@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pulumi
 import pulumi_aws as aws
@@ -17,7 +17,7 @@ from components.options import child
 from components.packaging import CodeArchive
 from components.place import Place
 from components.policies.manager import BUDGET_PARAMETERS
-from neurocaas.protocol.settings import Code, Group, Image, InstanceSettings, Subnet
+from neurocaas.protocol.settings import CLOSED, Code, Group, Image, InstanceSettings, Subnet
 
 
 def settings_key(blueprint: Blueprint) -> str:
@@ -104,7 +104,10 @@ def render(
         groups={group: Group(ids[group], versions[group], roles[group]) for group in sorted(ids)},
         prices=args.prices.usd_per_hour,
         prices_date=args.prices.date,
-        rates=args.prices.rates,
+        # closed machines have no public address
+        rates=replace(args.prices.rates, ipv4_hour=0.0)
+        if args.blueprint.network == CLOSED
+        else args.prices.rates,
         budget_parameters=BUDGET_PARAMETERS,
         image=args.image,
         code=Code(artifact_bucket, args.code.key, args.code.sha256),

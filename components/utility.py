@@ -27,7 +27,7 @@ from components.image import ImagePipeline, ImagePipelineArgs
 from components.keys import DeveloperKey, DeveloperKeyArgs
 from components.ledger import Ledger, LedgerArgs
 from components.monitor import Monitor, MonitorArgs
-from components.network import MachineNetwork, MachineNetworkArgs
+from components.network import ClosedNetwork, ClosedNetworkArgs, MachineNetwork, MachineNetworkArgs
 from components.notifications import Notices, NoticesArgs
 from components.options import child
 from components.outputs import SCHEMA_VERSION, UtilsOutputs
@@ -84,6 +84,15 @@ class UtilityStack(pulumi.ComponentResource):
         )
         at = MachinePlace.of(name, args.network, place, below)
         network = MachineNetwork(f"{name}-machines", MachineNetworkArgs(vpc_id=at.vpc_id), opts=below)
+        closed = (
+            ClosedNetwork(
+                f"{name}-closed",
+                ClosedNetworkArgs(vpc_id=at.vpc_id, prefix_list=at.closed.s3_prefix_list),
+                opts=below,
+            )
+            if at.vpc_id is not None and at.closed
+            else None
+        )
         lets_in = functools.partial(
             resources.trail_writes, place, folder=audit.FOLDER, trail_arn=audit.trail_arn(place)
         )
@@ -211,6 +220,8 @@ class UtilityStack(pulumi.ComponentResource):
             "image_recipe_sha256": pipeline.recipe_sha256 if pipeline else None,
             "vpc_id": at.vpc_id,
             "subnets": at.subnets or None,
+            "closed_security_group_id": closed.security_group_id if closed else None,
+            "closed_subnets": at.closed.subnets if at.closed else None,
             "groups": people.outputs,
             "catalogue_bucket": catalogue.bucket if catalogue else None,
             "catalogue_url": catalogue.url if catalogue else None,

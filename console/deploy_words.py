@@ -47,5 +47,12 @@ def after_deploy(stack: str, root: Path) -> str:
     blueprint = blueprints.load(name.analysis, name.stage, root)
     if any((blueprint.folder / "provision").glob("*.sh")) and not blueprint.image.amis:
         return f"bake its image: invoke bake-ami --stack {stack}"
+    if blueprint.secrets:
+        from account.clients import client
+        from console.secret_values import without_value
+
+        missing = without_value(client("ssm"), stack, blueprint.secrets)
+        if missing:
+            return f"a value for each secret: {', '.join(f'invoke secret {stack} {one}' for one in missing)}"
     group = next(iter(blueprint.groups), "GROUP")
     return f"a job: invoke submit --bucket {name.analysis} --group {group} --data FILE --follow"

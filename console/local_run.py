@@ -92,6 +92,7 @@ def run_local(
         target,
         checked.duration_minutes,
         Path(python) if python else None,
+        secrets=_secrets(blueprint),
     )
     with _rooms(baked) as make_room:
         result = local.run_local(
@@ -100,6 +101,19 @@ def run_local(
     _show(result, as_json=json)
     if result.exit_code:
         raise Exit(code=result.exit_code)
+
+
+def _secrets(blueprint: "Blueprint") -> dict[str, str]:
+    """The values of the blueprint's secrets, from the environment. Raises InvalidInput for those that it does
+    not have."""
+    from neurocaas.protocol.problems import InvalidInput, Problem
+
+    missing = [name for name in blueprint.secrets if not os.environ.get(name)]
+    if missing:
+        allowed = "a variable of the environment for each secret of the blueprint"
+        do = f"export {missing[0]}=…; the values that `invoke secret` stores are for machines alone"
+        raise InvalidInput([Problem("secrets", f"no value of {', '.join(missing)}", allowed, do)])
+    return {name: os.environ[name] for name in blueprint.secrets}
 
 
 def _blueprint(analysis: str) -> "Blueprint":

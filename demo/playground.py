@@ -44,14 +44,16 @@ class Playground:
         clean = {name: value for name, value in os.environ.items() if not name.startswith(left_out)}
         self.environ = {**clean, "LOCALCLOUD_PORT": str(port)}
 
-    def invoke(self, *arguments: str, check: bool = True) -> "subprocess.CompletedProcess[str]":
-        """Run a task in the copy, with its output as text. Raises CalledProcessError (with the output in it)
-        when `check`.
+    def invoke(
+        self, *arguments: str, typed: str = "", check: bool = True
+    ) -> "subprocess.CompletedProcess[str]":
+        """Run a task in the copy, with `typed` as its input and its output as text. Raises RuntimeError (with
+        the output in it) when `check`.
         """
         from localcloud.project import WARM_VARIABLE
 
         python = self.environ.get(WARM_VARIABLE, sys.executable)
-        return self.run([python, "-m", "invoke", *arguments], self.environ, check=check)
+        return self.run([python, "-m", "invoke", *arguments], self.environ, typed=typed, check=check)
 
     def pulumi(self, *arguments: str, check: bool = True) -> "subprocess.CompletedProcess[str]":
         """Run the plain CLI in the copy, in the environment that `invoke local.env` gives a shell."""
@@ -70,13 +72,13 @@ class Playground:
         return applied(environment(paths, self.root, cloud), self.environ)
 
     def run(
-        self, command: list[str], environ: Mapping[str, str], *, check: bool = True
+        self, command: list[str], environ: Mapping[str, str], *, typed: str = "", check: bool = True
     ) -> "subprocess.CompletedProcess[str]":
         done = subprocess.run(
             command,
             cwd=self.root,
             env=dict(environ),
-            stdin=subprocess.DEVNULL,
+            input=typed,
             capture_output=True,
             text=True,
             check=False,

@@ -7,9 +7,10 @@ from collections.abc import Sequence
 
 from components.place import Place
 from components.policies import outside
-from components.policies.document import Policy, allow_own, document
+from components.policies.document import Policy, Statement, allow, allow_own, document
 from neurocaas.protocol.keys import EVIDENCE, INPUTS, JOBS, RESULTS
 from neurocaas.protocol.outside import OutsideBucket, registered
+from neurocaas.protocol.secrets import parameter_name
 
 
 def machine(
@@ -19,9 +20,12 @@ def machine(
     group: str,
     artifact_bucket: str,
     outside_buckets: Sequence[OutsideBucket] = (),
+    stack: str = "",
+    secrets: Sequence[str] = (),
+    kms_key_arn: str = "",
 ) -> Policy:
     """Prefixes end in '/', so `lab1` never reaches `lab10`. Of the registered outside buckets, those of the
-    group.
+    group. `secrets`: names of those of the `stack` that its machines read, sealed with the key.
 
     A machine's own place for evidence is its `aws:userid`, which for a role on an instance is the role's id
     and the instance's (IAM user guide, "IAM policy elements: Variables and tags"): it cannot write that of
@@ -62,4 +66,20 @@ def machine(
         allow_own(place, "ReadCode", ["s3:GetObject"], [place.objects(artifact_bucket, "code/*")]),
         *outside.readable(place, registered(outside_buckets, group, INPUTS)),
         *outside.writable(place, registered(outside_buckets, group, RESULTS)),
+        *(_secrets(place, stack, secrets, kms_key_arn) if secrets else ()),
+    )
+
+
+def _secrets(place: Place, stack: str, names: Sequence[str], kms_key_arn: str) -> Sequence[Statement]:
+    """The parameters of these secrets, and their decryption: SSM gives the parameter's ARN as the encryption
+    context of a SecureString (Systems Manager user guide, "How Parameter Store uses AWS KMS")."""
+    arns = [place.arn("ssm", f"parameter{parameter_name(stack, name)}") for name in sorted(names)]
+    return (
+        allow("ReadSecrets", ["ssm:GetParameters"], arns),
+        allow(
+            "OpenSecrets",
+            ["kms:Decrypt"],
+            [kms_key_arn],
+            {"StringEquals": {"kms:EncryptionContext:PARAMETER_ARN": arns}},
+        ),
     )

@@ -23,6 +23,27 @@ def bucket(place: Place, *, name: str, statements: Sequence[Statement] = ()) -> 
     )
 
 
+def own_roles(place: Place) -> Policy:
+    """An endpoint of S3 that lets in principals of this account, for what machines do; where they may, their
+    roles say. Nothing without credentials, and nothing with those of another account."""
+    return document(
+        {
+            "Sid": "OwnRoles",
+            "Effect": "Allow",
+            "Principal": "*",
+            "Action": [
+                "s3:AbortMultipartUpload",
+                "s3:GetObject",
+                "s3:GetObjectVersion",
+                "s3:ListBucket",
+                "s3:PutObject",
+            ],
+            "Resource": [place.bucket("*"), place.objects("*", "*")],
+            "Condition": {"StringEquals": {"aws:PrincipalAccount": place.account}},
+        }
+    )
+
+
 def anybody_reads(place: Place, *, bucket: str, prefix: str) -> Statement:
     """Everybody, with an account or without, gets the objects below the prefix."""
     objects = [place.objects(bucket, f"{prefix}*")]

@@ -23,7 +23,15 @@ from localcloud.aws import (
     workers,
 )
 from localcloud.aws.context import Context
-from localcloud.aws.ec2 import capacity, default_vpc, reclaim, routes, security_groups, spot_role
+from localcloud.aws.ec2 import (
+    capacity,
+    default_vpc,
+    endpoints,
+    reclaim,
+    routes,
+    security_groups,
+    spot_role,
+)
 from localcloud.aws.ec2 import service as ec2_service
 from localcloud.aws.iam import conditions, enforcement, leading_keys, public, resources, root
 from localcloud.aws.iam import quotas as iam_quotas
@@ -170,6 +178,7 @@ PLUGINS = (
         ),
     ),
     Plugin("ec2.security_groups", lambda parts: security_groups.install(), ("ec2._ACTION_MAP",)),
+    Plugin("ec2.endpoints", lambda parts: endpoints.install(), ("ec2._ACTION_MAP", "ec2._vpce_fields_xml")),
     Plugin("ec2.routes", lambda parts: routes.install(), ("ec2._ACTION_MAP",)),
     Plugin("ec2.capacity", lambda parts: capacity.install(parts.context), ()),
     Plugin("ec2.reclaim", lambda parts: reclaim.install(parts.context), ()),

@@ -240,6 +240,18 @@ def contract_default_network(h: Any) -> None:
         assert any(group["GroupName"] == "default" for group in h.ec2._security_groups.values())
 
 
+def contract_endpoints(h: Any) -> None:
+    with h.scope("000000000000", "us-east-1"):
+        status, _, body = h.ec2._ACTION_MAP["CreateVpcEndpoint"](
+            {"ServiceName": ["com.amazonaws.us-east-1.s3"]}
+        )
+        assert status == 200
+        assert b"<vpcEndpointId>" in body
+        (endpoint,) = h.ec2._vpc_endpoints.values()
+        assert h.ec2._vpce_fields_xml(endpoint, "item").endswith("</item>")
+        assert "ModifyVpcEndpoint" in h.ec2._ACTION_MAP
+
+
 def contract_ec2_actions(h: Any) -> None:
     from localcloud.aws.ec2.service import OPERATIONS, TAGGING
 

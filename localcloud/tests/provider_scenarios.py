@@ -186,6 +186,13 @@ def _route_table(world: World) -> Properties:
     return {"defaultRouteTableId": table, "routes": [route], "tags": {"own": "1"}}
 
 
+def _association(world: World) -> Properties:
+    vpc = world.vpc()
+    table = world.make("ec2.RouteTable", "of-scenario", {"vpcId": vpc.id})
+    subnet = world.make("ec2.Subnet", "of-scenario", {"vpcId": vpc.id, "cidrBlock": "10.64.16.0/20"})
+    return {"routeTableId": table.id, "subnetId": subnet.id}
+
+
 def _endpoint(world: World) -> Properties:
     vpc = world.vpc()
     return {
@@ -493,6 +500,12 @@ SCENARIOS: dict[str, Scenario] = {
         _route_table, _tags(routes=[]), _with(defaultRouteTableId="rtb-1"), "defaultRouteTableId",
         stays=True,
     ),
+    "aws:ec2/routeTable:RouteTable": Scenario(
+        lambda world: {"vpcId": world.vpc().id, "tags": {"own": "1"}}, _tags(), _with(vpcId="vpc-1"), "vpcId",
+    ),
+    "aws:ec2/routeTableAssociation:RouteTableAssociation": Scenario(
+        _association, None, _with(subnetId="subnet-1"), "subnetId",
+    ),
     "aws:ec2/subnet:Subnet": Scenario(
         lambda world: {
             "vpcId": world.vpc().id, "cidrBlock": "10.64.16.0/20", "availabilityZone": "us-east-1b",
@@ -501,7 +514,8 @@ SCENARIOS: dict[str, Scenario] = {
         _tags(mapPublicIpOnLaunch=False), _with(cidrBlock="10.64.32.0/20"), "cidrBlock",
     ),
     "aws:ec2/vpcEndpoint:VpcEndpoint": Scenario(
-        _endpoint, _tags(routeTableIds=[]), _with(serviceName="com.amazonaws.us-east-1.dynamodb"),
+        _endpoint, _tags(routeTableIds=[], policy=policy("s3:GetObject", Principal="*")),
+        _with(serviceName="com.amazonaws.us-east-1.dynamodb"),
         "serviceName",
     ),
     "aws:ec2/launchTemplate:LaunchTemplate": Scenario(

@@ -70,7 +70,8 @@ class Job:
     `oom_types` are the larger types, the next larger first, on which a dataset that ran out of memory may be
     run again; `results_required` are patterns (`protocol.required`), each of which a result of each dataset
     must fit. `submitter`: the person who submitted, by the name in groups.yaml; "" where nobody can say.
-    `runs`: how its blueprint wants its runs."""
+    `runs`: how its blueprint wants its runs.
+    `secrets`: names of secrets that its machines read (`protocol.secrets`)."""
 
     analysis: str
     stage: str
@@ -111,6 +112,7 @@ class Job:
     subnets: tuple[Subnet, ...] = field(default=(), metadata=stored(added=True))
     submitter: str = field(default="", metadata=stored(added=True))
     runs: RunRules = field(default=RunRules(), metadata=stored(added=True))
+    secrets: tuple[str, ...] = field(default=(), metadata=stored(added=True))
     schema_version: int = field(default=SCHEMA_VERSION)
 
     @property

@@ -124,6 +124,7 @@ def plan(
         subnets=settings.subnets,
         submitter=submitter,
         runs=settings.runs,
+        secrets=settings.secrets,
     )
 
 

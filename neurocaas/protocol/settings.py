@@ -33,6 +33,9 @@ MARKETS: Mapping[str, tuple[str, ...]] = {
 }
 """How a setting `market` buys machines, best first."""
 
+OPEN, CLOSED = "open", "closed"
+"""What of the world machines reach."""
+
 _WHAT = "settings"
 
 
@@ -142,7 +145,9 @@ class BlueprintValues:
     month for each group; `outside_buckets` and `input_addresses`: what submissions may name besides the own
     bucket; `parameters`: the JSON Schema of the analysis's configurations, None where any names will do.
     `results_required`: patterns (`protocol.required`), each of which a result of each dataset must fit.
-    `runs`: checkpoints, logs, known errors, machines that stay."""
+    `runs`: checkpoints, logs, known errors, machines that stay.
+    `secrets`: names of variables that the script gets from the parameter store (`protocol.secrets`);
+    `network`: OPEN, or CLOSED for machines that reach S3 alone."""
 
     instance: InstanceSettings = field(
         metadata=flat(
@@ -162,6 +167,8 @@ class BlueprintValues:
     data: DataSettings = field(default=DataSettings(), metadata=flat())
     outside_buckets: tuple[OutsideBucket, ...] = ()
     input_addresses: tuple[str, ...] = field(default=(), metadata=stored(added=True))
+    secrets: tuple[str, ...] = field(default=(), metadata=stored(added=True))
+    network: str = field(default=OPEN, metadata=stored(added=True))
     budget_usd: float
     parameters: Mapping[str, Any] | None = None
     results_required: tuple[str, ...] = field(default=(), metadata=stored(added=True))

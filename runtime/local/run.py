@@ -12,7 +12,7 @@ import tempfile
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -40,7 +40,8 @@ class LocalRun:
     """What to run. `blueprint` is the analysis's folder and `script` a path in it; `data` a file or folder
     and `config` a file, both anywhere; `values` the configuration with its defaults. `target` gets a folder
     `{analysis}/` laid out like the bucket. `python` is the one that has the analysis's packages; `make_room`
-    makes the place of the run (None: on this computer, without a sandbox)."""
+    makes the place of the run (None: on this computer, without a sandbox). `secrets`: their values, which the
+    script finds in its environment."""
 
     analysis: str
     blueprint: Path
@@ -52,6 +53,7 @@ class LocalRun:
     duration_minutes: int = 60
     python: Path | None = None
     make_room: sandbox.MakeRoom | None = None
+    secrets: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -89,6 +91,7 @@ def run_local(
     inputpath += "/" if data.is_dir() else ""
     dataset = {"index": 0, "name": name, "inputpath": inputpath, "status_key": keys.status(name)}
     job = {"config": dict(run.values), "duration_minutes": run.duration_minutes, "datasets": [dataset]}
+    job["secrets"] = sorted(run.secrets)
     with tempfile.TemporaryDirectory(prefix="neurocaas-run-", ignore_cleanup_errors=True) as scratch:
         folder = Path(scratch).resolve()
         needs = [
@@ -108,6 +111,7 @@ def run_local(
             "NEUROCAAS_DATASET_INDEX": "0",
             "NEUROCAAS_DATASET": name,
             "NEUROCAAS_GROUP": GROUP,
+            **run.secrets,
             **({"ANALYSIS_PYTHON": str(run.python.absolute())} if run.python else {}),
         }
         script = f"{run.analysis}/{run.script}"

@@ -22,8 +22,10 @@ KEPT_LAYERS = {"LOCALCLOUD_LAYERS": os.environ.get("LOCALCLOUD_LAYERS", str(cach
 ROOT = Path(__file__).resolve().parents[2]
 _SECONDS = 86400.0
 """After that services are deployed again: what is in them has dates."""
-_KEPT = 2
-"""So many versions of the sources have their services kept."""
+_KEPT = 10
+"""So many versions of the sources have their services kept, of about 100 MB each: those of several checkouts
+do not drive each other out.
+"""
 _NO_PART = {
     *("docs", "benchmarks", "tests", "localcloud/tests", ".git", ".github", ".pytest_cache"),
     *("README.md", "CHANGELOG.md", "CONTRIBUTING.md", "Makefile"),
@@ -68,6 +70,7 @@ def _key() -> str:
 
 def _sources() -> list[Path]:
     files = [ROOT / "tests" / "local" / name for name in _MADE_BY]
+    files += (ROOT / "docs" / "schema").glob("*.json")  # what commands check outputs by
     for folder, folders, names in os.walk(ROOT):
         place = Path(folder).relative_to(ROOT)
         left_out = NOT_SOURCES(folder, [*folders, *names])

@@ -99,6 +99,7 @@ OTHERS = {
     "limit": "set a limit of lab1",
     "limit10": "set a limit of lab10",
     "key": "read the developers' private key",
+    "secret": "read a secret of an analysis that does not name it",
     "submit": "send to the queue of submissions",
     "take": "take from the queue of submissions",
     "ledger": "read the ledger",

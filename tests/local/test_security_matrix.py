@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from localcloud.tests.denials import denied
+from neurocaas.protocol.secrets import SECRETS
 from runtime.monitor.confined import session_policy
 from tests.local.deployed import Deployed, Keys
 from tests.local.security_matrix import (
@@ -195,6 +196,10 @@ def test_everything_else(world: World, who: str) -> None:
         "limit": put(f"{budgets}/lab1/analysis/limit"),
         "limit10": put(f"{budgets}/lab10/analysis/limit"),
         "key": lambda: ssm.get_parameter(Name=service.utils["private_key_parameter"], WithDecryption=True),
+        "secret": lambda: either(
+            lambda: ssm.get_parameter(Name=f"{SECRETS}/analysis-webdev/OTHER", WithDecryption=True),
+            lambda: ssm.get_parameters(Names=[f"{SECRETS}/analysis-webdev/OTHER"], WithDecryption=True),
+        ),
         "submit": lambda: sqs.send_message(QueueUrl=queue, MessageBody="{}"),
         "take": lambda: sqs.receive_message(QueueUrl=queue, WaitTimeSeconds=0),
         "ledger": lambda: dynamo.get_item(TableName=table, Key=item("matrix")),

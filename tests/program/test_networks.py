@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from components import program
-from components.vpc import CIDR, subnet_cidr
+from components.vpc import CIDR, closed_subnet_cidr, has_closed_part, subnet_cidr
 from image_builder import preflight
 from neurocaas.protocol.settings import AnalysisSettings, Subnet
 from tests.program.projects import BLUEPRINT, REFERENCE, ROOT, make_project
@@ -93,7 +93,8 @@ def test_defaults_of_the_project_name_no_network_either(project: Path, utils: Re
 
 
 def test_outputs_of_the_version_before_mean_the_default_network(project: Path, utils: Recorded) -> None:
-    before = {key: value for key, value in utils.outputs.items() if key not in ("vpc_id", "subnets")}
+    newer = ("vpc_id", "subnets", "closed_subnets", "closed_security_group_id")
+    before = {key: value for key, value in utils.outputs.items() if key not in newer}
     references = {REFERENCE: before}
     assert subnets_of(deploy(lambda: program.outputs(project), "spikes-webdev", references=references)) == ()
 
@@ -117,7 +118,8 @@ def test_a_vpc_of_our_own_has_a_public_subnet_in_each_zone_and_no_nat(
 ) -> None:
     utils, analysis = own
     # they are registered at once, in no order
-    subnets = sorted(utils.of_type("Subnet"), key=lambda one: str(one.inputs["availabilityZone"]))
+    every = sorted(utils.of_type("Subnet"), key=lambda one: str(one.inputs["availabilityZone"]))
+    subnets = [one for one in every if "closed" not in one.name]
     assert [one.inputs["availabilityZone"] for one in subnets] == [f"us-east-1{zone}" for zone in "abc"]
     assert all(one.inputs["mapPublicIpOnLaunch"] for one in subnets)
     ranges = [ipaddress.ip_network(one.inputs["cidrBlock"]) for one in subnets]
@@ -125,7 +127,7 @@ def test_a_vpc_of_our_own_has_a_public_subnet_in_each_zone_and_no_nat(
     assert not any(one.overlaps(other) for one in ranges for other in ranges if one is not other)
     (route,) = utils.one("DefaultRouteTable").inputs["routes"]
     assert route == {"cidrBlock": "0.0.0.0/0", "gatewayId": utils.one("InternetGateway").id}
-    endpoint = utils.one("VpcEndpoint").inputs
+    endpoint = utils.one("VpcEndpoint", "network-s3").inputs
     assert endpoint["serviceName"] == "com.amazonaws.us-east-1.s3"
     assert endpoint["vpcEndpointType"] == "Gateway"
     assert not utils.of_type("NatGateway")
@@ -136,9 +138,64 @@ def test_a_vpc_of_our_own_has_a_public_subnet_in_each_zone_and_no_nat(
     assert utils.waits(f"Subnet::{subnets[0].name}", "DefaultRouteTable::neurocaas-utils-network")
 
 
+CLOSED = {"neurocaas:overrides": json.dumps({"network": "closed"})}
+
+
+def test_a_closed_part_reaches_s3_with_roles_of_this_account_and_nothing_else(
+    own: tuple[Recorded, Recorded],
+) -> None:
+    utils, _ = own
+    subnets = [one for one in utils.of_type("Subnet") if "closed" in one.name]
+    assert not any(one.inputs["mapPublicIpOnLaunch"] for one in subnets)
+    ranges = [ipaddress.ip_network(one.inputs["cidrBlock"]) for one in utils.of_type("Subnet")]
+    assert not any(one.overlaps(other) for one in ranges for other in ranges if one is not other)
+    table = utils.one("RouteTable")
+    assert not table.inputs.get("routes")
+    associated = {one.inputs["subnetId"] for one in utils.of_type("RouteTableAssociation")}
+    assert associated == {one.id for one in subnets}
+    assert {one.inputs["routeTableId"] for one in utils.of_type("RouteTableAssociation")} == {table.id}
+    endpoint = utils.one("VpcEndpoint", "closed-s3")
+    assert endpoint.inputs["routeTableIds"] == [table.id]
+    (statement,) = endpoint.policy()["Statement"]
+    assert statement["Condition"] == {"StringEquals": {"aws:PrincipalAccount": ACCOUNT}}
+    group = utils.outputs["closed_security_group_id"]
+    (rule,) = [
+        one for one in utils.of_type("SecurityGroupEgressRule") if one.inputs["securityGroupId"] == group
+    ]
+    assert "cidrIpv4" not in rule.inputs
+    assert (rule.inputs["toPort"], rule.inputs["ipProtocol"]) == (443, "tcp")
+
+
+def test_machines_of_a_closed_analysis_are_in_the_closed_part(
+    project: Path, own: tuple[Recorded, Recorded]
+) -> None:
+    utils, open_one = own
+    closed = analysis_of(project, utils, config=CLOSED)
+    there = [one["id"] for one in utils.outputs["closed_subnets"]]
+    assert [one.id for one in subnets_of(closed)] == there
+    assert not {*there} & {one.id for one in subnets_of(open_one)}
+    assert launch_subnets(closed) == sorted(f"arn:aws:ec2:us-east-1:*:subnet/{one}" for one in there)
+    (group,) = closed.one("LaunchTemplate", "lab1-machine").inputs["vpcSecurityGroupIds"]
+    assert group == utils.outputs["closed_security_group_id"]
+    # baking needs packages
+    assert closed.one("InfrastructureConfiguration").inputs["subnetId"] not in there
+    text = closed.one("BucketObjectv2", "settings").inputs["content"]
+    assert AnalysisSettings.from_json(text).rates.ipv4_hour == 0
+
+
+def test_a_closed_analysis_is_refused_where_there_is_no_closed_network(
+    project: Path, utils: Recorded
+) -> None:
+    with pytest.raises(pulumi.RunError, match=r"network: got closed.*config set --stack utils network own"):
+        analysis_of(project, utils, config=CLOSED)
+
+
 def test_a_zone_that_comes_later_moves_no_subnet() -> None:
     assert subnet_cidr("us-east-1b") == "10.64.16.0/20"
     assert subnet_cidr("eu-west-3p") == "10.64.240.0/20"
+    assert closed_subnet_cidr("us-east-1a") == "10.64.128.0/20"
+    assert has_closed_part("us-east-1h")
+    assert not has_closed_part("us-east-1i")
     with pytest.raises(ValueError, match="a to p"):
         subnet_cidr("us-east-1z")
 

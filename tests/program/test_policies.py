@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fnmatch
+import functools
 import json
 from collections.abc import Callable
 from typing import Any
@@ -10,7 +11,7 @@ from typing import Any
 import pytest
 
 from components.place import Place
-from components.policies import boundary, manager, people
+from components.policies import boundary, machine, manager, people
 from components.policies.document import allow_own, allow_unscoped
 from neurocaas.protocol import limits
 from tests.program.iam_oracle import Policy, allowed
@@ -496,6 +497,29 @@ def test_machines_reach_their_own_group_only(
 ) -> None:
     policy = analysis.one("RolePolicy", "lab1-machine").policy()
     assert reaches(policy, action, f"arn:aws:s3:::{key}") is allowed
+
+
+def test_machines_read_the_secrets_that_their_stack_names_and_no_others() -> None:
+    key, where = PLACE.arn("kms", "key/k"), PLACE.arn("ssm", "parameter/neurocaas/secrets")
+    of_group = functools.partial(machine.machine, PLACE, bucket="b", group="lab1", artifact_bucket="a")
+    policy = of_group(stack="dti-prod", secrets=["API_TOKEN"], kms_key_arn=key)
+    most = boundary.boundary(PLACE)
+
+    def opened(name: str) -> bool:
+        context = {"kms:EncryptionContext:PARAMETER_ARN": f"{where}/{name}"}
+        return allowed([policy], "kms:Decrypt", key, most, **context)
+
+    def read(name: str) -> bool:
+        return allowed([policy], "ssm:GetParameters", f"{where}/{name}", most)
+
+    assert read("dti-prod/API_TOKEN")
+    assert opened("dti-prod/API_TOKEN")
+    for other in ("dti-prod/OTHER", "dti-prod2/API_TOKEN", "dti-webdev/API_TOKEN"):
+        assert not read(other)
+        assert not opened(other)
+    assert not allowed([policy], "kms:Decrypt", key, most)
+    without = of_group()
+    assert not allowed([without], "ssm:GetParameters", f"{where}/dti-prod/API_TOKEN", most)
 
 
 def test_the_manager_lists_the_versions_that_it_pins_and_reads_none(analysis: Recorded) -> None:

@@ -164,6 +164,29 @@ def test_addresses_of_inputs_are_admitted_by_a_host_of_the_world(
         assert "input_addresses" in "\n".join(problems(tmp_path, text))
 
 
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("secrets: [AWS_SECRET_ACCESS_KEY]", "no machine goes by"),
+        ("secrets: [api-token]", "capitals"),
+        ("secrets: [A, A]", "secrets"),
+        ("secrets: [API_TOKEN]\nnetwork: closed", "does not reach the parameter store"),
+        ("input_addresses: ['https://data.example.org/']\nnetwork: closed", "does not reach the addresses"),
+        ("network: shut", "closed"),
+    ],
+)
+def test_secrets_and_closed_networks_are_checked(tmp_path: Path, text: str, said: str) -> None:
+    assert said in "\n".join(problems(tmp_path, f"{GOOD}{text}\n"))
+
+
+def test_secrets_and_the_network_reach_the_settings_of_a_stage(tmp_path: Path) -> None:
+    text = GOOD.replace("  prod:\n", "  prod:\n    network: closed\n    secrets: []\n")
+    root = project(tmp_path, f"{text}secrets: [API_TOKEN]\n")
+    webdev, prod = (blueprints.load("spikes", stage, root) for stage in ("webdev", "prod"))
+    assert (webdev.secrets, webdev.network) == (("API_TOKEN",), "open")
+    assert (prod.secrets, prod.network) == ((), "closed")
+
+
 def test_a_dataset_grows_to_the_next_amount_of_memory_on_a_type_of_its_kind() -> None:
     prices = {
         "m5.large": 0.096,

@@ -268,6 +268,8 @@ _EC2 = [
     _type("ec2", vpc.Vpc, "vpc-*", 'cidrBlock!? (enableDnsSupport=true) (instanceTenancy="default")'),
     _type("ec2", vpc.InternetGateway, "igw-*", "vpcId?"),
     _type("ec2", vpc.DefaultRouteTable, "rtb-*", "defaultRouteTableId! routes?"),
+    _type("ec2", vpc.RouteTable, "rtb-*", "vpcId! (routes?)"),
+    _type("ec2", vpc.RouteTableAssociation, "rtbassoc-*", "routeTableId! subnetId!"),
     _type(
         "ec2",
         vpc.Subnet,
@@ -278,15 +280,16 @@ _EC2 = [
         "ec2",
         vpc.VpcEndpoint,
         "vpce-*",
-        'routeTableIds? serviceName! vpcEndpointType!="Gateway" vpcId!',
+        'policy? routeTableIds? serviceName! vpcEndpointType!="Gateway" vpcId!',
         one_of=(("serviceName",),),
     ),
     _type(
         "vpc",
         ec2.SecurityGroupEgressRule,
         "sgr-*",
-        "securityGroupId! cidrIpv4 description fromPort ipProtocol toPort",
-        one_of=(("cidrIpv4",),),
+        "securityGroupId! cidrIpv4 description fromPort ipProtocol prefixListId toPort",
+        one_of=(("cidrIpv4", "prefixListId"),),
+        conflicts=(("cidrIpv4", "prefixListId"),),
     ),
     _type(
         "vpc",

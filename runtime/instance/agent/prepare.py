@@ -29,7 +29,7 @@ def prepared(environment: Mapping[str, str], state: Path, storage: Storage | Non
     is no job for, and none that is set already. Raises StorageError when a record of the job cannot be read:
     without its pins a dataset could be another."""
     made: dict[str, Any] = {}
-    job = _job(environment)
+    job = job_of(environment)
     dataset = _dataset(environment, job)
     if not environment.get(CONFIG):
         with suppress(KeyError, ValueError):  # by hand: there may be none, or one that is no JSON
@@ -44,7 +44,7 @@ def prepared(environment: Mapping[str, str], state: Path, storage: Storage | Non
     return variables
 
 
-def _job(environment: Mapping[str, str]) -> dict[str, Any]:
+def job_of(environment: Mapping[str, str]) -> dict[str, Any]:
     """The content of job.json; {} where there is none, or one that cannot be read."""
     with suppress(OSError, ValueError, LookupError, TypeError):
         return dict(json.loads(Path(environment["NEUROCAAS_JOB_FILE"]).read_bytes()))

@@ -13,8 +13,10 @@ from contextlib import suppress
 from pathlib import Path
 
 from . import processes
+from .masking import masked
 from .measure import uptime
-from .prepare import link_home, prepared
+from .prepare import job_of, link_home, prepared
+from .secret_values import values_of
 from .storage import StorageError
 
 NOT_STARTED = 126
@@ -35,12 +37,19 @@ def run(command: Sequence[str], state: Path, environment: Mapping[str, str]) -> 
         ):
             sys.stderr.write(f"{line}\n")
     try:
-        script = subprocess.Popen(
-            command, env={**environment, **prepared(environment, state)}, preexec_fn=_as_a_script
-        )
+        secrets = values_of(job_of(environment), environment)
+        variables = {**environment, **prepared(environment, state), **secrets}
+        with masked(secrets) as (out, err):
+            return _attended(command, variables, state, out, err)
     except (OSError, StorageError) as error:
         sys.stderr.write(f"The analysis script could not be started: {error}\n")
         return NOT_STARTED
+
+
+def _attended(command: Sequence[str], variables: Mapping[str, str], state: Path, out: int, err: int) -> int:
+    """The script's exit code, when nothing of it is left running; its output goes to the descriptors `out`
+    and `err`. Raises OSError where it cannot be started."""
+    script = subprocess.Popen(command, env=variables, stdout=out, stderr=err, preexec_fn=_as_a_script)
     with suppress(OSError, ValueError), (state / "control").open("w") as control:
         control.write(f"pid {script.pid} {_uptime()}\n")
     code = script.returncode = _waited_for(script.pid)

@@ -118,6 +118,7 @@ class _SecurityGroupRule(Handler):
         "toPort": "ToPort",
         "cidrIpv4": "CidrIpv4",
         "cidrIpv6": "CidrIpv6",
+        "prefixListId": "PrefixListId",
         "description": "Description",
     }
 
@@ -133,6 +134,7 @@ class _SecurityGroupRule(Handler):
         for member, ranges, name in (
             ("CidrIpv4", "IpRanges", "CidrIp"),
             ("CidrIpv6", "Ipv6Ranges", "CidrIpv6"),
+            ("PrefixListId", "PrefixListIds", "PrefixListId"),
         ):
             if member in given:
                 given[ranges] = [{name: given.pop(member), **described}]

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-from localcloud.pulumi.provider.model import Call, Properties
+from localcloud.pulumi.provider.compare import same
+from localcloud.pulumi.provider.model import Call, Handler, Properties
 from localcloud.pulumi.provider.resources.ec2 import TAGS
 from localcloud.pulumi.provider.resources.named import Named
 from localcloud.pulumi.provider.shape import Shape, members
@@ -174,6 +175,49 @@ class DefaultRouteTable(_Thing):
             client.create_route(RouteTableId=resource_id, **route)
 
 
+class RouteTable(DefaultRouteTable):
+    """A table of its own, for subnets that are to have other routes than the VPC's main table."""
+
+    calls = ("create_route_table", "describe_route_tables", "", "delete_route_table")
+    delete_key, made = "RouteTableId", "RouteTable.RouteTableId"
+    sent = members("vpcId")
+    told: ClassVar = {}
+
+    def create(self, call: Call, inputs: Properties) -> str:
+        table = _Thing.create(self, call, inputs)
+        self._become(call, table, inputs)
+        return table
+
+    def delete(self, call: Call, resource_id: str, state: Properties) -> None:
+        _Thing.delete(self, call, resource_id, state)
+
+
+class RouteTableAssociation(Handler):
+    """The routes of a subnet. Its id is `rtbassoc-…`."""
+
+    def create(self, call: Call, inputs: Properties) -> str:
+        made = call.client("ec2").associate_route_table(
+            RouteTableId=inputs["routeTableId"], SubnetId=inputs["subnetId"]
+        )
+        return call.created(str(made["AssociationId"]))
+
+    def read(self, call: Call, resource_id: str, state: Properties) -> Properties | None:
+        asked = [{"Name": "association.route-table-association-id", "Values": [resource_id]}]
+        tables = call.client("ec2").describe_route_tables(Filters=asked)["RouteTables"]
+        found = (
+            one
+            for table in tables
+            for one in table["Associations"]
+            if one["RouteTableAssociationId"] == resource_id
+        )
+        if (one := next(found, None)) is None:
+            return None
+        return {"routeTableId": one["RouteTableId"], "subnetId": one.get("SubnetId")}
+
+    def delete(self, call: Call, resource_id: str, state: Properties) -> None:
+        call.client("ec2").disassociate_route_table(AssociationId=resource_id)
+
+
 class VpcEndpoint(_Thing):
     """The way of a VPC to a service of AWS."""
 
@@ -181,13 +225,24 @@ class VpcEndpoint(_Thing):
     calls = ("create_vpc_endpoint", "describe_vpc_endpoints", "modify_vpc_endpoint", "delete_vpc_endpoints")
     key, delete_key = "VpcEndpointIds[]", "VpcEndpointIds[]"
     made, found = "VpcEndpoint.VpcEndpointId", "VpcEndpoints.0"
-    sent = members("routeTableIds serviceName vpcEndpointType vpcId")
+    sent = members("routeTableIds serviceName vpcEndpointType vpcId", policy="PolicyDocument")
     told = members("state")
+
+    def properties(self, call: Call, found: Any, state: Properties) -> Properties:
+        named = [{"Name": "prefix-list-name", "Values": [found["ServiceName"]]}]
+        lists = call.client("ec2").describe_prefix_lists(Filters=named)["PrefixLists"]
+        return {
+            **super().properties(call, found, state),
+            "prefixListId": lists[0]["PrefixListId"] if lists else None,
+        }
 
     def update(self, call: Call, resource_id: str, olds: Properties, news: Properties) -> None:
         old, new = set(olds.get("routeTableIds") or ()), set(news.get("routeTableIds") or ())
-        change = {"AddRouteTableIds": sorted(new - old), "RemoveRouteTableIds": sorted(old - new)}
-        if old != new:
-            call.client("ec2").modify_vpc_endpoint(
-                VpcEndpointId=resource_id, **{key: ids for key, ids in change.items() if ids}
-            )
+        change: dict[str, Any] = {
+            "AddRouteTableIds": sorted(new - old),
+            "RemoveRouteTableIds": sorted(old - new),
+        }
+        if not same(olds.get("policy"), news.get("policy")):
+            change |= {"PolicyDocument": news["policy"]} if news.get("policy") else {"ResetPolicy": True}
+        if change := {key: value for key, value in change.items() if value}:
+            call.client("ec2").modify_vpc_endpoint(VpcEndpointId=resource_id, **change)
