@@ -18,6 +18,7 @@ import console.idle_commands
 import console.lambda_logs
 import console.limits
 import console.local_run
+import console.notify
 import console.package
 import console.people
 import console.prices
@@ -91,6 +92,7 @@ IN_A_CLOUD = (
     console.commands.collection,
     console.idle_commands.collection,
     console.limits.collection,
+    console.notify.collection,
     console.people.collection,
     console.publishing.collection,
     console.secret_values.collection,

@@ -16,11 +16,12 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from blueprints import loader, schema
+from blueprints import loader, notify, schema
 from blueprints.document import YamlDocument, parse
 from blueprints.finding import BlueprintFinding, meant, some
 from blueprints.model import Stage
 from neurocaas.protocol.names import RESERVED_GROUPS
+from neurocaas.protocol.notice import JOB_ENDED
 from neurocaas.protocol.problems import InvalidInput, Problem, shown
 
 FILE = "groups.yaml"
@@ -53,13 +54,14 @@ class User:
 class GroupEntry:
     """`analyses` maps the analyses that the group may use to its monthly budget in US dollars, None for the
     blueprint's.
-    `leads` are analysts as `members` are, and none of them is in both."""
+    `leads` are analysts as `members` are, and none of them is in both. `notify`: who is told what."""
 
     name: str
     title: str = ""
     members: tuple[str, ...] = ()
     leads: tuple[str, ...] = ()
     analyses: Mapping[str, float | None] = field(default_factory=dict)
+    notify: tuple[notify.Notify, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -157,6 +159,7 @@ def load(root: Path) -> Directory:
         _people(document, directory),
         _groups(document, directory),
         _analyses(document, directory, root),
+        _notify(document, directory),
     )
     found: list[BlueprintFinding] = [
         *itertools.chain(*checks),
@@ -202,6 +205,7 @@ def _directory(data: Mapping[str, Any]) -> Directory:
             members=tuple(given.get("members", ())),
             leads=tuple(given.get("leads", ())),
             analyses={analysis: _budget(use) for analysis, use in given["analyses"].items()},
+            notify=notify.read(given.get("notify", ())),
         )
         for name, given in data.get("groups", {}).items()
     }
@@ -271,6 +275,47 @@ def _analyses(document: YamlDocument, directory: Directory, root: Path) -> Itera
                     meant(analysis, known, "Correct the name"),
                 )
                 yield document.finding(where, "groups.analysis-missing", shown(analysis), allowed, do)
+
+
+def _notify(document: YamlDocument, directory: Directory) -> Iterator[BlueprintFinding]:
+    """Who would never be told anything, or more than SNS can say of one address."""
+    first: dict[str, tuple[str | int, ...]] = {}
+    for group in directory.groups.values():
+        for index, entry in enumerate(group.notify):
+            where = ("groups", group.name, "notify", index)
+            first.setdefault(entry.to, where)
+            for number, analysis in enumerate(entry.analyses):
+                if analysis not in group.analyses:
+                    allowed = f"the analyses of the group: {some(group.analyses)}"
+                    do = meant(analysis, group.analyses, "Correct the name")
+                    yield document.finding(
+                        (*where, "analyses", number), "groups.notify-analysis", shown(analysis), allowed, do
+                    )
+            if entry.digest and JOB_ENDED not in entry.events:
+                got, allowed = (
+                    f"events without {JOB_ENDED}",
+                    f"{JOB_ENDED} among the events: that is what it tells",
+                )
+                yield document.finding(
+                    (*where, "digest"),
+                    "groups.notify-digest",
+                    got,
+                    allowed,
+                    f"Add {JOB_ENDED}, or remove digest",
+                )
+    told = notify.by_address({group.name: group.notify for group in directory.groups.values()})
+    for number, (address, parts) in enumerate(told.items()):
+        if number == notify.ADDRESSES:
+            got, allowed = f"{len(told)} addresses", f"{notify.ADDRESSES}, SNS's limit for a topic"
+            do = "Let a group name an address of all of its people"
+            yield document.finding(first[address], "groups.notify-many", got, allowed, do)
+        if (size := len(parts)) > notify.COMBINATIONS:
+            got, allowed = (
+                f"{size} combinations of group, event and analysis for {address}",
+                f"{notify.COMBINATIONS}, SNS's limit for an address",
+            )
+            do = "Leave out events or analyses, or use another address for some groups"
+            yield document.finding(first[address], "groups.notify-size", got, allowed, do)
 
 
 def _federation(document: YamlDocument, federation: Federation | None) -> Iterator[BlueprintFinding]:

@@ -118,7 +118,16 @@ class UtilityStack(pulumi.ComponentResource):
             opts=below,
         )
         ledger = Ledger(f"{name}-ledger", LedgerArgs(protect=args.protect), opts=below)
-        notices = Notices(f"{name}-notices", NoticesArgs(place=place, kms_key_arn=key.arn), opts=below)
+        notices = Notices(
+            f"{name}-notices",
+            NoticesArgs(
+                place=place,
+                kms_key_arn=key.arn,
+                artifacts=buckets.artifacts,
+                notify={group.name: group.notify for group in args.directory.groups.values()},
+            ),
+            opts=below,
+        )
         image_roles = ImageRoles(
             name,
             ImageRolesArgs(

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from components.names import PREFIX
 from components.place import Place
 from components.policies.document import Policy, Statement, allow, allow_own, allow_unscoped, document
+from neurocaas.protocol import digest
 from neurocaas.protocol.keys import ACTIVE_PREFIX, EVIDENCE, JOBS, RESULTS
 
 WRITER_PATH = f"/{PREFIX}-writers/"
@@ -61,13 +62,18 @@ def monitor(
         allow("WriteToBuckets", ["sts:AssumeRole"], [writer_role_arn]),
         # Which buckets and queues there are, to find submissions that nobody has answered and to deliver them
         # again.
-        allow_own(place, "ReadSettings", ["s3:GetObject"], [place.objects(artifact_bucket, f"{SETTINGS}*")]),
+        allow_own(
+            place,
+            "ReadSettings",
+            ["s3:GetObject"],
+            [place.objects(artifact_bucket, f"{prefix}*") for prefix in (SETTINGS, digest.PREFIX)],
+        ),
         allow_own(
             place,
             "ListSettings",
             ["s3:ListBucket"],
             [place.bucket(artifact_bucket)],
-            {"StringLike": {"s3:prefix": [f"{SETTINGS}*"]}},
+            {"StringLike": {"s3:prefix": [f"{SETTINGS}*", f"{digest.PREFIX}*"]}},
         ),
         # Seven characters are Pulumi's; the dead-letter queues end otherwise.
         allow("DeliverAgain", ["sqs:SendMessage"], [place.arn("sqs", f"{PREFIX}-*-submissions-???????")]),

@@ -26,6 +26,7 @@ import ministack.services.eventbridge as eventbridge
 import ministack.services.iam as iam
 import ministack.services.lambda_svc as lambda_svc
 import ministack.services.s3 as s3
+import ministack.services.sns as sns
 import ministack.services.sqs as sqs
 import ministack.services.ssm as ssm
 import ministack.services.sts as sts
@@ -63,6 +64,7 @@ __all__ = [
     "s3",
     "scope",
     "scoped_key",
+    "sns",
     "sqs",
     "ssm",
     "state_document",

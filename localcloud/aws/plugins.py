@@ -19,6 +19,7 @@ from localcloud.aws import (
     owners,
     quotas,
     storage,
+    subscriptions,
     tracking,
     workers,
 )
@@ -203,6 +204,17 @@ PLUGINS = (
             "s3.validate_object_request",
         ),
         "after tracking: what it answers itself has changed nothing",
+    ),
+    Plugin(
+        "subscriptions",
+        lambda parts: subscriptions.install(parts.context),
+        (
+            "sns._subscribe",
+            "sns._unsubscribe",
+            "sns._fanout",
+            "sns._list_subscriptions",
+            "sns._list_subscriptions_by_topic",
+        ),
     ),
     Plugin("account_control", lambda parts: account_control.install(parts.context), ()),
     Plugin(

@@ -621,6 +621,35 @@ def contract_log_writing(h: Any) -> None:
     assert (status, status_again) == (200, 400)
 
 
+def contract_subscriptions(h: Any) -> None:
+    """Also used: _p, _xml, _normalize_arn, new_uuid, _refresh_subscription_counts, _sub_arn_to_topic,
+    _resolve_message_for_protocol, _list_subscriptions, _unsubscribe.
+    """
+    sns = h.sns
+    assert parameters(sns._fanout)[:6] == [
+        *("topic_arn", "msg_id", "message", "subject", "message_structure", "message_attributes")
+    ]
+    assert parameters(sns._matches_filter_policy) == ["sub", "message_attributes", "message"]
+    assert parameters(sns._find_subscription) == ["topic_arn", "sub_arn"]
+    assert parameters(sns._error) == ["code", "message", "status"]
+    assert 'if not sub.get("confirmed"):' in inspect.getsource(sns._fanout)
+    assert '"Subscribe": _subscribe' in inspect.getsource(sns.handle_request)
+    with h.scope("000000000000", "us-east-1"):
+        sns._create_topic({"Name": ["t"]})
+        (arn,) = sns._topics.keys()
+        told = {"TopicArn": [arn], "Protocol": ["email"], "Endpoint": ["a@b"]}
+        assert sns._subscribe(told)[0] == 200
+        topic = sns._topic_by_arn_any_scope(arn)
+        (sub,) = topic["subscriptions"]
+        # what we correct: an address is asked first
+        assert sub["confirmed"]
+        assert sub["attributes"]["PendingConfirmation"] == "false"
+        status, _, body = sns._list_subscriptions_by_topic({"TopicArn": [arn]})
+        assert status == 200
+        assert f"<SubscriptionArn>{sub['arn']}<".encode() in body
+        sns._topics.clear()
+
+
 def every_hook_has_a_contract(h: Any) -> None:
     """Names of MiniStack that the plugins use but no contract mentions."""
     own = pathlib.Path(__file__).read_text()
@@ -648,6 +677,7 @@ def every_hook_has_a_contract(h: Any) -> None:
         "lambda_runtime",
         "lambda_svc",
         "router",
+        "sns",
     }
     missing = sorted(name for name in used if name.split(".")[0] in modules and name.split(".")[1] not in own)
     assert not missing, missing

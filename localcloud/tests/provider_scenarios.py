@@ -556,6 +556,13 @@ SCENARIOS: dict[str, Scenario] = {
         args: {**args, "policy": args["policy"].replace("events.amazonaws", "cloudwatch.amazonaws")},
         _with(arn="arn:aws:sns:us-east-1:000000000000:another"), "arn", stays=True,
     ),
+    "aws:sns/topicSubscription:TopicSubscription": Scenario(
+        lambda world: {"topic": world.topic(), "protocol": "sqs", "endpoint": world.queue().outputs["arn"],
+                       "filterPolicy": json.dumps({"colour": ["red"]}),
+                       "filterPolicyScope": "MessageAttributes"},
+        _with(filterPolicy=json.dumps({"colour": ["blue"]})),
+        _with(endpoint="arn:aws:sqs:us-east-1:000000000000:another"), "endpoint",
+    ),
     "aws:lambda/function:Function": Scenario(
         function,
         _tags(code=code("def handler(event, context): return 2\n"), memorySize=256,

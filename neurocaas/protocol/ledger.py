@@ -39,6 +39,8 @@ Items:
 - budgets: `pk = "budget"`, `sk = "{analysis}/{group}/{month}"`, one for each group, analysis and month (UTC,
   of the submission). Attributes: `committed` N = what is spent and what open jobs may still spend, `spent` N,
   in micro-dollars.
+- digests: `pk = "digest"`, `sk = "{day}/{group}"`: what has ended on a day, until it is told; see
+  `neurocaas.protocol.digest`.
 
 A job's item, its claim and its budget change together, in transactions: a reservation is made exactly once,
 and settled exactly once, however often a message is delivered.

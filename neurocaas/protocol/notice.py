@@ -1,9 +1,9 @@
 """Notices: what the service tells by its topic, and about whom.
 
 Each has message attributes, by which a subscription of a group is sent that group's notices and no other's
-(SNS developer guide, "Amazon SNS subscription filter policies"): `group`, `analysis` and `event`. What is
-about no group (`service`) has no attribute `group`, so that it reaches only subscriptions without a filter:
-those of administrators.
+(SNS developer guide, "Amazon SNS subscription filter policies"): `group`, `analysis`, `event`, and `about`,
+which has all three as `group/event/analysis`. What is about no group (`service`) has neither `group` nor
+`about`, so that it reaches only subscriptions without a filter: those of administrators.
 """
 
 from __future__ import annotations
@@ -29,8 +29,13 @@ BUDGET = "budget"
 """Most of what a group may spend in the month is used."""
 REFUSED = "refused"
 """A submission has become no job."""
+DIGEST = "digest"
+"""Once a day: the jobs of a group that have ended."""
 SERVICE = "service"
 """For the administrators: something of the service itself."""
+
+ABOUT = "about"
+"""The attribute by which subscriptions of groups filter."""
 
 SUBJECT = 100
 """Longest subject, in ASCII characters without line breaks (Amazon SNS API reference, "Publish")."""
@@ -43,10 +48,12 @@ _NAME = 60
 
 
 def about(event: str, group: str = "", analysis: str = "") -> dict[str, str]:
-    """The attributes of a notice. SNS takes no attribute without a value: what is not known is left out."""
-    return {
-        name: value for name, value in (("event", event), ("group", group), ("analysis", analysis)) if value
-    }
+    """The attributes of a notice. SNS takes no attribute without a value: what is not known is left out. None
+    of the three can contain '/'."""
+    known = {"event": event, "group": group, "analysis": analysis}
+    if group:
+        known[ABOUT] = f"{group}/{event}/{analysis}"
+    return {name: value for name, value in known.items() if value}
 
 
 def subject_line(text: str) -> str:

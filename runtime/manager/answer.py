@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple
 
+from neurocaas.protocol import digest
 from neurocaas.protocol.certificate import (
     CertificateFacts,
     SetupLog,
@@ -22,7 +23,7 @@ from neurocaas.protocol.documents import iso
 from neurocaas.protocol.job import Job
 from neurocaas.protocol.keys import CancelKey, JobId, JobKeys, ResultKeys, SubmissionKey, rejected_keys
 from neurocaas.protocol.limits import QUEUE_MAX_RECEIVES
-from neurocaas.protocol.notice import notice
+from neurocaas.protocol.notice import REFUSED, event_of, notice
 from neurocaas.protocol.problems import Problem
 from neurocaas.protocol.settings import AnalysisSettings
 from neurocaas.protocol.status import FAILED, DatasetStatus
@@ -190,6 +191,8 @@ class JobAnswer(Answer):
         facts, told = self._close(exit_class, problems, note, job, now)
         claim = self.cloud.claimed(self.job_id)
         if not (claim and claim.ended):
+            if event_of(facts) != REFUSED:
+                self.cloud.note_ended(self.keys.group, digest.day_of(now), digest.line_of(facts))
             self.tell(facts, told)
         self.cloud.forget(self.job_id, iso(now))
 

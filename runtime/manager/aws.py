@@ -17,6 +17,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
+from neurocaas.protocol import digest
 from neurocaas.protocol.cost import STANDARD_CREDITS, burstable
 from neurocaas.protocol.keys import JobId
 from neurocaas.protocol.ledger import (
@@ -184,6 +185,9 @@ class AwsManagerCloud(Objects):
     def publish(self, subject: str, text: str, about: Mapping[str, str]) -> None:
         if self._topic:
             send(self.clients.sns, self._topic, subject, text, "manager", about)
+
+    def note_ended(self, group: str, day: str, line: str) -> None:
+        digest.note(self.clients.dynamodb, self._table, group, day, line)
 
     def run(self, request: LaunchRequest) -> list[JobMachine]:
         tags = [{"Key": key, "Value": value} for key, value in request.tags.items()]

@@ -203,6 +203,9 @@ class ManagerCloud(Protocol):
     def publish(self, subject: str, text: str, about: Mapping[str, str]) -> None:
         """Notify the subscribers of the service's topic; `about`: see `neurocaas.protocol.notice`."""
 
+    def note_ended(self, group: str, day: str, line: str) -> None:
+        """File the line of a job that has ended for the digest of its group (`neurocaas.protocol.digest`)."""
+
     def run(self, request: LaunchRequest) -> list[JobMachine]:
         """Launch at least one machine. Raises LaunchError."""
 

@@ -15,7 +15,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
-from neurocaas.protocol import logline
+from neurocaas.protocol import digest, logline
 from neurocaas.protocol.documents import DocumentError
 from neurocaas.protocol.keys import JobId
 from neurocaas.protocol.ledger import (
@@ -196,6 +196,23 @@ class AwsMonitorCloud(ConfinedObjects, Ec2Machines):
     def publish(self, subject: str, text: str, about: Mapping[str, str]) -> None:
         if self._topic:
             send(self.clients.sns, self._topic, subject, text, self._service, about)
+
+    def note_ended(self, group: str, day: str, line: str) -> None:
+        digest.note(self.clients.dynamodb, self._table, group, day, line)
+
+    def digests(self, before: str, most: int) -> Sequence[digest.Digest]:
+        return digest.untold(self.clients.dynamodb, self._table, before, most)
+
+    def digest_groups(self) -> frozenset[str]:
+        found = self.get(self._artifacts, digest.KEY) if self._artifacts else None
+        return digest.read_groups(found.body if found else None)
+
+    def take_digest(self, digest_: digest.Digest, now: float, stale: float) -> bool:
+        return digest.take(self.clients.dynamodb, self._table, digest_, now, stale)
+
+    def drop_digest(self, digest_: digest.Digest) -> None:
+        key = digest.key_of(digest_.group, digest_.day)
+        self.clients.dynamodb.delete_item(TableName=self._table, Key=key)
 
     def measure(self, job: JobId, message: str, metrics: Mapping[str, float]) -> None:
         logline.write(self._service, message, job=job, metrics=metrics)

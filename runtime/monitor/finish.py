@@ -9,7 +9,7 @@ from dataclasses import replace
 from datetime import datetime, timezone
 from itertools import islice
 
-from neurocaas.protocol import logline
+from neurocaas.protocol import digest, logline
 from neurocaas.protocol.attempt import RECLAIM, AttemptRequest
 from neurocaas.protocol.certificate import (
     LINE,
@@ -88,6 +88,7 @@ def finish(cloud: MonitorCloud, job: Job, item: OpenJob, now: datetime) -> bool:
         job.created,
         lambda: _tell_outside(cloud, job, line),
     )
+    cloud.note_ended(job.group, digest.day_of(now), digest.line_of(facts))
     cloud.publish(*notice(facts, job.created, reason, refused, _last_error(cloud, job, outcomes)))
     cloud.settle(item, micro_dollars(facts.cost), iso(now))
     metrics = {"success": {logline.SUCCEEDED: 1}, CANCELLED: {}}.get(exit_class, {logline.FAILED: 1})
@@ -189,6 +190,7 @@ def finish_without_document(cloud: MonitorCloud, item: OpenJob, now: datetime) -
     closing = closing_lines(line, now, facts.exit_class, cost, sum(report.seconds for report in reports))
     certificate = with_closing(_log_so_far(cloud, bucket, keys), closing)
     _write_end(cloud, bucket, keys, facts, certificate, line, item.submission, created)
+    cloud.note_ended(group, digest.day_of(now), digest.line_of(facts))
     cloud.publish(*notice(facts, created, told.text(), event=JOB_FAILED))
     cloud.settle(item, micro_dollars(cost), iso(now))
     cloud.measure(item.job, f"job ended: {line.strip()}", {logline.FAILED: 1})

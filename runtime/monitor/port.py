@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 
+from neurocaas.protocol.digest import Digest
 from neurocaas.protocol.keys import JobId
 from neurocaas.protocol.limits import JOB_MAX_BYTES
 
@@ -243,6 +244,21 @@ class MonitorCloud(Protocol):
 
     def publish(self, subject: str, text: str, about: Mapping[str, str]) -> None:
         """Notify the subscribers; `about`: see `neurocaas.protocol.notice`."""
+
+    def note_ended(self, group: str, day: str, line: str) -> None:
+        """File the line of a job that has ended for the digest of its group (`neurocaas.protocol.digest`)."""
+
+    def digests(self, before: str, most: int) -> Sequence[Digest]:
+        """Up to `most` digests of days before `before` that nobody has told."""
+
+    def digest_groups(self) -> frozenset[str]:
+        """The groups that want digests."""
+
+    def take_digest(self, digest: Digest, now: float, stale: float) -> bool:
+        """Begin to tell it; False when another has begun after `stale`, or has told it."""
+
+    def drop_digest(self, digest: Digest) -> None:
+        """Note that it was told."""
 
     def measure(self, job: JobId, message: str, metrics: Mapping[str, float]) -> None:
         """Write a line about a job with metrics (`neurocaas.protocol.logline`)."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 
+from neurocaas.protocol.digest import Digest
 from neurocaas.protocol.keys import JobId
 from neurocaas.protocol.limits import JOB_MAX_BYTES
 from runtime.monitor.port import (
@@ -130,6 +131,21 @@ class Rehearsal:
 
     def publish(self, subject: str, text: str, about: Mapping[str, str]) -> None:
         self._tell(f"send a notice: {subject}")
+
+    def note_ended(self, group: str, day: str, line: str) -> None:
+        """What is filed for a digest is told with the digest."""
+
+    def digests(self, before: str, most: int) -> Sequence[Digest]:
+        return self._cloud.digests(before, most)
+
+    def digest_groups(self) -> frozenset[str]:
+        return self._cloud.digest_groups()
+
+    def take_digest(self, digest: Digest, now: float, stale: float) -> bool:
+        return True
+
+    def drop_digest(self, digest: Digest) -> None:
+        """It stays."""
 
     def measure(self, job: JobId, message: str, metrics: Mapping[str, float]) -> None:
         """Nothing has happened, so nothing is counted."""

@@ -35,6 +35,7 @@ from neurocaas.protocol.report import ComputeReport
 from neurocaas.protocol.status import FAILED, TIMED_OUT, DatasetStatus
 from neurocaas.protocol.stop import CANCELLED, QUOTA, StopOrder, outcome_of
 from neurocaas.protocol.units import money
+from runtime.monitor.digests import tell_digests
 from runtime.monitor.evidence import status_of
 from runtime.monitor.finish import filed_reports, finish, finish_without_document
 from runtime.monitor.jobless import exempt, lifetime, overdue
@@ -93,6 +94,10 @@ def sweep(
     )
     # last: where the analyses cannot be read, machines have been ended all the same
     faults += deliver_unheard(cloud, clock, log)
+    try:
+        tell_digests(cloud, clock, log)
+    except Exception as error:  # noqa: BLE001 (the next sweep tells them)
+        faults.append(f"digests: {type(error).__name__}: {error}")
     if faults:
         raise SweepError("; ".join(faults))
 

@@ -30,10 +30,16 @@ groups:
     leads: [lea]
     analyses:
       analysis: {budget_usd: 100}
+    notify:
+      - {to: lea@lab1.example}
+      - {to: both@labs.example, events: [job-failed]}
   lab10:
     members: [bob]
     analyses:
       analysis:
+    notify:
+      - {to: bob@lab10.example, events: [job-ended, refused], digest: daily}
+      - {to: both@labs.example, events: [budget]}
 """
 OUTSIDE = """\
 outside_buckets:

@@ -8,6 +8,7 @@ import json
 import time
 import uuid
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import Any, TypeVar
 from urllib.parse import quote_plus
 
@@ -143,6 +144,34 @@ class Inbox:
                 self._notices.append(json.loads(message["Body"]))
                 self._sqs.delete_message(QueueUrl=self._queue, ReceiptHandle=message["ReceiptHandle"])
         return self._notices
+
+
+class Mailboxes:
+    """What the local cloud keeps of the mail that SNS sends."""
+
+    def __init__(self, deployed: Deployed) -> None:
+        self._deployed = deployed
+
+    def confirm(self) -> None:
+        """Ask the addresses of groups.yaml (once more: mail is not kept over a restart), and follow their
+        links."""
+        self._deployed.ground.invoke("notify", "--again", "--local")
+        sns = self._deployed.client("sns")
+        for one in self._mail():
+            if "confirm" in one:
+                with suppress(sns.exceptions.InvalidParameterException):  # an older link
+                    sns.confirm_subscription(**one["confirm"])
+
+    def subjects(self, address: str) -> list[str]:
+        return [one["subject"] for one in self._mail() if one["to"] == address]
+
+    def got(self, address: str, subject: str) -> bool:
+        return subject in self.subjects(address)
+
+    def _mail(self) -> list[dict[str, Any]]:
+        cloud = Cloud.load(Paths(self._deployed.ground.root / ".local"))
+        assert cloud is not None
+        return list(cloud.admin("GET", "mail", None)["messages"])
 
 
 def until(what: str, ask: Callable[[], T]) -> T:

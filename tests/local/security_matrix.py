@@ -24,7 +24,7 @@ LOGS = ("logs/active/", "logs/lab1/", "logs/lab10/")
 PREFIXES = (*ANALYSIS, *RECORDS, *EVIDENCE, *LOGS, "")
 """Prefixes of the analysis bucket; the last one is the whole bucket."""
 
-SHARED = ("code/", "analyses/", "provision/")
+SHARED = ("code/", "analyses/", "provision/", "notices/")
 """Prefixes of the artifact bucket."""
 
 _MACHINE = {"inputs": "GL", "configs": "GL", "results": "GPL"}
@@ -81,7 +81,7 @@ ARTIFACTS: Mapping[str, Mapping[str, str]] = {
     "machine of lab1": {"code/": "G"},
     "machine of lab10": {"code/": "G"},
     "manager": {"analyses/": "G"},
-    "monitor": {"analyses/": "GL"},
+    "monitor": {"analyses/": "GL", "notices/": "GL"},
     "machine that bakes": {"code/": "G", "analyses/": "G", "provision/": "G"},
 }
 
@@ -105,6 +105,8 @@ OTHERS = {
     "ledger": "read the ledger",
     "spend": "write the ledger",
     "invoke": "call the manager",
+    "publish": "send a notice",
+    "subscribe": "subscribe to notices",
     "end": "end a machine of a job",
     "user": "make a user",
     "grant": "give the group lab1 another policy",
@@ -121,8 +123,8 @@ RIGHTS: Mapping[str, frozenset[str]] = {
     "CI that reviews": frozenset(),
     "machine of lab1": frozenset(),
     "machine of lab10": frozenset(),
-    "manager": frozenset({"budget", "submit", "take", "ledger", "spend"}),
-    "monitor": frozenset({"writer", "submit", "ledger", "spend", "end"}),
+    "manager": frozenset({"budget", "submit", "take", "ledger", "spend", "publish"}),
+    "monitor": frozenset({"writer", "submit", "ledger", "spend", "end", "publish"}),
     "monitor's writer, for lab1": frozenset(),
     "machine that bakes": frozenset(),
     "anonymous": frozenset(),

@@ -2,6 +2,7 @@
 tests/unit, a fleet of 8 runs here.) A13: a failing analysis. A16: odd keys."""
 
 import json
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -10,9 +11,10 @@ from neurocaas import JobHandle
 from neurocaas.local_names import key_of
 from neurocaas.protocol.names import DATASET_NAME_BYTES
 from tests.local.deployed import ODD_NAMES, Deployed
-from tests.local.job_helpers import Inbox, Lab, certificate_facts, ended, until
+from tests.local.job_helpers import Inbox, Lab, Mailboxes, certificate_facts, ended, until
 
 HARMFUL = "$(touch here)`touch there`'; touch pwned; '\".txt"
+ADDRESSES = ("bob@lab10.example", "both@labs.example", "lea@lab1.example")
 LONG = f"{'語' * 78}odd-results.txt"
 """249 bytes: too long for a status file that would have it in its name."""
 
@@ -30,7 +32,15 @@ def inbox(service: Deployed) -> Inbox:
 
 
 @pytest.fixture(scope="module")
-def many(lab: Lab, inbox: Inbox) -> JobHandle:
+def mailboxes(service: Deployed) -> Mailboxes:
+    """Of the addresses in groups.yaml, who are asked, and confirm."""
+    found = Mailboxes(service)
+    found.confirm()
+    return found
+
+
+@pytest.fixture(scope="module")
+def many(lab: Lab, inbox: Inbox, mailboxes: Mailboxes) -> JobHandle:
     return lab.submit("one/d.txt", "two/d.txt", "exit-3.txt", *(f"n{i}.txt" for i in range(7)))
 
 
@@ -99,6 +109,18 @@ def test_a13_the_notice_tells_outcome_time_cost_and_why(lab: Lab, many: JobHandl
         f"s3://{lab.bucket}/{many.keys.prefix}",
     ):
         assert words in notice["Message"]
+
+
+def test_a13_addresses_of_the_group_are_told_once_they_have_confirmed_and_no_other_groups(
+    service: Deployed, lab: Lab, mailboxes: Mailboxes, many: JobHandle
+) -> None:
+    ended(many)
+    subject = f"NeuroCAAS analysis: job {many.timestamp} of lab1: FAILED 9/10"
+    for address in ("lea@lab1.example", "both@labs.example"):
+        until("the mail", partial(mailboxes.got, address, subject))
+    assert not [one for one in mailboxes.subjects("bob@lab10.example") if "of lab1" in one]
+    found = json.loads(service.ground.invoke("notify", "--json", "--local").stdout)["addresses"]
+    assert {one["address"]: one["state"] for one in found} == dict.fromkeys(ADDRESSES, "confirmed")
 
 
 def test_a16_odd_names_are_processed_and_told_as_they_are(lab: Lab, odd: JobHandle) -> None:

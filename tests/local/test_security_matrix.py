@@ -164,6 +164,7 @@ def test_everything_else(world: World, who: str) -> None:
     account, region = service.utils["account"], service.utils["region"]
     ssm, sqs, sts = (service.client(name, keys) for name in ("ssm", "sqs", "sts"))
     dynamo, iam = service.client("dynamodb", keys), service.client("iam", keys)
+    sns, topic = service.client("sns", keys), service.utils["topic_arn"]
     group = service.utils["groups"]["lab1"]["analyst_group"]
     budgets, table, queue = (
         "/neurocaas/budgets",
@@ -207,6 +208,8 @@ def test_everything_else(world: World, who: str) -> None:
         "invoke": lambda: service.client("lambda", keys).invoke(
             FunctionName=service.analysis["manager_function"], Payload=b"{}"
         ),
+        "publish": lambda: sns.publish(TopicArn=topic, Message="matrix"),
+        "subscribe": lambda: sns.subscribe(TopicArn=topic, Protocol="email", Endpoint="mallory@x.example"),
         "end": lambda: end_one(service, keys),
         "user": lambda: iam.create_user(UserName=f"mallory-{who.replace(' ', '-')}"),
         "grant": lambda: iam.put_group_policy(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -56,6 +57,37 @@ def test_a_group_is_four_resources_four_more_with_leads_and_its_budgets(
         "12.50",
         "String",
     )
+
+
+def test_each_address_of_notify_is_one_subscription_for_its_groups(
+    tmp_path: Path,
+) -> None:
+    project = make_project(tmp_path)
+    text = GROUPS.replace("{members: [ann, old],", "{notify: [{to: pi@x.example}], members: [ann, old],")
+    text = text.replace(
+        "{members: [ann],",
+        "{notify: [{to: pi@x.example, events: [budget]}, {to: 'https://x.example/', digest: daily}], "
+        "members: [ann],",
+    )
+    (project / "groups.yaml").write_text(text)
+    made = deploy(lambda: program.outputs(project), "utils", recorder=Recorder({}, users=["old"]))
+    told = {one.inputs["endpoint"]: one.inputs for one in made.of_type("TopicSubscription")}
+    assert {address: one["protocol"] for address, one in told.items()} == {
+        "pi@x.example": "email",
+        "https://x.example/": "https",
+    }
+    assert json.loads(told["pi@x.example"]["filterPolicy"]) == {
+        "about": [
+            {"prefix": "north/budget/"},
+            {"prefix": "north/job-ended/"},
+            {"prefix": "north/job-failed/"},
+            {"prefix": "north/refused/"},
+            {"prefix": "south.2/budget/"},
+        ]
+    }
+    assert not [one.name for one in made.of_type("TopicSubscription") if "x.example" in one.name]
+    digests = next(one for one in made.of_type("BucketObjectv2") if one.name.endswith("-digests"))
+    assert json.loads(digests.inputs["content"])["groups"] == ["south.2"]
 
 
 def test_users_are_made_unless_they_are_there_and_put_into_their_groups(shared: Recorded) -> None:

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from neurocaas.protocol.digest import Digest
 from neurocaas.protocol.keys import JobId
 from neurocaas.protocol.ledger import Claim
 from neurocaas.protocol.limits import JOB_MAX_BYTES
@@ -101,6 +102,9 @@ class FakeAws:
     calls: list[tuple[str, str]] = field(default_factory=list)
     notices: list[tuple[str, str]] = field(default_factory=list)
     notices_about: list[dict[str, str]] = field(default_factory=list)
+    ended_lines: dict[tuple[str, str], set[str]] = field(default_factory=dict)
+    telling: dict[tuple[str, str], float] = field(default_factory=dict)
+    digest_groups_: set[str] = field(default_factory=set)
     measured: list[tuple[tuple[str, str, str], dict[str, float]]] = field(default_factory=list)
     lock: threading.RLock = field(default_factory=threading.RLock)
 
@@ -549,6 +553,33 @@ class FakeAws:
             self._call("publish")
             self.notices.append((subject, text))
             self.notices_about.append(dict(about))
+
+    def note_ended(self, group: str, day: str, line: str) -> None:
+        with self.lock:
+            self._call("note_ended")
+            self.ended_lines.setdefault((day, group), set()).add(line)
+
+    def digests(self, before: str, most: int) -> list[Digest]:
+        self._call("digests")
+        found = sorted(key for key in self.ended_lines if key[0] < before)[:most]
+        return [Digest(group, day, tuple(sorted(self.ended_lines[day, group]))) for day, group in found]
+
+    def digest_groups(self) -> frozenset[str]:
+        return frozenset(self.digest_groups_)
+
+    def take_digest(self, digest: Digest, now: float, stale: float) -> bool:
+        with self.lock:
+            self._call("take_digest")
+            key = digest.day, digest.group
+            if key not in self.ended_lines or self.telling.get(key, -1.0) >= stale:
+                return False
+            self.telling[key] = now
+            return True
+
+    def drop_digest(self, digest: Digest) -> None:
+        with self.lock:
+            self._call("drop_digest")
+            self.ended_lines.pop((digest.day, digest.group), None)
 
     def measure(self, job: JobId, message: str, metrics: Mapping[str, float]) -> None:
         with self.lock:

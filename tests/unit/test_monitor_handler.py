@@ -11,6 +11,7 @@ import boto3
 import pytest
 from moto import mock_aws
 
+from neurocaas.protocol.digest import DIGESTS
 from neurocaas.protocol.documents import iso
 from neurocaas.protocol.keys import EvidenceKeys, JobId, JobKeys
 from neurocaas.protocol.ledger import CLAIMS, HEARD
@@ -85,10 +86,11 @@ def open_item() -> None:
 
 
 def nothing_open(account: dict[str, Any]) -> bool:
-    """Whether only claims, and what was heard, are left in the table."""
+    """Whether only claims, what was heard, and what a digest will tell are left in the table."""
     return {item["pk"]["S"] for item in account["dynamodb"].scan(TableName="ledger")["Items"]} <= {
         CLAIMS,
         HEARD,
+        DIGESTS,
     }
 
 

@@ -417,12 +417,12 @@ def test_one_job_that_cannot_be_repaired_does_not_keep_others_open(world: World)
     assert world.end("t1") is None
 
 
-def test_a_quiet_sweep_reads_only_the_open_jobs_and_the_machines(world: World) -> None:
+def test_a_quiet_sweep_reads_only_the_open_jobs_the_machines_and_what_is_to_be_told(world: World) -> None:
     (machine,) = started(world)
     world.complete(machine)
     world.aws.calls.clear()
     world.sweep()
-    assert [name for name, _ in world.aws.calls] == ["query", "describe"]
+    assert [name for name, _ in world.aws.calls] == ["query", "describe", "digests"]
 
 
 @pytest.mark.parametrize(

@@ -48,13 +48,18 @@ def test_a_name_or_reason_adds_no_line_to_a_notice(name: str, reason: str) -> No
     )
     subject, text, attributes = notice(facts, CREATED, reason)
     assert len(text.split("\n")) == len(text.splitlines()) == 3
-    assert attributes == {"event": REFUSED, "group": "lab", "analysis": "dti"}
+    assert attributes == about(REFUSED, "lab", "dti")
     assert "REJECTED" in subject_line(subject)
 
 
 def test_what_is_not_known_is_no_attribute() -> None:
     assert about(SERVICE) == {"event": SERVICE}  # SNS takes no empty value
-    assert about(BUDGET, "lab", "dti") == {"event": BUDGET, "group": "lab", "analysis": "dti"}
+    assert about(BUDGET, "lab", "dti") == {
+        "event": BUDGET,
+        "group": "lab",
+        "analysis": "dti",
+        "about": "lab/budget/dti",
+    }
 
 
 class _Sns:
@@ -77,6 +82,7 @@ def test_sns_gets_the_attributes_that_subscriptions_filter_by() -> None:
         "event": {"DataType": "String", "StringValue": JOB_ENDED},
         "group": {"DataType": "String", "StringValue": "lab"},
         "analysis": {"DataType": "String", "StringValue": "dti"},
+        "about": {"DataType": "String", "StringValue": "lab/job-ended/dti"},
     }
 
 

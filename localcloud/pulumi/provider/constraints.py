@@ -99,6 +99,14 @@ CONSTRAINTS: Mapping[str, Rules] = {
         "name": (length(1, 256), pattern("[A-Za-z0-9_-]+", "letters, digits, - and _", "rename it"))
     },
     "sns.TopicPolicy": {"arn": (arn("sns"),), "policy": (policy("resource"),)},
+    "sns.TopicSubscription": {
+        "topic": (arn("sns"),),
+        "protocol": (
+            one_of("application", "email", "email-json", "firehose", "http", "https", "lambda", "sms", "sqs"),
+        ),
+        "filterPolicy": (json_object,),
+        "filterPolicyScope": (one_of("MessageAttributes", "MessageBody"),),
+    },
     "cloudwatch.LogGroup": {"retentionInDays": (one_of(*RETENTION_DAYS),)},
     "cloudwatch.EventRule": {
         "eventPattern": (json_object,),

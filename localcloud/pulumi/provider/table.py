@@ -173,6 +173,13 @@ _MESSAGES = [
         autoname=AutoName("name", 80),
     ),
     _type("sns", sns.TopicPolicy, "{arn}", "arn! policy"),
+    _type(
+        "sns",
+        sns.TopicSubscription,
+        "{arn}",
+        "topic! protocol! endpoint! filterPolicy filterPolicyScope? rawMessageDelivery=false "
+        "(confirmationTimeoutInMinutes=1) (endpointAutoConfirms=false)",
+    ),
 ]
 
 _SOURCE = dict.fromkeys(("codeSha256", "sourceCodeHash", "sourceCodeSize"), "code")
