@@ -131,6 +131,8 @@ def manager(place: Place, rights: ManagerRights) -> Policy:
                 "dynamodb:UpdateItem",
                 "dynamodb:DeleteItem",
                 "dynamodb:ConditionCheckItem",
+                # the index of jobs, and what each member has spent
+                "dynamodb:Query",
             ],
             [rights.ledger_arn],
         ),

@@ -10,6 +10,7 @@ people).
 logs/active/{instance}.json   logs/{group}/{instance}.json
 jobs/{group}/job_{timestamp}|rejected_{id}/…            the service's own records
 jobs/{group}/early/{digest}.json                        a cancellation that waits for its submission
+jobs/{group}/index/{number}.jsonl                       a line for each job (`neurocaas.protocol.job_index`)
 jobs/{group}/budget/{month}.json                        what is spent and reserved (`neurocaas.protocol.spending`)
 evidence/{role}:{instance}/…                            what one machine says of its dataset
 ```

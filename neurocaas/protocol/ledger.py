@@ -2,9 +2,9 @@
 
 String partition key `pk`, string sort key `sk`, on-demand billing, encryption, point-in-time recovery.
 
-The manager needs dynamodb:GetItem, PutItem, UpdateItem, DeleteItem and ConditionCheckItem on it; the monitor
-GetItem, BatchGetItem, Query, UpdateItem and DeleteItem. The manager gets the table's name from its settings
-(`ledger_table`), the monitor from the environment variable NEUROCAAS_LEDGER_TABLE.
+The manager needs dynamodb:GetItem, PutItem, UpdateItem, DeleteItem, ConditionCheckItem and Query on it; the
+monitor GetItem, BatchGetItem, Query, UpdateItem and DeleteItem. The manager gets the table's name from its
+settings (`ledger_table`), the monitor from the environment variable NEUROCAAS_LEDGER_TABLE.
 
 Items:
 
@@ -13,7 +13,8 @@ Items:
     - `state` S: `starting` or `launched`;
     - `owner` S, `lease` N (epoch seconds): which manager works on it, until when; removed when it is
       launched;
-    - `created` N (epoch seconds), `submission` S (key), `analysis` S;
+    - `created` N (epoch seconds), `taken` S (ISO 8601, the claim's `started`), `submission` S (key),
+      `analysis` S, `submitter` S;
     - `total` N: number of datasets: set by the manager that has launched the job; a job that is `launched`
       without it was taken from its manager by the sweep;
     - `since` N (epoch seconds): when a manager has launched the job, or last has paused its launch; then
@@ -36,6 +37,7 @@ Items:
   it, by its ETag.
 - searches: `pk = "search"`, `sk = "{bucket}"`. Where the search for files that were not heard of goes on; see
   there.
+- index, indexed, index/…: the index of each group's jobs (`neurocaas.protocol.job_index`).
 - budgets: `pk = "budget"`, `sk = "{analysis}/{group}/{month}"`, one for each group, analysis and month (UTC,
   of the submission). Attributes: `committed` N = what is spent and what open jobs may still spend, `spent` N,
   in micro-dollars.

@@ -21,13 +21,23 @@ from neurocaas.protocol.certificate import (
 )
 from neurocaas.protocol.documents import iso
 from neurocaas.protocol.job import Job
-from neurocaas.protocol.keys import CancelKey, JobId, JobKeys, ResultKeys, SubmissionKey, rejected_keys
+from neurocaas.protocol.job_index import REJECTED, IndexEntry, brief, entry_of
+from neurocaas.protocol.keys import (
+    CANCEL_SUFFIX,
+    CancelKey,
+    JobId,
+    JobKeys,
+    ResultKeys,
+    SubmissionKey,
+    rejected_keys,
+)
 from neurocaas.protocol.limits import QUEUE_MAX_RECEIVES
 from neurocaas.protocol.notice import REFUSED, event_of, notice
 from neurocaas.protocol.problems import Problem
 from neurocaas.protocol.settings import AnalysisSettings
 from neurocaas.protocol.status import FAILED, DatasetStatus
 from neurocaas.protocol.stop import StopOrder
+from runtime.manager.budget import worst_case
 from runtime.manager.delivery import Outcome
 from runtime.manager.port import ManagerCloud
 from runtime.manager.shortfall import Shortfall
@@ -77,7 +87,8 @@ def version_of(settings: AnalysisSettings) -> str:
 
 @dataclass
 class Answer:
-    """The answer to a file with the key `source`, below `keys`; `log` is its certificate while it grows."""
+    """The answer to a file with the key `source`, below `keys`; `log` is its certificate while it grows.
+    `submitter` as in `job.json`."""
 
     cloud: ManagerCloud
     settings: AnalysisSettings
@@ -85,6 +96,7 @@ class Answer:
     keys: ResultKeys
     log: SetupLog
     source: str
+    submitter: str = ""
 
     @property
     def metadata(self) -> Mapping[str, str] | None:
@@ -143,7 +155,25 @@ class Answer:
             self.cloud.put(self.settings.bucket, place.certificate_json, facts.to_json())
             total = len(job.datasets) if job else 0
             self.cloud.put(self.settings.bucket, place.end, end_line(0, total, note + more))
+        if not self.source.endswith(CANCEL_SUFFIX):
+            self.cloud.index(self.settings.bucket, self.keys.group, self._ended(job, note, now))
         return facts, note
+
+    def _ended(self, job: Job | None, why: str, now: datetime) -> IndexEntry:
+        """What the index says of what has ended without a machine."""
+        if job is not None:
+            total = len(job.datasets)
+            return entry_of(job, state=FAILED, done=total, failed=total, ended=iso(now), why=why)
+        return IndexEntry(
+            self.keys.folder,
+            iso(self.log.started),
+            REJECTED,
+            self.settings.analysis,
+            self.submitter,
+            self.source,
+            iso(now),
+            why=brief(why),
+        )
 
     def certify(self, text: str) -> None:
         """Write a certificate: the service's own, which has `metadata`, and the copy for people."""
@@ -157,6 +187,7 @@ def rejection(
     clock: Callable[[], datetime],
     key: SubmissionKey | CancelKey,
     replaced: str = "",
+    submitter: str = "",
 ) -> Answer:
     """The answer to a file that can be about no job, below `results/rejected_{id}/`. `replaced`: the ETag of
     one whose file another has replaced; the plain name is that of the other's answer."""
@@ -164,7 +195,7 @@ def rejection(
     now = clock()
     log = SetupLog(now, version_of(settings), name or key.key.rpartition("/")[2])
     log.manager("Detected new job: starting up.", now)
-    return Answer(cloud, settings, clock, rejected_keys(key.group, name), log, key.key)
+    return Answer(cloud, settings, clock, rejected_keys(key.group, name), log, key.key, submitter)
 
 
 @dataclass
@@ -237,6 +268,8 @@ class JobAnswer(Answer):
     def write(self, job: Job, *, complete: bool = True) -> None:
         """Write the certificate of a job that has machines, or gets some."""
         self.certify(self.log.render(initial_lines(job, iso(self.clock())), complete=complete))
+        # Before the table says that it is launched: who is killed in between comes again.
+        self.cloud.index(job.bucket, job.group, entry_of(job, reserved=worst_case(job)))
 
 
 def fail_dataset(cloud: ManagerCloud, job: Job, index: int, reason: str, now: datetime) -> None:

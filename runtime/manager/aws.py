@@ -2,9 +2,9 @@
 
 Permissions: s3:GetObject, s3:PutObject, s3:ListBucket and s3:ListBucketVersions on the analysis bucket,
 s3:GetObjectVersion on its submissions, s3:GetObject and s3:ListBucket on the outside buckets that the
-blueprint registers, s3:GetObject on the settings object, dynamodb:GetItem, PutItem, UpdateItem, DeleteItem
-and ConditionCheckItem on the table, ec2:RunInstances (with ec2:CreateTags at RunInstances, iam:PassRole of
-the groups' instance roles, ssm:GetParameters when the image is `resolve:ssm:…`), ec2:DescribeInstances,
+blueprint registers, s3:GetObject on the settings object, dynamodb:GetItem, PutItem, UpdateItem, DeleteItem,
+ConditionCheckItem and Query on the table, ec2:RunInstances (with ec2:CreateTags at RunInstances, iam:PassRole
+of the groups' instance roles, ssm:GetParameters when the image is `resolve:ssm:…`), ec2:DescribeInstances,
 ssm:GetParameters on the budgets of the analysis when the settings name where they are, sns:Publish on the
 topic, sqs:SendMessage on its own queue, and sts:DecodeAuthorizationMessage (without it the log has what EC2
 has encoded).
@@ -19,6 +19,7 @@ from botocore.exceptions import ClientError
 
 from neurocaas.protocol import digest
 from neurocaas.protocol.cost import STANDARD_CREDITS, burstable
+from neurocaas.protocol.job_index import IndexEntry, note_job
 from neurocaas.protocol.keys import JobId
 from neurocaas.protocol.ledger import (
     LAUNCHED,
@@ -181,6 +182,9 @@ class AwsManagerCloud(Objects):
             raise JobGoneError("another has ended the job: nothing was reserved for it")
         self._tell_spending(job, budget)  # also for whoever was killed after it had reserved
         return True
+
+    def index(self, bucket: str, group: str, entry: IndexEntry) -> None:
+        note_job(self.clients.s3, self.clients.dynamodb, self._table, bucket, group, entry)
 
     def publish(self, subject: str, text: str, about: Mapping[str, str]) -> None:
         if self._topic:

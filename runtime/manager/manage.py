@@ -67,7 +67,8 @@ def submit(
     delivery.notes.timestamp = timestamp
     if timestamp is None:
         assert faulty is not None
-        answer = rejection(cloud, settings, clock, key, delivery.replaced)
+        submitter = submitter_of(event.principal)
+        answer = rejection(cloud, settings, clock, key, delivery.replaced, submitter)
         return answer.refuse(faulty.problems, stage, exit_class)
     run = _Run(cloud, settings, clock, delivery, key, timestamp, hashlib.sha256(raw).hexdigest())
     ended = run.claim()
@@ -103,7 +104,9 @@ class _Run:
         self.keys = self.item.keys
         self.submitter = submitter_of(self.delivery.event.principal)
         self.log = SetupLog(self.clock(), version_of(self.settings), self.timestamp)
-        self.answer = JobAnswer(self.cloud, self.settings, self.clock, self.keys, self.log, self.key.key)
+        self.answer = JobAnswer(
+            self.cloud, self.settings, self.clock, self.keys, self.log, self.key.key, self.submitter
+        )
 
     def claim(self) -> Outcome | None:
         """Take the timestamp for this submission, and begin its certificate; an outcome when there is nothing
@@ -131,7 +134,9 @@ class _Run:
                 "a timestamp that is used once",
                 "Submit again with another timestamp; the earlier job is not touched",
             )
-            answer = rejection(self.cloud, self.settings, self.clock, self.key, self.delivery.replaced)
+            answer = rejection(
+                self.cloud, self.settings, self.clock, self.key, self.delivery.replaced, self.submitter
+            )
             return answer.refuse([used])
         if there.ended:
             return _ENDED
@@ -153,7 +158,12 @@ class _Run:
     def start(self, submission: Submission) -> Outcome:
         """Launch the job, unless another manager is at it or has done it."""
         now, owner = self.clock().timestamp(), self.delivery.owner
-        about = {"submission": self.key.key, "analysis": self.settings.analysis}
+        about = {
+            "submission": self.key.key,
+            "analysis": self.settings.analysis,
+            "taken": iso(self.log.started),
+            "submitter": self.submitter,
+        }
         state = self.cloud.lease(self.item, owner, now, self.delivery.until.timestamp(), about)
         if state == "launched":
             return Outcome(0, "delivered again: the job is launched")

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from neurocaas.protocol.job_index import IndexEntry
 from neurocaas.protocol.keys import JobId
 from neurocaas.protocol.ledger import Claim
 from neurocaas.protocol.settings import ON_DEMAND, ROOT_DEVICE
@@ -199,6 +200,9 @@ class ManagerCloud(Protocol):
         """Reserve micro-dollars for a job, once; False when the budget has not enough left. Raises
         JobGoneError.
         """
+
+    def index(self, bucket: str, group: str, entry: IndexEntry) -> None:
+        """Put a job into the index of its group's jobs, or what is new of it."""
 
     def publish(self, subject: str, text: str, about: Mapping[str, str]) -> None:
         """Notify the subscribers of the service's topic; `about`: see `neurocaas.protocol.notice`."""

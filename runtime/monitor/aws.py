@@ -17,6 +17,7 @@ from typing import Any
 
 from neurocaas.protocol import digest, logline
 from neurocaas.protocol.documents import DocumentError
+from neurocaas.protocol.job_index import IndexEntry, note_job
 from neurocaas.protocol.keys import JobId
 from neurocaas.protocol.ledger import (
     LAUNCHED,
@@ -193,6 +194,10 @@ class AwsMonitorCloud(ConfinedObjects, Ec2Machines):
             ExpressionAttributeValues=values,
         )
 
+    def index(self, bucket: str, group: str, entry: IndexEntry) -> None:
+        s3 = self.acting_for(bucket, group)._writer()
+        note_job(s3, self.clients.dynamodb, self._table, bucket, group, entry)
+
     def publish(self, subject: str, text: str, about: Mapping[str, str]) -> None:
         if self._topic:
             send(self.clients.sns, self._topic, subject, text, self._service, about)
@@ -249,4 +254,6 @@ def _open_job(item: Mapping[str, Any]) -> OpenJob:
         since=number("since"),
         submission=item.get("submission", {}).get("S", ""),
         analysis=item.get("analysis", {}).get("S", ""),
+        taken=item.get("taken", {}).get("S", ""),
+        submitter=item.get("submitter", {}).get("S", ""),
     )

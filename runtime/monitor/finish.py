@@ -30,6 +30,7 @@ from neurocaas.protocol.certificate import (
 from neurocaas.protocol.cost import micro_dollars
 from neurocaas.protocol.documents import DocumentError, iso, moment
 from neurocaas.protocol.job import Dataset, Job
+from neurocaas.protocol.job_index import IndexEntry, brief, entry_of
 from neurocaas.protocol.keys import JobKeys, report_key
 from neurocaas.protocol.limits import ENDING_GRACE, LOGS_MAX_COPIES
 from neurocaas.protocol.notice import JOB_FAILED, notice
@@ -90,7 +91,20 @@ def finish(cloud: MonitorCloud, job: Job, item: OpenJob, now: datetime) -> bool:
     )
     cloud.note_ended(job.group, digest.day_of(now), digest.line_of(facts))
     cloud.publish(*notice(facts, job.created, reason, refused, _last_error(cloud, job, outcomes)))
-    cloud.settle(item, micro_dollars(facts.cost), iso(now))
+    spent, good = micro_dollars(facts.cost), facts.succeeded
+    entry = entry_of(
+        job,
+        state=SUCCESS if good == len(outcomes) else FAILED,
+        done=len(outcomes),
+        failed=len(outcomes) - good,
+        ended=iso(facts.finished),
+        cost=spent,
+        seconds=sum(outcome.seconds for outcome in outcomes),
+        why=reason,
+    )
+    # Before the job is closed: who is killed in between comes again.
+    cloud.index(job.bucket, job.group, entry)
+    cloud.settle(item, spent, iso(now))
     metrics = {"success": {logline.SUCCEEDED: 1}, CANCELLED: {}}.get(exit_class, {logline.FAILED: 1})
     cloud.measure(item.job, f"job ended: {line.strip()}", metrics)
     return True
@@ -192,6 +206,19 @@ def finish_without_document(cloud: MonitorCloud, item: OpenJob, now: datetime) -
     _write_end(cloud, bucket, keys, facts, certificate, line, item.submission, created)
     cloud.note_ended(group, digest.day_of(now), digest.line_of(facts))
     cloud.publish(*notice(facts, created, told.text(), event=JOB_FAILED))
+    entry = IndexEntry(
+        keys.folder,
+        item.taken or created,
+        FAILED,
+        item.analysis,
+        item.submitter,
+        item.submission,
+        iso(now),
+        cost=micro_dollars(cost),
+        seconds=round(sum(report.seconds for report in reports), 3),
+        why=brief(told.text()),
+    )
+    cloud.index(bucket, group, entry)
     cloud.settle(item, micro_dollars(cost), iso(now))
     cloud.measure(item.job, f"job ended: {line.strip()}", {logline.FAILED: 1})
 

@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Protocol
 
 from neurocaas.protocol.digest import Digest
+from neurocaas.protocol.job_index import IndexEntry
 from neurocaas.protocol.keys import JobId
 from neurocaas.protocol.limits import JOB_MAX_BYTES
 
@@ -47,7 +48,8 @@ class OpenJob:
     """The item of an open job (see `neurocaas.protocol.ledger`). Times are epoch seconds, `reserved` in
     micro-dollars; `stop` says why the job is being ended early, since `stopped`; `ending` since when a
     monitor is writing its end; `since` when its manager has launched all of it, or last
-    has paused the launch."""
+    has paused the launch; `taken` (ISO 8601) when a manager first took it, `submitter` who
+    submitted, both "" of what is older than they are."""
 
     job: JobId
     state: str
@@ -67,6 +69,8 @@ class OpenJob:
     since: float | None = None
     submission: str = ""
     analysis: str = ""
+    taken: str = ""
+    submitter: str = ""
 
     @property
     def closed(self) -> frozenset[int]:
@@ -241,6 +245,9 @@ class MonitorCloud(Protocol):
 
     def note_search(self, bucket: str, search: Search) -> None:
         """Where it goes on."""
+
+    def index(self, bucket: str, group: str, entry: IndexEntry) -> None:
+        """Put a job into the index of its group's jobs, or what is new of it."""
 
     def publish(self, subject: str, text: str, about: Mapping[str, str]) -> None:
         """Notify the subscribers; `about`: see `neurocaas.protocol.notice`."""

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 
 from neurocaas.protocol.digest import Digest
+from neurocaas.protocol.job_index import IndexEntry
 from neurocaas.protocol.keys import JobId
 from neurocaas.protocol.limits import JOB_MAX_BYTES
 from runtime.monitor.port import (
@@ -128,6 +129,9 @@ class Rehearsal:
 
     def settle(self, item: OpenJob, spent: int, ended: str) -> None:
         self._tell(f"end {'/'.join(item.job)} for ${spent / 1e6:.4f}")
+
+    def index(self, bucket: str, group: str, entry: IndexEntry) -> None:
+        self._tell(f"note in the index of {group}: {entry.folder} {entry.state}")
 
     def publish(self, subject: str, text: str, about: Mapping[str, str]) -> None:
         self._tell(f"send a notice: {subject}")

@@ -11,6 +11,7 @@ from itertools import islice
 from neurocaas.protocol.attempt import CAPACITY, MEMORY, RECLAIM, AttemptRequest
 from neurocaas.protocol.documents import DocumentError, iso
 from neurocaas.protocol.job import Job
+from neurocaas.protocol.job_index import entry_of, worth_telling
 from neurocaas.protocol.keys import JobId, JobKeys, active_report_key, report_key
 from neurocaas.protocol.ledger import LAUNCHED
 from neurocaas.protocol.limits import STATUS_MAX_BYTES
@@ -269,6 +270,11 @@ class JobWatch:
         if item is None:
             return "the job has ended already"
         if not complete(job, item):
+            if worth_telling(len(item.closed), len(job.datasets)):
+                entry = entry_of(
+                    job, done=len(item.closed), failed=len(item.failed), reserved=item.reserved or 0
+                )
+                cloud.index(job.bucket, job.group, entry)
             return f"dataset {index} closed: {verdict.status}"
         if item.state != LAUNCHED:
             raise ComeAgainError("its manager is still at work")

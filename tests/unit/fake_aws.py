@@ -14,6 +14,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from neurocaas.protocol.digest import Digest
+from neurocaas.protocol.job_index import IndexEntry, segment_key
 from neurocaas.protocol.keys import JobId
 from neurocaas.protocol.ledger import Claim
 from neurocaas.protocol.limits import JOB_MAX_BYTES
@@ -100,6 +101,7 @@ class FakeAws:
     reservations: dict[str, tuple[LaunchRequest, list[str]]] = field(default_factory=dict)
     written: Counter[tuple[str, str]] = field(default_factory=Counter)
     calls: list[tuple[str, str]] = field(default_factory=list)
+    index_: dict[tuple[str, str], dict[str, IndexEntry]] = field(default_factory=dict)
     notices: list[tuple[str, str]] = field(default_factory=list)
     notices_about: list[dict[str, str]] = field(default_factory=list)
     ended_lines: dict[tuple[str, str], set[str]] = field(default_factory=dict)
@@ -546,7 +548,19 @@ class FakeAws:
             item.get("since"),
             item["submission"],
             item["analysis"],
+            item.get("taken", ""),
+            item.get("submitter", ""),
         )
+
+    def index(self, bucket: str, group: str, entry: IndexEntry) -> None:
+        with self.lock:
+            self._call("index", entry.identity)
+            entries = self.index_.setdefault((bucket, group), {})
+            there = entries.get(entry.identity)
+            if there is None or there.rank <= entry.rank:
+                entries[entry.identity] = entry
+            lines = "".join(f"{one.line()}\n" for _, one in sorted(entries.items()))
+            self.objects_[bucket, segment_key(group, 0)] = (lines.encode(), {})
 
     def publish(self, subject: str, text: str, about: Mapping[str, str]) -> None:
         with self.lock:

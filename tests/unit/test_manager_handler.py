@@ -20,7 +20,7 @@ from moto import mock_aws
 from neurocaas.protocol.certificate import SUBMISSION_METADATA, digest_of
 from neurocaas.protocol.job import Job
 from neurocaas.protocol.keys import JobId, JobKeys
-from neurocaas.protocol.ledger import CLAIMS, HEARD, Claim, transact
+from neurocaas.protocol.ledger import BUDGETS, CLAIMS, OPEN_JOBS, Claim, transact
 from neurocaas.protocol.settings import AnalysisSettings, Group
 from runtime.manager import dispatch
 from runtime.manager import handler as module
@@ -191,7 +191,7 @@ def test_an_object_that_s3_does_not_let_the_manager_read_is_told_at_once(
     )
     assert f"({code})" in end
     kinds = {item["pk"]["S"] for item in account.table.scan(TableName="ledger").get("Items", [])}
-    assert kinds <= {CLAIMS, HEARD}, "nothing is open, nothing was reserved"
+    assert kinds.isdisjoint({OPEN_JOBS, BUDGETS}), "nothing is open, nothing was reserved"
     assert "Upload it again, without a key of your own" in end
 
 

@@ -11,10 +11,9 @@ import boto3
 import pytest
 from moto import mock_aws
 
-from neurocaas.protocol.digest import DIGESTS
 from neurocaas.protocol.documents import iso
 from neurocaas.protocol.keys import EvidenceKeys, JobId, JobKeys
-from neurocaas.protocol.ledger import CLAIMS, HEARD
+from neurocaas.protocol.ledger import BUDGETS, OPEN_JOBS
 from neurocaas.protocol.limits import STATUS_MAX_BYTES
 from neurocaas.protocol.status import DatasetStatus
 from neurocaas.protocol.tags import job_tags
@@ -86,12 +85,9 @@ def open_item() -> None:
 
 
 def nothing_open(account: dict[str, Any]) -> bool:
-    """Whether only claims, what was heard, and what a digest will tell are left in the table."""
-    return {item["pk"]["S"] for item in account["dynamodb"].scan(TableName="ledger")["Items"]} <= {
-        CLAIMS,
-        HEARD,
-        DIGESTS,
-    }
+    """Whether nothing of a job under way is left in the table."""
+    kinds = {item["pk"]["S"] for item in account["dynamodb"].scan(TableName="ledger")["Items"]}
+    return kinds.isdisjoint({OPEN_JOBS, BUDGETS})
 
 
 def event(instance: str, state: str, name: str = "m1") -> dict[str, Any]:
