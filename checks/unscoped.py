@@ -9,6 +9,7 @@ _AGENT = (
 _DESCRIBE = "EC2 Describe* actions have no resource level (Service Authorization Reference, EC2)"
 UNSCOPED: dict[str, str] = {
     "ec2:DescribeInstances": _DESCRIBE,
+    "ec2:DescribeInstanceStatus": _DESCRIBE,
     "ec2:DescribeImages": _DESCRIBE,
     "ec2:DescribeSpotPriceHistory": _DESCRIBE,
     "ec2messages:AcknowledgeMessage": _AGENT,

@@ -91,7 +91,10 @@ def monitor(
             [place.arn("ec2", "instance/*")],
             {"StringEquals": {"aws:ResourceTag/PriceTracking": "On"}},
         ),
-        allow_unscoped("SeeMachines", ["ec2:DescribeInstances", "ec2:DescribeSpotPriceHistory"]),
+        allow_unscoped(
+            "SeeMachines",
+            ["ec2:DescribeInstances", "ec2:DescribeInstanceStatus", "ec2:DescribeSpotPriceHistory"],
+        ),
     )
 
 

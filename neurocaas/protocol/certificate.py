@@ -109,14 +109,20 @@ def dataset_line(
 
 
 def final_line(
-    dataname: str, status: str, time: str, reason: str | None = None, note: str | None = None
+    dataname: str,
+    status: str,
+    time: str,
+    reason: str | None = None,
+    note: str | None = None,
+    error: str | None = None,
+    advice: str | None = None,
 ) -> str:
     """The monitoring line of a dataset that has ended. `note`: what is to be said of one that may have
-    succeeded.
+    succeeded; `error` and `advice`: the name that the analysis's author has for a failure, and what to do.
     """
+    parts = {"REASON": reason, "KNOWN AS": error, "ADVICE": advice, "NOTE": note}
     line = f"DATANAME: {dataname} | STATUS: {status} | TIME: {time} (finished)"
-    told = f"{line} | REASON: {one_line(reason, LINE)}" if reason else line
-    return f"{told} | NOTE: {one_line(note, LINE)}" if note else told
+    return " | ".join([line, *(f"{name}: {one_line(text, LINE)}" for name, text in parts.items() if text)])
 
 
 @dataclass
@@ -185,8 +191,13 @@ def attempt_lines(names: Sequence[str], outcomes: Sequence[DatasetOutcome]) -> l
 
 
 def _attempt_line(name: str, machine: MachineOutcome) -> str:
+    of = f" OF {machine.resumed_from}" if machine.resumed_from else ""
     begun = (
-        "" if machine.attempt == 1 else "RESUMED FROM A CHECKPOINT, " if machine.resumed else "BEGUN AGAIN, "
+        ""
+        if machine.attempt == 1
+        else f"RESUMED FROM A CHECKPOINT{of}, "
+        if machine.resumed
+        else "BEGUN AGAIN, "
     )
     unknown = (
         " (on demand: spot's price could not be read)"
@@ -269,9 +280,9 @@ class MachineOutcome:
     told that (else null, and the price on demand); `besides_price` what its volume and its public address
     cost an hour; `seconds` and `cost` (USD) of its life. `reason` says why it did not succeed, `exit_class`
     is one of EXIT_CLASSES, `out_of_memory` that its memory was used up. `resumed`: it had the checkpoint of
-    an earlier machine to go on from. Of a machine that was not the last: `recorded` says whether it has left
-    a record of what it wrote, `results` are the files of that record, where they lie now, and `results_are`
-    says where in words. The results of the last one are those of the dataset."""
+    an earlier machine to go on from, saved at `resumed_from`. Of a machine that was not the last: `recorded`
+    says whether it has left a record of what it wrote, `results` are the files of that record, where they lie
+    now, and `results_are` says where in words. The results of the last one are those of the dataset."""
 
     attempt: int
     instance: str
@@ -292,6 +303,7 @@ class MachineOutcome:
     results_are: str = "those of the dataset"
     results: tuple[MovedFile, ...] = ()
     besides_price: float = 0.0
+    resumed_from: str | None = None
 
 
 @dataclass(frozen=True)
@@ -301,7 +313,8 @@ class DatasetOutcome:
     machine was started; `seconds` and `cost` (USD) of all its machines. `exit_class` is one of EXIT_CLASSES.
     `inputs` (the configuration among them) and `results` are what its last machine moved; `machines` are all
     of them, in their order. `note` is what is to be said of a dataset besides: that it has succeeded without
-    a result, or that another has written results of the same names."""
+    a result, or that another has written results of the same names. `error`: what the analysis's author calls
+    this failure, `advice`: what to do then (null: it is none that the blueprint knows)."""
 
     name: str
     inputpath: str
@@ -322,6 +335,8 @@ class DatasetOutcome:
     results: tuple[MovedFile, ...] = ()
     machines: tuple[MachineOutcome, ...] = ()
     note: str | None = None
+    error: str | None = None
+    advice: str | None = None
 
 
 @dataclass(frozen=True)

@@ -62,7 +62,7 @@ _NAME = re.compile(r"[a-z][a-z0-9]*(?:-[a-z0-9]+)*")
 _FACT = re.compile(r"[a-z][a-z0-9_]{0,39}")
 _OWN = ("time", "event", "text")
 _WHAT = "an event"
-_ORDER = {SUBMITTED: 0, STARTED: 1, MACHINE: 2, DATASET: 4, ENDED: 9}
+_ORDER = {SUBMITTED: 0, STARTED: 1, ANOTHER: 2, MACHINE: 3, DATASET: 5, ENDED: 9}
 """Of events of the same millisecond; all others stand in the middle."""
 
 Fact = str | int | float | bool | None
@@ -103,7 +103,7 @@ class Event:
 
     @property
     def _place(self) -> tuple[str, int, str]:
-        return self.time, _ORDER.get(self.event, 3), self.line()
+        return self.time, _ORDER.get(self.event, 4), self.line()
 
 
 @dataclass(frozen=True)

@@ -98,6 +98,9 @@ it once more, in the same words."""
 DEADLINE_GRACE = 300
 """How long after its duration a machine may still live (boot, upload) before the sweep ends it."""
 
+HOST_GRACE = 600
+"""How long EC2's check of a machine's host may fail before the sweep ends the machine: some faults pass."""
+
 STOP_GRACE = 120
 """How long after an order to stop a machine may still save partial results before the sweep ends it."""
 

@@ -86,6 +86,14 @@ def event_of(facts: CertificateFacts) -> str:
     return JOB_ENDED if facts.exit_class in ("success", CANCELLED) else JOB_FAILED
 
 
+def _known(facts: CertificateFacts) -> list[str]:
+    """What the analysis's author calls the first failure that has a name, and what to do."""
+    for dataset in facts.datasets:
+        if dataset.error:
+            return [f"Known as: {dataset.error}", *([f"Advice: {dataset.advice}"] if dataset.advice else [])]
+    return []
+
+
 def notice(
     facts: CertificateFacts,
     created: str,
@@ -122,6 +130,7 @@ def notice(
         f"Time: {timedelta(seconds=round(elapsed.total_seconds()))}. Cost: ${facts.cost:.4f}.",
         *([f"First failure: {one_line(reason, _REASON)}"] if reason else []),
         *([f"Its last error: {one_line(last_error, _REASON)}"] if last_error else []),
+        *_known(facts),
         f"Results: {whole(bucket, keys.prefix)}",
         *(
             [

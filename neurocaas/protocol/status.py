@@ -36,8 +36,9 @@ class DatasetStatus:
     `out_of_memory`: the machine's memory was not enough. `stdout` and `stderr` map line numbers ("0", "1", …)
     to lines. Times are ISO 8601 in UTC. `progress` (0 to 1) and its text are the script's last mark,
     `eta_seconds` about what is left; what it says never grows. `uploaded` is how many result files the
-    machine has sent (None: it does not say), `checkpoint` when the last complete one was (NONE: never). A
-    missing status file means INITIALIZING: the machine is not up yet."""
+    machine has sent (None: it does not say), `checkpoint` when the last complete one was (NONE: never).
+    `error` and `advice`: the name that the blueprint has for a failure, and what to do; the service fills
+    them in. A missing status file means INITIALIZING: the machine is not up yet."""
 
     status: str = INITIALIZING
     input: str = NONE
@@ -60,6 +61,8 @@ class DatasetStatus:
     out_of_memory: bool = False
     uploaded: int | None = None
     checkpoint: str = NONE
+    error: str = NONE
+    advice: str = NONE
 
     @property
     def final(self) -> bool:
@@ -105,7 +108,7 @@ _TEXTS = (
         "memory_usage",
         "updated",
     ),
-    *("progress_text", "said", "checkpoint"),
+    *("progress_text", "said", "checkpoint", "error", "advice"),
 )
 
 

@@ -20,6 +20,18 @@ from neurocaas.protocol.certificate import (
     initial_lines,
 )
 from neurocaas.protocol.documents import iso
+from neurocaas.protocol.events import (
+    ENDED,
+    EVENT_MAX_BYTES,
+    STARTED,
+    Fact,
+    Told,
+    event,
+    history,
+    in_order,
+    read_told,
+    tell,
+)
 from neurocaas.protocol.job import Job
 from neurocaas.protocol.job_index import REJECTED, IndexEntry, brief, entry_of
 from neurocaas.protocol.keys import (
@@ -42,6 +54,9 @@ from runtime.manager.delivery import Outcome
 from runtime.manager.port import ManagerCloud
 from runtime.manager.shortfall import Shortfall
 from runtime.manager.wording import log_started
+
+_EVENTS = 1_000
+"""Events of a job that ends without a machine: it has waited, at most."""
 
 SERVICE_FAILED = Problem(
     "submission",
@@ -212,6 +227,20 @@ class JobAnswer(Answer):
     def metadata(self) -> Mapping[str, str]:
         return claim_metadata(self.source, self.log.started)
 
+    def happened(self, name: str, text: str, once: str = "1", **facts: Fact) -> None:
+        """Tell an event of the job (`neurocaas.protocol.events`)."""
+        tell(self.cloud, self.job_id, name, text, now=self.clock(), once=once, **facts)
+
+    def _write_history(self, over: Told) -> None:
+        """The events of a job that no monitor ends."""
+        told = {over.key: over}
+        for one in self.cloud.objects(self.settings.bucket, self.keys.events_prefix, "", _EVENTS):
+            raw = self.cloud.get(self.settings.bucket, one.key, EVENT_MAX_BYTES)
+            found = read_told(one.key, raw) if raw is not None else None
+            if found is not None:
+                told.setdefault(one.key, found)
+        self.cloud.put(self.settings.bucket, self.keys.events, history(in_order(told.values())))
+
     def end(
         self, exit_class: str, problems: Sequence[Problem] = (), note: str = "", job: Job | None = None
     ) -> None:
@@ -219,6 +248,10 @@ class JobAnswer(Answer):
         it. Whoever dies in between leaves the job open, and the next one tells it twice rather than never.
         """
         now = self.clock()
+        why = problems[0].text() if problems else note
+        total = len(job.datasets) if job else 0
+        line = end_line(0, total, why).strip()
+        self._write_history(event(self.job_id, ENDED, line, now, "1", exit_class=exit_class, cost_usd=0.0))
         facts, told = self._close(exit_class, problems, note, job, now)
         claim = self.cloud.claimed(self.job_id)
         if not (claim and claim.ended):
@@ -242,6 +275,7 @@ class JobAnswer(Answer):
         total, now = len(job.datasets), self.clock()
         log_started(self.log, job.datasets, now)
         self.log.step_done(4, now)
+        self.happened(STARTED, f"all {total} machines are started", machines=total)
         self.write(job)
         self.cloud.launched(self.job_id, total, frozenset(), now.timestamp())
         return Outcome(0, f"launched {total} machines")
@@ -263,6 +297,7 @@ class JobAnswer(Answer):
         for dataset in job.datasets[done:]:
             fail_dataset(self.cloud, job, dataset.index, reason, now)
         self.write(job)
+        self.happened(STARTED, f"{done} of {total} machines are started: {reason}", machines=done)
         self.cloud.launched(self.job_id, total, frozenset(range(done, total)), now.timestamp())
 
     def write(self, job: Job, *, complete: bool = True) -> None:

@@ -18,6 +18,7 @@ from datetime import datetime
 
 from neurocaas.protocol.certificate import SetupLog, claim_id, digest_of
 from neurocaas.protocol.documents import DocumentError, iso, loads
+from neurocaas.protocol.events import STOPPED, tell
 from neurocaas.protocol.keys import CancelKey, JobId, JobKeys
 from neurocaas.protocol.ledger import Claim
 from neurocaas.protocol.limits import EARLY_CANCEL, SUBMISSION_MAX_BYTES
@@ -100,6 +101,7 @@ def _carry_out(
         raise InvalidInput([Problem("cancellation", got, "a job that has not ended", do)])
     if not cloud.put(bucket, keys.stop, order.to_json(), if_absent=True):
         order = read_order(cloud, bucket, keys) or order
+    tell(cloud, item, STOPPED, f"to be ended: {order.text}", now=now, once="1")
     if claim is not None and _never_begins(cloud, settings, clock, key, item, claim, order):
         return Outcome(0, f"job {timestamp} will not be started")
     if cloud.note_stop(item, order.text, now.timestamp()):

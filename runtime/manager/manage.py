@@ -10,6 +10,7 @@ from datetime import datetime
 
 from neurocaas.protocol.certificate import SetupLog, claim_id
 from neurocaas.protocol.documents import DocumentError, iso, moment
+from neurocaas.protocol.events import SUBMITTED, tell
 from neurocaas.protocol.job import Job
 from neurocaas.protocol.keys import JobId, SubmissionKey
 from neurocaas.protocol.ledger import Claim
@@ -126,6 +127,7 @@ class _Run:
             there = self.cloud.claim(self.item, claim, there)
         if there is None:
             self.answer.certify(self.log.render())
+            self._tell_submitted()
             return None
         if there.claim != claim.claim:
             used = Problem(
@@ -142,7 +144,13 @@ class _Run:
             return _ENDED
         self.redelivered = True
         self.log.started = moment(there.started)
+        self._tell_submitted()
         return None
+
+    def _tell_submitted(self) -> None:
+        facts = {"submitter": self.submitter} if self.submitter else {}
+        text = f"submitted{f' by {self.submitter}' if self.submitter else ''}"
+        tell(self.cloud, self.item, SUBMITTED, text, now=self.log.started, once="1", **facts)
 
     def refuse(self, faulty: InvalidSubmission) -> Outcome:
         """Answer a submission with wrong fields; what its right fields name is looked up as well."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import datetime
 
-from neurocaas.protocol.attempt import CAPACITY, MEMORY, AttemptRequest
+from neurocaas.protocol.attempt import CAPACITY, HOST, MEMORY, AttemptRequest
 from neurocaas.protocol.job import Job
 from neurocaas.protocol.keys import JobId, RetryKey
 from neurocaas.protocol.ledger import retry_name
@@ -62,6 +62,8 @@ def retry(
     why = "AWS has taken the spot machine back, and no other was started"
     if asked.because == CAPACITY:
         why = "EC2 has ended its machine before it ran, and no other was started"
+    if asked.because == HOST:
+        why = "Its machine has failed by AWS's fault, and no other was started"
     if asked.because == MEMORY:
         why = f"Its machine ran out of memory, and no larger one ({asked.instance_type}) was started"
     return _give_up(cloud, settings, job, item, key, f"{why}: {short.problem.text()}", clock())

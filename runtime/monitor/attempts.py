@@ -16,7 +16,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
 
-from neurocaas.protocol.attempt import CAPACITY, MEMORY, AttemptRequest
+from neurocaas.protocol.attempt import CAPACITY, HOST, MEMORY, AttemptRequest
 from neurocaas.protocol.certificate import MovedFile
 from neurocaas.protocol.job import Job
 from runtime.monitor.evidence import Records
@@ -59,6 +59,8 @@ def being_started(asked: AttemptRequest, before: str, attempt: int, attempts: in
     what = f"{INTERRUPTED} AWS has taken the spot machine back"
     if asked.because == CAPACITY:
         what = "EC2 has ended the machine before it ran"
+    if asked.because == HOST:
+        what = f"{INTERRUPTED} the machine has failed by AWS's fault"
     return f"{what}; attempt {attempt} of {attempts + asked.grown} is being started"
 
 

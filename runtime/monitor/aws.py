@@ -5,8 +5,8 @@ bucket policies), the same on the settings of analyses in the artifact bucket, s
 which has s3:PutObject, s3:DeleteObject and, for copies, s3:GetObject on objects of the analysis buckets, and
 s3:PutObject where outside buckets take results; dynamodb:GetItem, BatchGetItem, UpdateItem, DeleteItem and
 Query on the table, sqs:SendMessage to the queues of submissions, ec2:DescribeInstances,
-ec2:TerminateInstances and StopInstances (machines tagged PriceTracking=On), ec2:DescribeSpotPriceHistory,
-sns:Publish on the topic.
+ec2:DescribeInstanceStatus, ec2:TerminateInstances and StopInstances (machines tagged PriceTracking=On),
+ec2:DescribeSpotPriceHistory, sns:Publish on the topic.
 """
 
 from __future__ import annotations

@@ -49,6 +49,21 @@ class Ec2Machines:
             for reservation in page["Reservations"]:
                 yield from map(_instance, reservation["Instances"])
 
+    def impaired(self, since: datetime) -> list[str]:
+        # only running ones, unless all are asked for (EC2 API reference, "DescribeInstanceStatus")
+        failing = [{"Name": "system-status.status", "Values": ["impaired"]}]
+        found = []
+        for page in self.clients.ec2.get_paginator("describe_instance_status").paginate(Filters=failing):
+            for one in page["InstanceStatuses"]:
+                times = [
+                    detail["ImpairedSince"]
+                    for detail in one["SystemStatus"].get("Details", [])
+                    if "ImpairedSince" in detail
+                ]
+                if times and min(times) <= since:
+                    found.append(one["InstanceId"])
+        return found
+
     def terminate(self, ids: Sequence[str]) -> None:
         for start in range(0, len(ids), 100):
             try:

@@ -42,6 +42,8 @@ from neurocaas.protocol.status import FAILED, NONE, SUCCESS, DatasetStatus
 from neurocaas.protocol.stop import CANCELLED, outcome_of
 from runtime.monitor.attempts import Apart, late, results_of
 from runtime.monitor.evidence import Records, read_status, status_of
+from runtime.monitor.history import job_ended, of_reports, write_history
+from runtime.monitor.machine import HOST_FAILED
 from runtime.monitor.port import MonitorCloud, OpenJob
 from runtime.monitor.shared import with_shared
 
@@ -78,6 +80,8 @@ def finish(cloud: MonitorCloud, job: Job, item: OpenJob, now: datetime) -> bool:
         datasets=tuple(outcomes),
     )
     line = end_line(facts.succeeded, len(outcomes), reason if exit_class != "success" else "")
+    over = job_ended(job.id, facts.finished, line, exit_class, facts.cost)
+    write_history(cloud, job.id, of_reports(job, reports, outcomes, over))
     refused = _write_end(
         cloud,
         job.bucket,
@@ -203,6 +207,7 @@ def finish_without_document(cloud: MonitorCloud, item: OpenJob, now: datetime) -
     line = end_line(0, 0, told.text())
     closing = closing_lines(line, now, facts.exit_class, cost, sum(report.seconds for report in reports))
     certificate = with_closing(_log_so_far(cloud, bucket, keys), closing)
+    write_history(cloud, item.job, [job_ended(item.job, now, line, facts.exit_class, cost)])
     _write_end(cloud, bucket, keys, facts, certificate, line, item.submission, created)
     cloud.note_ended(group, digest.day_of(now), digest.line_of(facts))
     cloud.publish(*notice(facts, created, told.text(), event=JOB_FAILED))
@@ -246,10 +251,12 @@ def _outcome(
     """How a dataset ended, from the reports of its machines, the last of which decides."""
     state = SUCCESS if dataset.index in item.succeeded and dataset.index not in item.failed else FAILED
     last = reports[-1] if reports else None
-    # Without such a report the manager, or the monitor, has said why.
-    if last is None or (state == FAILED and (last.exit_class == RECLAIM or last.out_of_memory)):
+    status = DatasetStatus()
+    if last is None or state == FAILED:
         content = cloud.get(job.bucket, job.keys.verdict(dataset.index))
-        status: DatasetStatus = read_status(content.body if content else None)
+        status = read_status(content.body if content else None)
+    # Without such a report the manager, or the monitor, has said why.
+    if last is None or (state == FAILED and (_went_on(last) or last.out_of_memory)):
         reason, exit_code = None if status.reason == NONE else status.reason, status.exit_code
     else:
         reason, exit_code = last.reason, last.exit_code
@@ -273,6 +280,15 @@ def _outcome(
         inputs=moved.get("inputs", ()),
         results=moved.get("results", ()),
         note=_note(cloud, job, dataset, last, moved.get("results", ())) if state == SUCCESS else None,
+        error=None if state == SUCCESS or status.error == NONE else status.error,
+        advice=None if state == SUCCESS or status.advice == NONE else status.advice,
+    )
+
+
+def _went_on(report: ComputeReport) -> bool:
+    """Whether the dataset of this machine was to have another."""
+    return report.exit_class == RECLAIM or (
+        report.exit_class == "platform" and (report.reason or "").startswith(HOST_FAILED)
     )
 
 
@@ -319,8 +335,9 @@ def _with_machines(
                 machine = replace(machine, recorded=known, results_are=told, results=files)
             if number:
                 request = cloud.get(job.bucket, job.keys.retry(index, report.attempt))
+                asked = AttemptRequest.from_json(request.body if request else None)
                 machine = replace(
-                    machine, resumed=AttemptRequest.from_json(request.body if request else None).checkpoint
+                    machine, resumed=asked.checkpoint, resumed_from=asked.checkpoint_time or None
                 )
             machines.append(machine)
         done.append(replace(outcome, machines=tuple(machines)))
@@ -376,7 +393,15 @@ def _certificate(cloud: MonitorCloud, job: Job, facts: CertificateFacts) -> str:
     """The certificate with the job's end in it."""
     time, names = iso(facts.finished), datanames(job.datasets)
     lines = [
-        final_line(name, outcome.status, outcome.end or time, _why(outcome), outcome.note)
+        final_line(
+            name,
+            outcome.status,
+            outcome.end or time,
+            _why(outcome),
+            outcome.note,
+            outcome.error,
+            outcome.advice,
+        )
         for name, outcome in zip(names, facts.datasets, strict=True)
     ]
     seconds, end = (

@@ -10,7 +10,9 @@ from neurocaas.protocol.attempt import RECLAIM
 from neurocaas.protocol.documents import iso, moment
 from neurocaas.protocol.job import Dataset, Job
 from neurocaas.protocol.keys import JobId
+from neurocaas.protocol.known_errors import first_found
 from neurocaas.protocol.report import ComputeReport
+from neurocaas.protocol.runs import NamedError
 from neurocaas.protocol.status import DATA_CHANGED, FAILED, NONE, SUCCESS, TIMED_OUT, DatasetStatus
 from neurocaas.protocol.stop import outcome_of
 from neurocaas.protocol.tags import ATTEMPT, BUCKET, GROUP, JOB, OFFSET, RUN
@@ -21,6 +23,9 @@ _RECLAIMED = frozenset({"Server.SpotInstanceTermination", "Server.SpotInstanceSh
 
 _ENDED = {TIMED_OUT: "timeout", DATA_CHANGED: "data"}
 """Exit classes of reasons that begin so."""
+
+HOST_FAILED = "The machine has failed by AWS's fault before its analysis was done"
+"""How the reason of a dataset begins whose machine was not ended by anybody: its host, power, network."""
 
 INTERRUPTED = "interrupted:"
 """How the reason of a dataset begins whose machine has been told that AWS takes it back."""
@@ -100,16 +105,24 @@ def judge(status: DatasetStatus, instance: Instance) -> DatasetVerdict:
             FAILED, "The machine was terminated from outside before its analysis was done.", None, "cancelled"
         )
     why = instance.reason or instance.reason_code or "no reason given"
+    # "Server." is what EC2 does, "Client." what somebody asked for (EC2 API reference, "StateReason")
+    if instance.reason_code.startswith("Server."):
+        return DatasetVerdict(FAILED, f"{HOST_FAILED} ({why}).", None, "platform")
     return DatasetVerdict(
         FAILED, f"The machine ended before its analysis was done ({why}).", None, "platform"
     )
 
 
 def with_verdict(
-    status: DatasetStatus, dataset: Dataset, instance: str | None, verdict: DatasetVerdict, now: datetime
+    status: DatasetStatus,
+    dataset: Dataset,
+    instance: str | None,
+    verdict: DatasetVerdict,
+    now: datetime,
+    known: NamedError | None = None,
 ) -> DatasetStatus:
     """How a dataset ended; what `status` has besides (lines, times of a machine that told its own end) is
-    kept.
+    kept. `known`: the blueprint's name of the failure.
     """
     finish = status.job_finish if status.status == verdict.status and status.job_finish != NONE else iso(now)
     return replace(
@@ -120,8 +133,23 @@ def with_verdict(
         input=dataset.inputpath,
         instance=instance or NONE,
         job_finish=finish,
+        error=known.name if known else NONE,
+        advice=(known.advice if known else "") or NONE,
         updated=iso(now),
     )
+
+
+def host_failed(verdict: DatasetVerdict) -> bool:
+    """Whether it was AWS that lost the machine: the dataset may have another."""
+    return verdict.exit_class == "platform" and (verdict.reason or "").startswith(HOST_FAILED)
+
+
+def known_error(job: Job, status: DatasetStatus, verdict: DatasetVerdict) -> NamedError | None:
+    """The first of the failures that the blueprint knows which the last lines of a failed script show."""
+    if verdict.status == SUCCESS or verdict.exit_class not in ("analysis", "timeout", "data"):
+        return None
+    lines = [*status.stderr.values(), *status.stdout.values(), verdict.reason or "", status.said]
+    return first_found(job.runs.errors, lines)
 
 
 def new_report(

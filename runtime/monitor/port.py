@@ -188,6 +188,10 @@ class MonitorCloud(Protocol):
         as EC2 shows them.
         """
 
+    def impaired(self, since: datetime) -> list[str]:
+        """Running machines of the account whose host fails EC2's check, without a break from before `since`
+        on."""
+
     def terminate(self, ids: Sequence[str]) -> None:
         """End machines; those that have ended already are no error."""
 

@@ -93,6 +93,9 @@ class Rehearsal:
     def spot_price(self, instance_type: str, zone: str, when: datetime) -> float | None:
         return self._cloud.spot_price(instance_type, zone, when)
 
+    def impaired(self, since: datetime) -> list[str]:
+        return self._cloud.impaired(since)
+
     def set_aside(self, bucket: str, moves: Sequence[Move]) -> Mapping[str, str]:
         self._tell(f"set {len(moves)} results of earlier attempts aside in s3://{bucket}/")
         return {}

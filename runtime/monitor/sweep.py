@@ -8,19 +8,21 @@ stops machines without a job whose time is over, and tells the managers of submi
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 
-from neurocaas.protocol.attempt import CAPACITY, MEMORY, RECLAIM, AttemptRequest
+from neurocaas.protocol.attempt import CAPACITY, HOST, MEMORY, RECLAIM, AttemptRequest
 from neurocaas.protocol.cost import micro_dollars
 from neurocaas.protocol.documents import DocumentError, iso
+from neurocaas.protocol.events import STOPPED, tell
 from neurocaas.protocol.job import Job
 from neurocaas.protocol.keys import ACTIVE_PREFIX, JobId, report_key
 from neurocaas.protocol.ledger import LAUNCHED, retry_name
 from neurocaas.protocol.limits import (
     CAPACITY_ATTEMPTS,
     DEADLINE_GRACE,
+    HOST_GRACE,
     MONITOR_TIMEOUT,
     ORPHAN_GRACE,
     QUEUE_VISIBILITY,
@@ -39,7 +41,15 @@ from runtime.monitor.digests import tell_digests
 from runtime.monitor.evidence import status_of
 from runtime.monitor.finish import filed_reports, finish, finish_without_document
 from runtime.monitor.jobless import exempt, lifetime, overdue
-from runtime.monitor.machine import DatasetVerdict, ended_at, final_report, new_report, of_run, place
+from runtime.monitor.machine import (
+    HOST_FAILED,
+    DatasetVerdict,
+    ended_at,
+    final_report,
+    new_report,
+    of_run,
+    place,
+)
 from runtime.monitor.port import ALIVE, ComeAgainError, Instance, MonitorCloud, OpenJob
 from runtime.monitor.unheard import deliver_unheard
 from runtime.monitor.watch import JobWatch, complete
@@ -70,9 +80,12 @@ def sweep(
         if where is not None:
             machines[where.job][where.index] = instance
     faults: list[str] = []
+    impaired = (
+        frozenset(cloud.impaired(clock() - timedelta(seconds=HOST_GRACE))) if open_jobs else frozenset()
+    )
     for item in open_jobs:
         try:
-            _Reconciliation(cloud, clock, item, machines.get(item.job, {}), log).run()
+            _Reconciliation(cloud, clock, item, machines.get(item.job, {}), log, impaired).run()
         except ComeAgainError as error:
             log(f"again: {error}", item.job)
         except Exception as error:  # noqa: BLE001 (one job that cannot be repaired must not keep the others open)
@@ -154,8 +167,10 @@ class _Reconciliation:
         item: OpenJob,
         machines: dict[int, Instance],
         log: Callable[[str, JobId | None], None],
+        impaired: Collection[str] = (),
     ) -> None:
         self._cloud, self._clock, self._item, self._machines = cloud, clock, item, machines
+        self._impaired = impaired
         self._log = log
         self._watch = JobWatch(cloud, clock)
 
@@ -202,7 +217,9 @@ class _Reconciliation:
         order = StopOrder(
             QUOTA, f"the {money(item.reserved / 1e6)} that were reserved for the job are used up", iso(now)
         )
-        self._watch.for_group(job).put(job.bucket, job.keys.stop, order.to_json(), if_absent=True)
+        cloud = self._watch.for_group(job)
+        cloud.put(job.bucket, job.keys.stop, order.to_json(), if_absent=True)
+        tell(cloud, job.id, STOPPED, f"to be ended: {order.text}", now=now, once="1")
         self._cloud.note_stop(item.job, order.text, now.timestamp())
         self._log(order.text, item.job)
 
@@ -232,6 +249,9 @@ class _Reconciliation:
                     f"{text} and was ended: dataset {index} of job {job.timestamp} (group {job.group}).",
                     about(SERVICE),
                 )
+            elif machine.instance_id in self._impaired:
+                reason = f"{HOST_FAILED} (EC2's check of its host fails for {HOST_GRACE // 60} minutes)."
+                self._end(job, index, machine, DatasetVerdict(FAILED, reason, None, "platform"))
         elif self._asked_for_another(job, index, machine):
             if now - ended_at(machine, machine.launched) > timedelta(
                 minutes=job.duration_minutes, seconds=STALLED_LAUNCH
@@ -282,6 +302,9 @@ class _Reconciliation:
         if request.because == CAPACITY:
             reason = "EC2 has ended its machine before it ran, and no other was started."
             return DatasetVerdict(FAILED, reason, None, CAPACITY)
+        if request.because == HOST:
+            reason = "Its machine has failed by AWS's fault, and no other was started."
+            return DatasetVerdict(FAILED, reason, None, "platform")
         return DatasetVerdict(
             FAILED, "AWS has taken the spot machine back, and no other was started.", None, RECLAIM
         )

@@ -8,8 +8,10 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from itertools import islice
 
-from neurocaas.protocol.attempt import CAPACITY, MEMORY, RECLAIM, AttemptRequest
-from neurocaas.protocol.documents import DocumentError, iso
+from neurocaas.protocol.attempt import CAPACITY, HOST, MEMORY, RECLAIM, AttemptRequest
+from neurocaas.protocol.checkpoint import MANIFEST_MAX_BYTES, SETS, complete_ones, read_manifest
+from neurocaas.protocol.documents import DocumentError, iso, moment
+from neurocaas.protocol.events import ANOTHER, tell
 from neurocaas.protocol.job import Job
 from neurocaas.protocol.job_index import entry_of, worth_telling
 from neurocaas.protocol.keys import JobId, JobKeys, active_report_key, report_key
@@ -21,11 +23,14 @@ from neurocaas.protocol.status import FAILED, INITIALIZING, NONE, SUCCESS, Datas
 from runtime.monitor.attempts import before_next, being_started, results_of
 from runtime.monitor.evidence import Records, read_status, status_of
 from runtime.monitor.finish import finish
+from runtime.monitor.history import dataset_ended, machine_started
 from runtime.monitor.machine import (
     DatasetVerdict,
     ended_at,
     final_report,
+    host_failed,
     judge,
+    known_error,
     new_report,
     of_run,
     place,
@@ -107,6 +112,8 @@ class JobWatch:
         already, nobody would look for this report any more."""
         cloud = self.for_group(job)
         cloud.put(job.bucket, active_report_key(instance), report.to_json())
+        told = machine_started(job, report)
+        cloud.put(job.bucket, told.key, f"{told.event.line()}\n", if_absent=True)
         if cloud.get(job.bucket, report_key(job.group, instance)) is not None:
             cloud.delete(job.bucket, active_report_key(instance))
 
@@ -114,8 +121,8 @@ class JobWatch:
         self, job: Job, index: int, instance: Instance, end: datetime, verdict: DatasetVerdict | None = None
     ) -> str:
         """Close the dataset of a machine that ends, or ask for another when AWS has taken a spot machine
-        back, when EC2 has ended it before it ran, or when its memory was used up and there is a larger type
-        for it. A machine that is shutting
+        back, when EC2 has ended it before it ran, when it has failed by AWS's fault, or when its memory was
+        used up and there is a larger type for it. A machine that is shutting
         down without a final status may still write one, so its dataset is closed when it is terminated.
         `verdict` is for a machine that is being ended from here; a final status of its own comes first.
 
@@ -153,10 +160,10 @@ class JobWatch:
             )
         # before anything that lets others go on with the dataset: they do not look for it
         cloud.delete(job.bucket, active_key)
-        if verdict.exit_class in (RECLAIM, CAPACITY) or verdict.out_of_memory:
-            again = self._again(job, index, instance, MEMORY if verdict.out_of_memory else verdict.exit_class)
-            if again is not None:
-                return again
+        because = _because(verdict)
+        again = self._again(job, index, instance, because) if because else None
+        if again is not None:
+            return again
         return self.close(job, index, verdict, instance.instance_id, status)
 
     def judged(self, job: Job, index: int, status: DatasetStatus, instance: Instance) -> DatasetVerdict:
@@ -213,7 +220,33 @@ class JobWatch:
             )
             cloud.put(job.bucket, job.datasets[index].status_key, told.to_json())
         cloud.put(job.bucket, request, asked.to_json(), if_absent=True)
+        self._tell_another(cloud, job, index, attempt, asked, instance)
         return f"dataset {index}: attempt {attempt} asked for"
+
+    def _tell_another(
+        self,
+        cloud: MonitorCloud,
+        job: Job,
+        index: int,
+        attempt: int,
+        asked: AttemptRequest,
+        instance: Instance,
+    ) -> None:
+        name, of = job.datasets[index].name, f" of {asked.checkpoint_time}" if asked.checkpoint_time else ""
+        resumed = f"; it goes on from the checkpoint{of}" if asked.checkpoint else ""
+        why = being_started(asked, instance.instance_type, attempt, job.attempts)
+        tell(
+            cloud,
+            job.id,
+            ANOTHER,
+            f"{name}: {why}{resumed}",
+            now=self._clock(),
+            once=f"{index}:{attempt}",
+            dataset=name,
+            attempt=attempt,
+            because=asked.because,
+            checkpoint=asked.checkpoint,
+        )
 
     def _next(self, job: Job, index: int, instance: Instance, because: str) -> AttemptRequest | None:
         """What machine a dataset gets after `instance`; None when it gets none. One that was given a larger
@@ -239,9 +272,19 @@ class JobWatch:
             kind, grown = larger[0], grown + 1
         elif where.attempt + 1 - grown > job.attempts:
             return None
+        return AttemptRequest(because, kind, grown, *self._checkpoint(job, index))
+
+    def _checkpoint(self, job: Job, index: int) -> tuple[bool, str]:
+        """Whether a dataset's machines have left a complete checkpoint, and of when. Machines write it: what
+        it says decides nothing but what is said."""
         saved = f"{job.keys.logs_prefix}{job.datasets[index].name}/checkpoint/"
-        checkpoint = next(iter(self._cloud.keys(job.bucket, saved)), None) is not None
-        return AttemptRequest(because, kind, grown, checkpoint)
+        found = [self._cloud.get(job.bucket, f"{saved}{name}.json", MANIFEST_MAX_BYTES) for name in SETS]
+        complete = complete_ones(read_manifest(one.body if one else None) for one in found)
+        if complete:
+            return True, iso(moment(complete[0].time))
+        # code of before there were sets: its machines go on from whatever is there
+        sets = tuple(f"{saved}{name}{end}" for name in SETS for end in ("/", ".json"))
+        return any(not key.startswith(sets) for key in islice(self._cloud.keys(job.bucket, saved), 1000)), ""
 
     def _shown(self, job: Job, index: int) -> DatasetStatus:
         """What people see of a dataset. Any machine of the group may have written it: nothing follows from it
@@ -257,12 +300,17 @@ class JobWatch:
         machine.
         """
         cloud, now = self.for_group(job), self._clock()
-        told = with_verdict(status, job.datasets[index], instance, verdict, now)
+        known = known_error(job, status, verdict)
+        told = with_verdict(status, job.datasets[index], instance, verdict, now, known)
         cloud.put(job.bucket, job.keys.verdict(index), told.to_json())
         shown = self._shown(job, index)
-        if (shown.status, shown.instance) != (told.status, told.instance):
-            copy = with_verdict(shown, job.datasets[index], instance, verdict, now)
+        if _decided(shown) != _decided(told):
+            copy = with_verdict(shown, job.datasets[index], instance, verdict, now, known)
             cloud.put(job.bucket, job.datasets[index].status_key, copy.to_json())
+        ended = dataset_ended(
+            job, index, now, verdict.status, verdict.exit_class, verdict.reason, known.name if known else None
+        )
+        cloud.put(job.bucket, ended.key, f"{ended.event.line()}\n", if_absent=True)
         succeeded = verdict.status == SUCCESS
         item = self._cloud.close_dataset(
             job.id, index, succeeded=succeeded, instance=instance, now=now.timestamp()
@@ -283,6 +331,20 @@ class JobWatch:
         if self._cloud.open_job(job.id) is not None:
             raise ComeAgainError("another monitor writes the job's end")
         return "another monitor has ended the job"
+
+
+def _decided(status: DatasetStatus) -> tuple[str, ...]:
+    """What people see of a dataset that the service says, and not its machine."""
+    return status.status, status.instance, status.error, status.advice
+
+
+def _because(verdict: DatasetVerdict) -> str | None:
+    """Why a dataset may have another machine; None when it may not."""
+    if verdict.out_of_memory:
+        return MEMORY
+    if verdict.exit_class in (RECLAIM, CAPACITY):
+        return verdict.exit_class
+    return HOST if host_failed(verdict) else None
 
 
 def complete(job: Job, item: OpenJob) -> bool:

@@ -59,6 +59,7 @@ class Clock:
 class FakeAws:
     """Both ports (`ManagerCloud` and `MonitorCloud`, each in its room's `port`) over dictionaries.
 
+    `failing`: machines whose host fails EC2's check, since when.
     `spot` is what spot costs by type (missing: nobody knows); `immovable` what S3 does not let be moved
     (keys); each write of an object gives it the next version (`version`). `capacity` is how many more
     machines of a type EC2 has (missing: any number); `limit` how many machines the account may have (a call
@@ -94,6 +95,7 @@ class FakeAws:
     pauses: list[int] = field(default_factory=list)
     times: dict[tuple[str, str], datetime] = field(default_factory=dict)
     spot: dict[str, float] = field(default_factory=dict)
+    failing: dict[str, datetime] = field(default_factory=dict)
     immovable: set[str] = field(default_factory=set)
     budgets: dict[str, tuple[int, int]] = field(default_factory=dict)
     parameters_: dict[str, str] = field(default_factory=dict)
@@ -312,6 +314,15 @@ class FakeAws:
         with self.lock:
             self._call("describe")
             yield from list(self.ec2.values())
+
+    def impaired(self, since: datetime) -> list[str]:
+        with self.lock:
+            self._call("status checks")
+            return [
+                name
+                for name, when in self.failing.items()
+                if when <= since and self.ec2[name].state == "running"
+            ]
 
     def terminate(self, ids: Sequence[str]) -> None:
         with self.lock:

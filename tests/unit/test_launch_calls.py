@@ -389,7 +389,7 @@ def test_what_no_other_machine_would_help_is_told(code: str, exit_class: str, sa
 
 @pytest.mark.parametrize("seen", ["event", "status"])
 def test_a_machine_that_ran_is_paid_and_not_replaced(seen: str) -> None:
-    world = World()
+    world = World(changed(SETTINGS, attempts=1))
     world.submit(world.submission())
     (machine,) = world.aws.ec2
     if seen == "event":

@@ -447,7 +447,7 @@ def everywhere(stage: str, number: int) -> list[Lie]:
         elif number < len(RAW) + len(SWAPS):
             before, after = SWAPS[number - len(RAW)]
             body = body.replace(before.encode(), after.encode())
-        elif body.startswith(b"{"):
+        elif body.startswith(b"{\n"):
             paths = list(fields(json.loads(body))) or [()]
             body = json.dumps(
                 changed(json.loads(body), paths[number % len(paths)], HOSTILE[number % len(HOSTILE)])

@@ -105,7 +105,7 @@ def test_calls_do_not_grow_with_the_number_of_datasets(number: int) -> None:
     world.submit(world.submission(dataname=names))
     assert len(world.aws.ec2) == number
     chunks = -(-number // 100)
-    assert len(world.aws.calls) <= 20 + chunks
+    assert len(world.aws.calls) <= 22 + chunks
     offsets = sorted(int(machine.tags["offset"]) + machine.launch_index for machine in world.aws.ec2.values())
     assert offsets == list(range(number))
 
@@ -189,7 +189,7 @@ def test_two_managers_at_once_launch_one_set() -> None:
 
 
 def test_a_second_manager_waits_while_the_first_lives(world: World) -> None:
-    world.aws.kill_at = 6
+    world.aws.kill_at = 7
     with pytest.raises(KilledError):
         world.submit(world.submission())
     world.aws.revive()
@@ -473,7 +473,7 @@ def test_machines_of_a_deleted_run_do_not_count_for_its_successor(world: World) 
     _delete(world)
     world.clock.forward(60)
     world.aws.calls.clear()
-    world.aws.kill_at = 18
+    world.aws.kill_at = 19
     with pytest.raises(KilledError):
         world.deliver()
     assert world.job().created > before, "the job document is written"
@@ -491,7 +491,7 @@ def test_a_job_document_of_a_deleted_run_is_not_used(world: World) -> None:
     _delete(world, "certificate.txt", "end.txt")
     world.clock.forward(60)
     world.aws.calls.clear()
-    world.aws.kill_at = 8
+    world.aws.kill_at = 9
     with pytest.raises(KilledError):
         world.deliver()
     assert world.job().created == before, "that of the deleted run is still there"

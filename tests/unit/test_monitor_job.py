@@ -13,7 +13,10 @@ from neurocaas.protocol.logline import OVERTIME, SUCCEEDED
 from runtime.monitor.handler import state_change
 from runtime.monitor.port import ComeAgainError
 from tests.unit.fake_aws import KilledError
-from tests.unit.job_world import BUCKET, SETTINGS, World
+from tests.unit.job_world import BUCKET, SETTINGS, World, changed
+
+ONCE = changed(SETTINGS, attempts=1)
+"""A dataset has one machine, whatever becomes of it."""
 
 THREE = ["lab/inputs/a.zip", "lab/inputs/b.zip", "lab/inputs/c.zip"]
 
@@ -117,7 +120,8 @@ def test_the_notice_of_a_failure_ends_with_what_the_script_said_last(world: Worl
     assert "Its last error: ValueError: no frames" in text
 
 
-def test_a_machine_that_dies_silently_is_failed_with_the_reason(world: World) -> None:
+def test_a_machine_that_dies_silently_is_failed_with_the_reason() -> None:
+    world = World(ONCE)
     (machine,) = started(world)
     world.boot(machine)
     world.write_status(machine, "IN PROGRESS", stdout={"0": "so far"})
@@ -149,7 +153,8 @@ def test_a_machine_that_shuts_down_may_still_write_its_status(world: World) -> N
     ("code", "exit_class"),
     [("Client.UserInitiatedShutdown", "cancelled"), ("Server.InternalError", "platform")],
 )
-def test_why_a_machine_died_is_classified(world: World, code: str, exit_class: str) -> None:
+def test_why_a_machine_died_is_classified(code: str, exit_class: str) -> None:
+    world = World(ONCE)
     (machine,) = started(world)
     world.boot(machine)
     world.die(machine, code=code)
@@ -328,7 +333,7 @@ def test_the_sweep_ends_machines_without_a_job_and_spares_all_others(world: Worl
 
 
 def test_the_sweep_ends_a_job_whose_manager_never_came_back(world: World) -> None:
-    world.aws.kill_at = 7
+    world.aws.kill_at = 8
     with pytest.raises(KilledError):
         world.submit(world.submission(dataname=THREE))
     world.aws.revive()
@@ -354,7 +359,7 @@ def test_a_manager_that_comes_back_too_late_launches_nothing(world: World) -> No
 
 
 def test_a_job_without_a_document_has_its_certificate_and_notice(world: World) -> None:
-    world.aws.kill_at = 6
+    world.aws.kill_at = 7
     with pytest.raises(KilledError):
         world.submit(world.submission())
     world.aws.revive()
@@ -463,7 +468,7 @@ def test_an_event_is_read() -> None:
     ids=["surrogates", "controls", "no number", "huge", "deep", "no text"],
 )
 def test_whatever_a_script_makes_of_its_status_file_the_job_ends(status: bytes) -> None:
-    world = World()
+    world = World(ONCE)
     world.submit(world.submission())
     (machine,) = world.aws.ec2
     world.boot(machine)

@@ -43,6 +43,17 @@ FILTERS: dict[str, Values] = {
     "metadata-options.http-tokens": lambda r: [r["MetadataOptions"]["HttpTokens"]],
 }
 
+STATUS_FILTERS: dict[str, Values] = {
+    name: FILTERS[name] for name in ("availability-zone", "instance-state-name", "instance-state-code")
+} | {
+    f"{kind}-status.{what}": lambda r, good=good: [
+        good if r["State"]["Name"] == "running" else "not-applicable"
+    ]
+    for kind in ("system", "instance")
+    for what, good in (("status", "ok"), ("reachability", "passed"))
+}
+"""Of DescribeInstanceStatus. Machines here are never impaired."""
+
 
 def _chosen(request: dict[str, Any], names: dict[str, Values]) -> list[dict[str, Any]]:
     records.forget_old()
@@ -70,7 +81,7 @@ def describe_instance_status(context: Context, request: dict[str, Any]) -> dict[
     """DescribeInstanceStatus: running ones unless IncludeAllInstances."""
     chosen = [
         r
-        for r in _chosen(request, FILTERS)
+        for r in _chosen(request, STATUS_FILTERS)
         if request.get("IncludeAllInstances") or r["State"]["Name"] == "running"
     ]
     items, token = page(chosen, request)
