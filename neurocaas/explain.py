@@ -263,7 +263,7 @@ def _ended(found: Evidence) -> Explanation:
             *((f"{first.name} printed last: {last}",) if last else ()),
             *(f"{one.name}: {_why(one)}" for one in failed[1:6]),
         ),
-        _fix(kind, found),
+        one_line(first.advice) or _fix(kind, found),
     )
 
 
@@ -283,6 +283,9 @@ def _why(dataset: DatasetState) -> str:
     """Why a dataset failed, in one line. The reason of one that was stopped begins with its exit class, which
     is said already.
     """
+    if dataset.error:
+        said = f": {one_line(dataset.reason.rstrip('.'))}" if dataset.reason else ""
+        return f"{one_line(dataset.error)}{said}"
     if dataset.reason:
         return one_line(dataset.reason.removeprefix(f"{outcome_of(dataset.reason)}: ").rstrip("."))
     return "no reason was written" if dataset.exit_code is None else f"exit code {dataset.exit_code}"

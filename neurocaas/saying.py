@@ -19,6 +19,8 @@ class ToldDataset(Protocol):
     @property
     def reason(self) -> str: ...
     @property
+    def error(self) -> str: ...
+    @property
     def last_line(self) -> str: ...
     @property
     def progress(self) -> float | None: ...
@@ -40,8 +42,8 @@ def what_is_said(dataset: ToldDataset, *, left: bool = True) -> str:
     it will take (with `left`), and its last line: `25 % fitting, about 1 min 30 s left`. A progress mark
     (`::progress 0.25 fitting`) is no line of its own.
     """
-    if dataset.state == "FAILED" and dataset.reason:
-        return cell(dataset.reason)
+    if dataset.state == "FAILED" and (dataset.error or dataset.reason):
+        return cell(": ".join(text for text in (dataset.error, dataset.reason) if text))
     line = "" if _PROGRESS.fullmatch(dataset.last_line) else cell(dataset.last_line)
     far = (
         ""

@@ -26,7 +26,8 @@ class DatasetState:
     the last of its errors. `progress` (0 to 1) and its text are the script's last mark, `eta_seconds` is
     about what is left.
     `out_of_memory`: its machine has seen that its memory was used up. `cpu` and `memory` are what was in use
-    when its machine told it last."""
+    when its machine told it last. `error` and `advice`: what the analysis's author calls its failure, and
+    what to do then; `checkpoint`: when the last complete one was saved."""
 
     name: str
     input: str
@@ -43,6 +44,9 @@ class DatasetState:
     out_of_memory: bool = False
     cpu: str = ""
     memory: str = ""
+    error: str = ""
+    advice: str = ""
+    checkpoint: str = ""
 
     @property
     def final(self) -> bool:
@@ -178,6 +182,9 @@ def dataset_state(
         out_of_memory=status.out_of_memory,
         cpu=_known(status.cpu_usage),
         memory=_known(status.memory_usage),
+        error="" if verdict is None else _known(verdict.error),
+        advice="" if verdict is None else _known(verdict.advice),
+        checkpoint=_known(status.checkpoint),
     )
 
 

@@ -350,4 +350,36 @@ def explain(job: str, analysis: str = "", group: str = "", json: bool = False) -
         tell(line)
 
 
-COMMANDS = (jobs, watch, follow, status, logs, cancel, explain)
+@command(help={**JOB, **JSON, "follow": "Stay, and show what happens until the job ends."})
+def events(job: str, analysis: str = "", group: str = "", follow: bool = False, json: bool = False) -> None:
+    """Show what has happened to a job, in order: machines, waits, failures, its end.
+
+    Kept for as long as the job's records are.
+    """
+    from neurocaas.history import event_lines, job_events, which
+
+    _, handle = job_of(job, analysis, group)
+    shown = set[Any]()
+
+    def show(_: Any) -> None:
+        fresh = [one for one in job_events(handle) if which(one) not in shown]
+        shown.update(map(which, fresh))
+        for line in event_lines(fresh):
+            tell(line)
+
+    state = handle.status()
+    if json:
+        every = job_events(handle)
+        say(as_json([{"time": one.time, "event": one.event, "text": one.text, **one.facts} for one in every]))
+        return
+    show(state)
+    if follow and not state.finished:
+        try:
+            handle.follow(show)
+        except KeyboardInterrupt:
+            raise Ended(goes_on(handle.timestamp), code=130) from None
+    elif not shown:
+        note("nothing is written down: the job is older than its service's events, or has only just come")
+
+
+COMMANDS = (jobs, watch, follow, status, events, logs, cancel, explain)

@@ -41,6 +41,11 @@ nowhere else, and one line says how many are left out.
 
 _HISTORY_MAX = 64 << 20
 
+AT_ONCE_MAX = 100
+"""Of jobs with so many datasets it is told at once when a machine has started or a dataset has ended. Of
+larger ones only their history says so: whoever follows a job lists its records again and again.
+"""
+
 
 def submitted(job: Job) -> Told:
     by = f" by {job.submitter}" if job.submitter else ""
@@ -78,6 +83,12 @@ def dataset_ended(
     return event(
         job.id, DATASET, text, time, str(index), dataset=name, status=status, exit_class=exit_class, **facts
     )
+
+
+def tell_at_once(cloud: MonitorCloud, job: Job, told: Told) -> None:
+    """Tell an event that the job's history has in any case."""
+    if len(job.datasets) <= AT_ONCE_MAX:
+        cloud.put(job.bucket, told.key, f"{told.event.line()}\n", if_absent=True)
 
 
 def job_ended(job: JobId, time: datetime, line: str, exit_class: str, cost: float) -> Told:

@@ -23,7 +23,7 @@ from neurocaas.protocol.status import FAILED, INITIALIZING, NONE, SUCCESS, Datas
 from runtime.monitor.attempts import before_next, being_started, results_of
 from runtime.monitor.evidence import Records, read_status, status_of
 from runtime.monitor.finish import finish
-from runtime.monitor.history import dataset_ended, machine_started
+from runtime.monitor.history import dataset_ended, machine_started, tell_at_once
 from runtime.monitor.machine import (
     DatasetVerdict,
     ended_at,
@@ -112,8 +112,7 @@ class JobWatch:
         already, nobody would look for this report any more."""
         cloud = self.for_group(job)
         cloud.put(job.bucket, active_report_key(instance), report.to_json())
-        told = machine_started(job, report)
-        cloud.put(job.bucket, told.key, f"{told.event.line()}\n", if_absent=True)
+        tell_at_once(cloud, job, machine_started(job, report))
         if cloud.get(job.bucket, report_key(job.group, instance)) is not None:
             cloud.delete(job.bucket, active_report_key(instance))
 
@@ -310,7 +309,7 @@ class JobWatch:
         ended = dataset_ended(
             job, index, now, verdict.status, verdict.exit_class, verdict.reason, known.name if known else None
         )
-        cloud.put(job.bucket, ended.key, f"{ended.event.line()}\n", if_absent=True)
+        tell_at_once(cloud, job, ended)
         succeeded = verdict.status == SUCCESS
         item = self._cloud.close_dataset(
             job.id, index, succeeded=succeeded, instance=instance, now=now.timestamp()

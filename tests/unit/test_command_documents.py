@@ -100,6 +100,8 @@ def test_there_is_no_schema_without_its_command() -> None:
         ("logs done", 0),
         ("cancel running", 0),
         ("explain failed", 0),
+        ("events done", 0),
+        ("events running", 0),
         ("explain typo", 0),
         ("explain nonesuch", 0),
         (f"forecast --key {GROUP}/inputs/d.txt", 0),
