@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from blueprints import base, drivers, finding, memory, parameters, runs, scripts
+from blueprints import base, chains, drivers, finding, memory, parameters, runs, scripts
 from blueprints.finding import BlueprintFinding
 from blueprints.machine_kinds import architecture, kind
 from blueprints.merge import Layers
@@ -269,6 +269,10 @@ def _outside_buckets(layers: Layers, world: World) -> Iterator[BlueprintFinding]
             )
 
 
+def _chain(layers: Layers, world: World) -> Iterator[BlueprintFinding]:
+    yield from chains.findings(layers, world.folder)
+
+
 def _parameters(layers: Layers, world: World) -> Iterator[BlueprintFinding]:
     given: dict[str, Any] | None = layers.data.get("parameters")
     for fault in parameters.faults(given) if given is not None else ():
@@ -316,6 +320,7 @@ RULES: tuple[tuple[tuple[finding.Path, ...], Rule], ...] = (
     ((), _scripts),
     ((("groups",),), _groups),
     ((("outside_buckets",), ("bucket",)), _outside_buckets),
+    ((("takes_from",), ("next",), ("name",)), _chain),
     ((("parameters",),), _parameters),
     ((("secrets",),), _secrets),
     ((("network",), ("secrets",), ("input_addresses",)), _closed),

@@ -35,6 +35,7 @@ from components.settings import SettingsObject, SettingsObjectArgs, settings_key
 from components.start_images import RootDevices
 from components.storage import AnalysisBucket, AnalysisBucketArgs
 from neurocaas.protocol import limits
+from neurocaas.protocol.chain import Source
 from neurocaas.protocol.keys import RESULTS
 from neurocaas.protocol.settings import CLOSED, Image, Subnet
 from neurocaas.protocol.tags import ANALYSIS_TAG, STACK_TAG
@@ -46,7 +47,7 @@ class AnalysisStackArgs:
     None without scripts. `parent`: what `image.parent` stands for. `root_devices`: what the images call their
     root volumes. `code`, `prices`: as resolved on this machine. `commit`: of the blueprint. `log_days`: days
     that logs are kept. `known_groups`: those of the blueprint's groups whose people `utils` has made, from
-    groups.yaml, and the IAM group of each."""
+    groups.yaml, and the IAM group of each. `sources`: what `takes_from` means, each with its groups."""
 
     place: Place
     blueprint: Blueprint
@@ -59,6 +60,7 @@ class AnalysisStackArgs:
     commit: str | None
     log_days: int = 30
     known_groups: Mapping[str, str] = field(default_factory=dict)
+    sources: Mapping[str, tuple[Source, frozenset[str]]] = field(default_factory=dict)
 
 
 class AnalysisStack(pulumi.ComponentResource):
@@ -116,6 +118,7 @@ class AnalysisStack(pulumi.ComponentResource):
                 queue_url=queue.url,
                 topic_arn=topic,
                 subnets=self._subnets,
+                sources=[source for source, _ in args.sources.values()],
             ),
             opts=child(self, depends_on=[code]),
         )
@@ -139,6 +142,7 @@ class AnalysisStack(pulumi.ComponentResource):
                 instance_types=blueprint.instance.types,
                 max_minutes=blueprint.instance.max_duration_minutes,
                 outside_buckets=blueprint.outside_buckets,
+                sources=[source for source, _ in args.sources.values()],
                 image_parameter=None if self._baked else args.parent.parameter,
                 subnets=[subnet.id for subnet in self._subnets],
                 log_days=args.log_days,
@@ -200,6 +204,7 @@ class AnalysisStack(pulumi.ComponentResource):
                 ledger_table=utils.ledger_table,
                 dead_letter_queue_url=queue.dead_letter_url,
                 template_ids={group: machines[group].template_id for group in blueprint.groups},
+                sources={group: self._sources(group) for group in blueprint.groups},
             ),
             opts=child(self, depends_on=[bucket]),
         )
@@ -236,6 +241,10 @@ class AnalysisStack(pulumi.ComponentResource):
         }
         assert set(self.outputs) == {field.name for field in fields(AnalysisOutputs)}
         self.register_outputs(self.outputs)
+
+    def _sources(self, group: str) -> list[Source]:
+        """The other analyses whose results the group may take: those that are the group's as well."""
+        return [source for source, groups in self._args.sources.values() if group in groups]
 
     @property
     def _baked(self) -> str | None:
@@ -309,6 +318,7 @@ class AnalysisStack(pulumi.ComponentResource):
                     outside_buckets=args.blueprint.outside_buckets,
                     secrets=args.blueprint.secrets,
                     kms_key_arn=utils.kms_key_arn,
+                    sources=self._sources(group),
                 ),
                 opts=self._below,
             )

@@ -14,6 +14,7 @@ from components.place import Place
 from components.policies import machine
 from components.policies.document import rendered
 from components.role import MACHINES, BoundedRoleArgs, machine_role
+from neurocaas.protocol.chain import Source
 from neurocaas.protocol.outside import OutsideBucket
 from neurocaas.protocol.settings import ROOT_DEVICE
 
@@ -48,6 +49,7 @@ class GroupMachinesArgs:
     outside_buckets: Sequence[OutsideBucket] = ()
     secrets: Sequence[str] = ()
     kms_key_arn: pulumi.Input[str]
+    sources: Sequence[Source] = ()
 
     def __post_init__(self) -> None:
         if not 8 <= self.volume_gib <= 16384:
@@ -86,6 +88,7 @@ class GroupMachines(pulumi.ComponentResource):
                     stack=args.stack,
                     group=args.group,
                     outside_buckets=args.outside_buckets,
+                    sources=args.sources,
                     secrets=args.secrets,
                     **known,
                 ),

@@ -15,6 +15,7 @@ from components.policies import manager
 from components.policies.document import rendered
 from components.queue import WorkQueue
 from neurocaas.protocol import limits, owner
+from neurocaas.protocol.chain import Source
 from neurocaas.protocol.outside import OutsideBucket
 
 BATCH = 1
@@ -47,6 +48,7 @@ class ManagerArgs:
     image_parameter: str | None
     subnets: Sequence[str] = ()
     outside_buckets: Sequence[OutsideBucket] = ()
+    sources: Sequence[Source] = ()
     log_days: int = 30
 
 
@@ -92,6 +94,7 @@ class Manager(pulumi.ComponentResource):
                     image_parameter=args.image_parameter,
                     subnets=args.subnets,
                     outside_buckets=args.outside_buckets,
+                    sources=args.sources,
                     **inputs,
                 ),
             ),

@@ -122,6 +122,10 @@ async def _analysis(root: Path) -> dict[str, Any]:
             prices=project.prices_of(place.region, blueprint.instance.types),
             commit=provenance.blueprint_commit(root, blueprint.name),
             log_days=pulumi.Config().get_int("logRetentionDays") or 30,
+            sources={
+                name: project.source(root, name, blueprint.stage, directory, place, provider)
+                for name in blueprint.takes_from
+            },
         ),
         pulumi.ResourceOptions(providers=[provider]),
     )

@@ -16,13 +16,14 @@ import blueprints
 from blueprints import base, groups, needs, provision
 from blueprints.base import Base
 from blueprints.groups import Directory
-from blueprints.model import UTILS, Blueprint, Imaged
+from blueprints.model import UTILS, Blueprint, Imaged, Stage
 from blueprints.parents import ParentImage
 from blueprints.prices import Prices, table
 from blueprints.provision import Provision
-from components.analysis_buckets import Found, of_stack
+from components.analysis_buckets import Found, found, of_stack
 from components.names import PREFIX, logical
 from components.place import Place
+from neurocaas.protocol.chain import Source
 from neurocaas.protocol.problems import InvalidInput, Problem
 from neurocaas.protocol.tags import PROJECT_TAG, STACK_TAG
 
@@ -100,11 +101,11 @@ def analysis_buckets(root: Path, at: Place, there: Found) -> list[str]:
     """The buckets of all blueprints in all stages, sorted: those that are there (`there`), and those that a
     first deploy will make. Raises pulumi.RunError for blueprints with mistakes, once.
     """
-    found, problems = set[str](), list[Problem]()
+    names, problems = set[str](), list[Problem]()
     for name in blueprints.names(root):
         for stage in blueprints.Stage:
             try:
-                found.add(of_stack(blueprints.load(name, stage, root), at, there))
+                names.add(of_stack(blueprints.load(name, stage, root), at, there))
             except InvalidInput as error:
                 problems += error.problems
     if problems:
@@ -112,7 +113,20 @@ def analysis_buckets(root: Path, at: Place, there: Found) -> list[str]:
             "auditData, which needs the bucket of every blueprint,",
             InvalidInput(list(dict.fromkeys(problems))),
         )
-    return sorted(found)
+    return sorted(names)
+
+
+def source(
+    root: Path, name: str, stage: Stage, people: Directory, at: Place, of: aws.Provider
+) -> tuple[Source, frozenset[str]]:
+    """Another analysis whose results may be taken, in the same stage, and its groups. It may be deployed
+    later: its bucket has the name that it will have. Raises pulumi.RunError, once."""
+    try:
+        other = blueprints.load(name, stage, root)
+    except InvalidInput as error:
+        raise refused(f"takes_from: {name}, whose blueprint", error) from None
+    bucket = of_stack(other, at, found(of, other.stack))
+    return Source(name, other.stack, bucket), frozenset({*other.groups, *people.using(name)})
 
 
 def require_users(users: Directory, of: aws.Provider) -> None:

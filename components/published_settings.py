@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import pulumi
@@ -15,6 +15,7 @@ from components.options import child
 from components.packaging import CodeArchive
 from components.policies.manager import BUDGET_PARAMETERS
 from components.settings import larger_types
+from neurocaas.protocol.chain import Source
 from neurocaas.protocol.published_settings import About, about_key
 from neurocaas.protocol.settings import Image
 
@@ -22,7 +23,7 @@ from neurocaas.protocol.settings import Image
 @dataclass(frozen=True, kw_only=True)
 class AboutObjectArgs:
     """What the document names. `bucket`: of the analysis, where it is put. `template_ids`: the launch
-    template of each group.
+    template of each group; `sources`: other analyses whose results it may take.
     """
 
     blueprint: Blueprint
@@ -34,6 +35,7 @@ class AboutObjectArgs:
     ledger_table: str
     dead_letter_queue_url: pulumi.Input[str]
     template_ids: Mapping[str, pulumi.Input[str]]
+    sources: Mapping[str, Sequence[Source]]
 
 
 class AboutObject(pulumi.ComponentResource):
@@ -88,6 +90,7 @@ def render(args: AboutObjectArgs, group: str, dead_letter_queue_url: str, templa
         disk=blueprint.disk_rules,
         need=instance.need,
         input_addresses=blueprint.input_addresses,
+        sources=tuple(args.sources[group]),
         tells_spending=True,
         description=blueprint.description,
         dataset_description=blueprint.dataset_description,

@@ -17,6 +17,7 @@ from components.options import child
 from components.packaging import CodeArchive
 from components.place import Place
 from components.policies.manager import BUDGET_PARAMETERS
+from neurocaas.protocol.chain import Source
 from neurocaas.protocol.settings import CLOSED, Code, Group, Image, InstanceSettings, Subnet
 
 
@@ -44,6 +45,7 @@ class SettingsObjectArgs:
     queue_url: pulumi.Input[str]
     topic_arn: pulumi.Input[str]
     subnets: Sequence[Subnet] = ()
+    sources: Sequence[Source] = ()
 
 
 class SettingsObject(pulumi.ComponentResource):
@@ -115,6 +117,7 @@ def render(
         queue_url=queue_url,
         topic_arn=topic_arn,
         subnets=tuple(args.subnets),
+        sources=tuple(args.sources),
         blueprint_commit=args.commit,
         oom_types=larger_types(args.blueprint.instance, args.prices),
     ).to_json()

@@ -179,6 +179,8 @@ class Analysis:
         rerun_of: str | None = None,
         *,
         check: bool = True,
+        after: str | None = None,
+        after_when: str | None = None,
     ) -> JobHandle:
         """Submit datasets (keys in the bucket) with one config, and return the job. One machine is started
         for each dataset.
@@ -189,7 +191,9 @@ class Analysis:
         have it; by default the time of now. `instance_type` must be one that the analysis allows; by default
         the analysis's own. Data and config may be `s3://` paths, and `resultpath` the `s3://` path of a
         folder for the results, of buckets that the analysis's blueprint registers. `rerun_of`: the job whose
-        image and code are used in place of those that are deployed now. The answer to the submission is in
+        image and code are used in place of those that are deployed now. `after`: an earlier job, which the
+        service waits for; datanames `process_results/*.csv` are of its results then. It must have succeeded,
+        unless `after_when` is "ended". The answer to the submission is in
         the job's certificate.
 
         First all is looked at that can be known now, and AnalysisError has everything that is wrong; nothing
@@ -197,7 +201,12 @@ class Analysis:
         """
         names = given.keys(datanames)
         wrong = given.config(config) + given.optional_texts(
-            timestamp=timestamp, instance_type=instance_type, resultpath=resultpath, rerun_of=rerun_of
+            timestamp=timestamp,
+            instance_type=instance_type,
+            resultpath=resultpath,
+            rerun_of=rerun_of,
+            after=after,
+            after_when=after_when,
         )
         if not names:
             wrong.append(
@@ -213,7 +222,7 @@ class Analysis:
             names, wrong = resolved(names, self.about().input_addresses)
             raise_all(wrong)
         if check and not rerun_of:
-            self._check([], names, config, stamp, instance_type, resultpath, past=False)
+            self._check([], names, config, stamp, instance_type, resultpath, after, after_when, past=False)
         body: dict[str, Any] = {
             "dataname": names,
             "configname": self.job_config(config, stamp),
@@ -226,6 +235,10 @@ class Analysis:
             body["resultpath"] = resultpath
         if rerun_of:
             body["rerun_of"] = rerun_of
+        if after:
+            body["after"] = after
+        if after and after_when:
+            body["after_when"] = after_when
         key = f"{self.group}/submissions/{stamp}_submit.json"
         text = json.dumps(body, indent=2).encode()
         if not self.objects.create(key, text) and not self._is_there(key, text):
@@ -265,6 +278,8 @@ class Analysis:
         timestamp: str | None = None,
         instance_type: str | None = None,
         resultpath: str | None = None,
+        after: str | None = None,
+        after_when: str | None = None,
         *,
         past: bool = True,
     ) -> Forecast:
@@ -277,6 +292,8 @@ class Analysis:
             timestamp or "",
             instance_type or "",
             resultpath or "",
+            after=after or "",
+            after_when=after_when or "",
         )
         return planned(self, [wish], past=past)[0].forecast
 

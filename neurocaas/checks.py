@@ -15,8 +15,10 @@ from neurocaas import configs, data_checks
 from neurocaas.bucket import Bucket
 from neurocaas.data_checks import Data
 from neurocaas.errors import AnalysisError, raise_all
+from neurocaas.following import earlier_job, taken
 from neurocaas.formats.file_tree import FileTree
 from neurocaas.nearest import did_you_mean
+from neurocaas.protocol.chain import PROCESS
 from neurocaas.protocol.config import ENSEMBLE_SIZE, MODE, SUFFIXES, TRAIN, ConfigRules, JobConfig, max_bytes
 from neurocaas.protocol.disk import room
 from neurocaas.protocol.keys import CONFIGS, INPUTS, RESULTS, SUBMISSIONS, JobKeys
@@ -37,7 +39,9 @@ class Wish:
     """What somebody wants to submit as one job: `files` (and folders) here, `keys` in the bucket, `config`
     either, or the values themselves (nothing: the analysis's defaults), and how. `trees`: datasets that are
     chosen out of larger folders here (`neurocaas.formats`). `each`: every file of a folder is a dataset, not
-    the folder. Without a `timestamp` the job is named by the time of now.
+    the folder. `after`: the job that it waits for, of whose results keys `process_results/…` are;
+    `after_when`: what must have become of that one. Without a `timestamp` the job is named by the time of
+    now.
     """
 
     files: Sequence[str] = ()
@@ -48,6 +52,8 @@ class Wish:
     resultpath: str = ""
     trees: Sequence[FileTree] = ()
     each: bool = False
+    after: str = ""
+    after_when: str = ""
 
 
 @dataclass(frozen=True)
@@ -190,8 +196,13 @@ def _config_file(config: str | Mapping[str, Any], objects: Bucket) -> configs.Co
 def _keys(wish: Wish, about: About, objects: Bucket, group: str, errors: list[AnalysisError]) -> list[Data]:
     """What the names in the bucket are; `errors` gets those at which nothing is, or that are no names of the
     group's."""
-    good = []
+    good, of_earlier = [], []
+    earlier = earlier_job(wish.after, about.sources, objects.name, group) if wish.after else None
+    following = earlier.path(objects.name, PROCESS) if earlier else PROCESS
     for key in wish.keys:
+        if earlier is not None and key.startswith((PROCESS, following)):
+            of_earlier.append(PROCESS + key.removeprefix(following).removeprefix(PROCESS))
+            continue
         error = _place_error(key, "dataset", (INPUTS, RESULTS), objects, group)
         errors += [error] if error else []
         good += [] if error else [key]
@@ -208,7 +219,8 @@ def _keys(wish: Wish, about: About, objects: Bucket, group: str, errors: list[An
         errors.append(AnalysisError(got, "each dataset once", "leave one out"))
     if isinstance(wish.config, str) and wish.config and not Path(wish.config).is_file():
         errors += _config_key(wish.config, objects, group)
-    return [one or Data(key, (None,)) for key, one in zip(good, found, strict=True)]
+    results = taken(earlier, of_earlier, objects, errors) if earlier is not None else []
+    return [*(one or Data(key, (None,)) for key, one in zip(good, found, strict=True)), *results]
 
 
 def _config_key(config: str, objects: Bucket, group: str) -> list[AnalysisError]:
@@ -274,7 +286,8 @@ def _as_submitted(
     elif not submits and any(name.startswith(SCHEME) for name in names):
         # a forecast needs no config, which would have to be beside the data
         config = next(name for name in names if name.startswith(SCHEME)).rpartition("/")[0] + "/config.json"
-    return as_submitted(names, config, wish.timestamp, wish.resultpath, about, objects.name, group)
+    more = {"resultpath": wish.resultpath, "after": wish.after, "after_when": wish.after_when}
+    return as_submitted(names, config, wish.timestamp, more, about, objects.name, group)
 
 
 def _disk(found: CheckedWish, about: About, config: JobConfig | None) -> list[AnalysisError]:

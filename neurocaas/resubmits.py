@@ -12,6 +12,7 @@ from typing import Any
 from neurocaas.checks import Wish
 from neurocaas.errors import AnalysisError
 from neurocaas.job import JobHandle
+from neurocaas.protocol.chain import ENDED
 from neurocaas.protocol.job import Job
 from neurocaas.protocol.outside import SCHEME
 from neurocaas.protocol.status import FAILED
@@ -53,6 +54,8 @@ def again(analysis: Any, handle: JobHandle, datasets: list[str], config: str, ti
         timestamp=timestamp,
         instance_type=record.instance_type if same else "",
         resultpath=_resultpath(record),
+        after=record.after,
+        after_when=ENDED if record.after else "",
     )
     (plan,) = planned(analysis, [wish], past=False)
     stamp = plan.wish.timestamp

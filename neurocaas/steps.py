@@ -67,6 +67,8 @@ class Submitter(Protocol):
         resultpath: str | None = None,
         *,
         check: bool,
+        after: str | None = None,
+        after_when: str | None = None,
     ) -> JobHandle: ...
 
 
@@ -156,6 +158,8 @@ def submitted(analysis: Submitter, plan: SubmissionPlan, sent: UploadedData) -> 
         wish.instance_type or None,
         wish.resultpath or None,
         check=False,
+        after=wish.after or None,
+        after_when=wish.after_when or None,
     )
 
 

@@ -5,10 +5,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from neurocaas.errors import AnalysisError
+from neurocaas.protocol.chain import Source
 from neurocaas.protocol.keys import INPUTS, SUBMISSIONS
 from neurocaas.protocol.limits import SUBMISSION_MAX_BYTES
 from neurocaas.protocol.names import TIMESTAMP
@@ -29,23 +31,29 @@ class _Rules:
     input_addresses: tuple[str, ...]
     instance: InstanceSettings
     limits: Limits
+    sources: tuple[Source, ...]
 
 
 def as_submitted(
-    names: Sequence[str], config: str, timestamp: str, resultpath: str, about: About, bucket: str, group: str
+    names: Sequence[str],
+    config: str,
+    timestamp: str,
+    more: Mapping[str, str],
+    about: About,
+    bucket: str,
+    group: str,
 ) -> list[AnalysisError]:
-    """What is wrong with a submission of these datasets and this config, by their keys. A timestamp that is
-    none, and that there are no datasets or too many, is told elsewhere."""
+    """What is wrong with a submission of these datasets and this config, by their keys, with `more` fields
+    ("" for none). A timestamp that is none, and that there are no datasets or too many, is told elsewhere."""
     stamp = timestamp if TIMESTAMP.fullmatch(timestamp) else "0" * 24
-    body = {"dataname": list(dict.fromkeys(names)), "configname": config, "timestamp": stamp}
-    if resultpath:
-        body["resultpath"] = resultpath
+    body: dict[str, Any] = {"dataname": list(dict.fromkeys(names)), "configname": config, "timestamp": stamp}
+    body |= {name: text for name, text in more.items() if text}
     size = len(json.dumps(body, indent=2))
     if size > SUBMISSION_MAX_BYTES:
         got = f"a submission of {size} bytes, which are the names of {len(names)} datasets"
         do = "put them into one folder, or split the work into several submissions"
         return [AnalysisError(got, f"up to {SUBMISSION_MAX_BYTES} bytes", do)]
-    rules = _rules(about, bucket, [*names, config, resultpath], len(names))
+    rules = _rules(about, bucket, [*names, config, more.get("resultpath", "")], len(names))
     if not names:
         body["dataname"] = f"{group}/{INPUTS}/none"
     try:
@@ -68,7 +76,7 @@ def _rules(about: About, bucket: str, paths: Sequence[str], count: int) -> _Rule
         max_duration_minutes=0,
     )
     limits = Limits(datasets=max(about.max_datasets, count), dataset_size_gib=0)
-    return _Rules(about.analysis, bucket, outside, about.input_addresses, machine, limits)
+    return _Rules(about.analysis, bucket, outside, about.input_addresses, machine, limits, about.sources)
 
 
 def told(problem: Problem) -> AnalysisError:

@@ -6,8 +6,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from components.place import Place
-from components.policies import outside
+from components.policies import chains, outside
 from components.policies.document import Policy, Statement, allow, allow_own, document
+from neurocaas.protocol.chain import Source
 from neurocaas.protocol.keys import EVIDENCE, INPUTS, JOBS, RESULTS
 from neurocaas.protocol.outside import OutsideBucket, registered
 from neurocaas.protocol.secrets import parameter_name
@@ -20,12 +21,14 @@ def machine(
     group: str,
     artifact_bucket: str,
     outside_buckets: Sequence[OutsideBucket] = (),
+    sources: Sequence[Source] = (),
     stack: str = "",
     secrets: Sequence[str] = (),
     kms_key_arn: str = "",
 ) -> Policy:
     """Prefixes end in '/', so `lab1` never reaches `lab10`. Of the registered outside buckets, those of the
-    group. `secrets`: names of those of the `stack` that its machines read, sealed with the key.
+    group; of other analyses (`sources`), the group's results. `secrets`: names of those of the `stack` that
+    its machines read, sealed with the key.
 
     A machine's own place for evidence is its `aws:userid`, which for a role on an instance is the role's id
     and the instance's (IAM user guide, "IAM policy elements: Variables and tags"): it cannot write that of
@@ -66,6 +69,7 @@ def machine(
         allow_own(place, "ReadCode", ["s3:GetObject"], [place.objects(artifact_bucket, "code/*")]),
         *outside.readable(place, registered(outside_buckets, group, INPUTS)),
         *outside.writable(place, registered(outside_buckets, group, RESULTS)),
+        *chains.machine(place, sources, group),
         *(_secrets(place, stack, secrets, kms_key_arn) if secrets else ()),
     )
 

@@ -8,9 +8,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from components.place import Place
-from components.policies import outside
+from components.policies import chains, outside
 from components.policies.document import Policy, allow, allow_own, allow_unscoped, deny, document
 from components.policies.volumes import sealed_volumes
+from neurocaas.protocol.chain import Source
 from neurocaas.protocol.keys import ACTIVE_PREFIX, EVIDENCE, JOBS
 from neurocaas.protocol.outside import OutsideBucket
 from neurocaas.protocol.tags import BUCKET, GROUP, PRICE_TRACKING, STACK_TAG, TIMEOUT
@@ -31,7 +32,7 @@ class ManagerRights:
     groups, so the policy is as long with a hundred as with one. `instance_types`, `max_minutes`: what a
     machine may be, and how long it may run. `outside_buckets`: looked at, never written. `image_parameter` is
     the public parameter that the launch templates resolve, None when they name an image. `subnets`: where
-    machines may be, none for any of the account's."""
+    machines may be, none for any of the account's. `sources`: other analyses whose results may be taken."""
 
     analysis: str
     bucket: str
@@ -49,6 +50,7 @@ class ManagerRights:
     image_parameter: str | None
     outside_buckets: Sequence[OutsideBucket] = ()
     subnets: Sequence[str] = ()
+    sources: Sequence[Source] = ()
 
 
 def manager(place: Place, rights: ManagerRights) -> Policy:
@@ -226,6 +228,7 @@ def manager(place: Place, rights: ManagerRights) -> Policy:
     statements += sealed_volumes(place)
     # Whether a group may name a bucket is checked in its submission; the manager reads for all groups.
     statements += outside.readable(place, rights.outside_buckets)
+    statements += chains.manager(place, rights.sources, rights.artifact_bucket)
     if rights.image_parameter:
         arns = [place.public_arn("ssm", f"parameter{rights.image_parameter}")]
         statements.append(allow("ResolveImage", ["ssm:GetParameter", "ssm:GetParameters"], arns))

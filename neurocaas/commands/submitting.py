@@ -50,6 +50,11 @@ _DATA = {
         **JSON,
         "each": "Each file of a folder is a dataset, not the folder.",
         "timestamp": "The job's name; the time of now when left out.",
+        "after": (
+            "A job that is waited for, ANALYSIS/JOB of another analysis: --key process_results/*.csv are its "
+            "results."
+        ),
+        "after-when": "success (the default): it must have succeeded; ended: whatever has become of it.",
         "resultpath": "A folder s3://… of a registered outside bucket that gets the results.",
         "follow": "Stay, and show the job until it ends.",
         "wait": (
@@ -73,6 +78,8 @@ def submit(
     timestamp: str = "",
     instance_type: str = "",
     resultpath: str = "",
+    after: str = "",
+    after_when: str = "",
     follow: bool = False,
     wait: bool = True,
     forecast: bool = True,
@@ -96,7 +103,18 @@ def submit(
 
     chosen = analysis_of(analysis, group)
     trees = _trees(chosen, bids, participants, session, include)
-    wish = Wish(expanded(data), key, config, timestamp, instance_type, resultpath, trees, each=each)
+    wish = Wish(
+        expanded(data),
+        key,
+        config,
+        timestamp,
+        instance_type,
+        resultpath,
+        trees,
+        each=each,
+        after=after,
+        after_when=after_when,
+    )
     if sweep or sweep_file:
         told_first = {"dry_run": dry_run, "forecast": forecast, "yes": yes}
         submit_sweep(chosen, wish, sweep, sweep_file, **told_first, json=json)

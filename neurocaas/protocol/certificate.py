@@ -340,6 +340,22 @@ class DatasetOutcome:
 
 
 @dataclass(frozen=True)
+class NextJob:
+    """What the service has submitted by itself when a job had ended: a job of `analysis`, named `job_id`; ""
+    where it has not, as `refused` says."""
+
+    analysis: str
+    job_id: str
+    refused: str
+
+    @property
+    def line(self) -> str:
+        if self.refused:
+            return f"NEXT STEP: no job of {self.analysis}: {one_line(self.refused, LINE)}"
+        return f"NEXT STEP: job {self.job_id} of {self.analysis}"
+
+
+@dataclass(frozen=True)
 class CertificateFacts:
     """`certificate.json`. `job` is None for a submission that was refused; `exit_class` is one of
     EXIT_CLASSES.
@@ -355,6 +371,7 @@ class CertificateFacts:
     job: Job | None = None
     datasets: tuple[DatasetOutcome, ...] = ()
     problems: tuple[Problem, ...] = ()
+    next: NextJob | None = None
 
     @property
     def succeeded(self) -> int:
@@ -383,6 +400,7 @@ class CertificateFacts:
         }
         if self.job is not None:
             data |= _job_facts(self.job)
+            data["next"] = data_of(self.next) if self.next else None
         return dumps(data)
 
 
@@ -400,6 +418,9 @@ def _job_facts(job: Job) -> Mapping[str, Any]:
         "duration_minutes": job.duration_minutes,
         "instance_type": job.instance_type,
         "market": job.market,
+        "submitter": job.submitter,
+        "after": job.after,
+        "by": job.by,
     }
 
 

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import fields
 from typing import Any, get_args, get_origin, get_type_hints
 
-from neurocaas.protocol.certificate import EXIT_CLASSES, DatasetOutcome
+from neurocaas.protocol.certificate import EXIT_CLASSES, DatasetOutcome, NextJob
 from neurocaas.protocol.problems import Problem
 from neurocaas.protocol.settings import Image
 from neurocaas.protocol.status import FAILED, SUCCESS
@@ -56,6 +56,13 @@ def certificate_schema() -> dict[str, Any]:
         "duration_minutes": {"type": "integer", "minimum": 1},
         "instance_type": {"type": "string"},
         "market": {"type": "string"},
+        "submitter": {"type": "string", "description": 'Who submitted, "" where nobody can say.'},
+        "after": {"type": "string", "description": 'The job whose results it took, "" for none.'},
+        "by": {
+            "type": "string",
+            "description": "What made the submission where the service did: a job before it, or a watch.",
+        },
+        "next": {"anyOf": [{"type": "null"}, _object(NextJob)]},
     }
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from neurocaas.protocol.chain import NextStep
 from neurocaas.protocol.cost import Rates
 from neurocaas.protocol.documents import dumps, loads
 from neurocaas.protocol.keys import JobId, JobKeys, ResultKeys
@@ -71,7 +72,10 @@ class Job:
     run again; `results_required` are patterns (`protocol.required`), each of which a result of each dataset
     must fit. `submitter`: the person who submitted, by the name in groups.yaml; "" where nobody can say.
     `runs`: how its blueprint wants its runs.
-    `secrets`: names of secrets that its machines read (`protocol.secrets`)."""
+    `secrets`: names of secrets that its machines read (`protocol.secrets`).
+    `after`: the job whose results it takes, as its submission names it; `by`: what made the submission where
+    that was the service (`protocol.chain`), as the `step`-th job of a chain; `next`: what follows it by
+    itself; `began`: since when it waits no more for another job, "" where it never did."""
 
     analysis: str
     stage: str
@@ -113,6 +117,11 @@ class Job:
     submitter: str = field(default="", metadata=stored(added=True))
     runs: RunRules = field(default=RunRules(), metadata=stored(added=True))
     secrets: tuple[str, ...] = field(default=(), metadata=stored(added=True))
+    after: str = field(default="", metadata=stored(added=True))
+    by: str = field(default="", metadata=stored(added=True))
+    step: int = field(default=0, metadata=stored(added=True))
+    next: NextStep | None = None
+    began: str = field(default="", metadata=stored(added=True))
     schema_version: int = field(default=SCHEMA_VERSION)
 
     @property
@@ -139,6 +148,16 @@ class Job:
     def configpath_of(self, index: int) -> str:
         """The configuration that the machine of dataset `index` gets."""
         return self.datasets[index].configpath or self.configpath
+
+    @property
+    def service_files(self) -> frozenset[str]:
+        """Keys in its `process_results/` that are no results: the service, or the frame of each machine,
+        writes them."""
+        folder = self.results[1]
+        names = {self.configpath_of(one.index).rpartition("/")[2] for one in self.datasets}
+        return frozenset(
+            {folder.end, f"{folder.process_prefix}update.txt", *(folder.process_prefix + n for n in names)}
+        )
 
     def to_json(self) -> str:
         return dumps(data_of(self))

@@ -11,6 +11,7 @@ logs/active/{instance}.json   logs/{group}/{instance}.json
 jobs/{group}/job_{timestamp}|rejected_{id}/…            the service's own records
 jobs/{group}/early/{digest}.json                        a cancellation that waits for its submission
 jobs/{group}/index/{number}.jsonl                       a line for each job (`neurocaas.protocol.job_index`)
+jobs/{group}/submissions/{id}_submit.json               a submission of the service's own (`neurocaas.protocol.chain`)
 jobs/{group}/budget/{month}.json                        what is spent and reserved (`neurocaas.protocol.spending`)
 evidence/{role}:{instance}/…                            what one machine says of its dataset
 ```
@@ -215,19 +216,27 @@ class JobKeys(ResultKeys):
 
 @dataclass(frozen=True)
 class SubmissionKey:
-    """A key `{group}/submissions/{name}` whose name ends in `submit.json`."""
+    """A key `{group}/submissions/{name}` whose name ends in `submit.json`. `by_service`: the same below
+    `jobs/`, where only the service writes (`neurocaas.protocol.chain`)."""
 
     group: str
     name: str
+    by_service: bool = False
 
     @classmethod
     def parse(cls, key: str) -> SubmissionKey:
         """Take a decoded object key apart. Raises ValueError when it is not the key of a submission."""
-        return cls(*_in_submissions(key, SUBMISSION_SUFFIX))
+        own = key.removeprefix(f"{JOBS}/")
+        return cls(*_in_submissions(own, SUBMISSION_SUFFIX), by_service=own != key)
 
     @property
     def key(self) -> str:
-        return f"{self.group}/{SUBMISSIONS}/{self.name}"
+        return f"{JOBS}/" * self.by_service + f"{self.group}/{SUBMISSIONS}/{self.name}"
+
+    @property
+    def config(self) -> str:
+        """Where the service puts the configuration of a submission of its own."""
+        return self.key[: -len(SUBMISSION_SUFFIX)] + "config.json"
 
     @property
     def id(self) -> str:

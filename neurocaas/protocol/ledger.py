@@ -26,7 +26,10 @@ Items:
     - `ending` N (epoch seconds): since when a monitor is writing the job's end;
     - `stop` S, `stopped` N (epoch seconds): why and since when it is being ended early
       (`neurocaas.protocol.stop`);
-    - `reserved` N (micro-dollars) and `budget` S (sort key of the budget it is reserved in).
+    - `reserved` N (micro-dollars) and `budget` S (sort key of the budget it is reserved in);
+    - while it waits for another job, with nothing reserved: `waits_for` S (that job, as in a sort key),
+      `waits_until` N (epoch seconds), `wake_queue` and `wake_message` S: what goes on with it;
+    - `followers` SS: jobs (as in a sort key) that wait for this one.
 - claims: `pk = "claim"`, `sk` as of open jobs. Which submission has a timestamp: it is used once, unless the
   records of its job were deleted. Attributes (S): `claim` (`certificate.claim_id`), `submission` (key),
   `started` (ISO 8601), `cancelled_by` (where a cancellation came before any
@@ -90,6 +93,34 @@ class Claim:
     started: str
     cancelled_by: str = ""
     ended: str = ""
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """A job that waits for another, at most until `until` (epoch seconds): sending `message` to `queue` (a
+    URL) makes a manager look at it again. It has no machine, and nothing is reserved for it."""
+
+    for_: JobId
+    until: float
+    queue: str
+    message: str
+
+
+def waiting_of(item: Mapping[str, Any]) -> Waiting | None:
+    """What the item of an open job waits for."""
+    if "waits_for" not in item:
+        return None
+    return Waiting(
+        parse_open_job_key(item["waits_for"]["S"]),
+        float(item["waits_until"]["N"]),
+        item["wake_queue"]["S"],
+        item["wake_message"]["S"],
+    )
+
+
+def followers_of(item: Mapping[str, Any]) -> tuple[JobId, ...]:
+    """The jobs that wait for this one."""
+    return tuple(map(parse_open_job_key, sorted(item.get("followers", {}).get("SS", []))))
 
 
 def open_job_key(job: JobId) -> dict[str, str]:

@@ -109,6 +109,12 @@ EARLY_CANCEL = 900
 people upload them so.
 """
 
+AFTER_SECONDS = 7 * 24 * 3600
+"""How long after its submission a job may wait for the one that it follows."""
+
+UNKNOWN_ATTEMPTS = 3
+"""Deliveries of a submission that follows a job of which nobody has heard: S3 tells of files in any order."""
+
 ORPHAN_GRACE = 600
 """How long a machine without an open job is left alone before the sweep ends it."""
 

@@ -44,13 +44,15 @@ class ReadConfig:
 class FoundInputs:
     """The datasets by their paths, in the order of the submission; `passed_over`: up to PASSED_OVER objects
     of their folders that are none;
-    `dataset_size_gib`: by which their machines' volumes are enlarged."""
+    `dataset_size_gib`: by which their machines' volumes are enlarged; `hidden`: keys in folders that are no
+    data."""
 
     inputs: dict[str, DatasetInput] = field(default_factory=dict)
     passed_over: list[str] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
     config: ReadConfig | None = None
     dataset_size_gib: int = 0
+    hidden: frozenset[str] = frozenset()
 
     def pass_over(self, path: str) -> None:
         if len(self.passed_over) < PASSED_OVER:
@@ -75,8 +77,10 @@ def plan(
     found: FoundInputs,
     created: datetime,
     submitter: str = "",
+    began: str = "",
 ) -> Job:
-    """The job of `submission`, of which `found` has all that it names, without problems. Pure."""
+    """The job of `submission`, of which `found` has all that it names, without problems; `began` as in the
+    job. Pure."""
     assert found.config is not None
     config = found.config.config
     chosen = submission.instance_type or settings.instance.type
@@ -125,6 +129,11 @@ def plan(
         submitter=submitter,
         runs=settings.runs,
         secrets=settings.secrets,
+        after=submission.after.name if submission.after else "",
+        by=submission.asked.by if submission.asked else "",
+        step=submission.asked.step if submission.asked else 0,
+        next=settings.next,
+        began=began,
     )
 
 

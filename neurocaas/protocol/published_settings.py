@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from neurocaas.protocol.chain import Source
 from neurocaas.protocol.config import ConfigRules
 from neurocaas.protocol.cost import Rates
 from neurocaas.protocol.disk import DiskRules
@@ -45,6 +46,7 @@ class About:
     `description`: what it computes; `dataset_description`: what a dataset must contain; `dataset_example`:
     what one is called, for instance. `outside_buckets`: those that the group's submissions may name, None in
     a document of an earlier version.
+    `sources`: other analyses whose results its jobs may take (`neurocaas.protocol.chain`).
     `tells_spending`: its manager keeps the documents of `neurocaas.protocol.spending`.
     `ledger_table` and `dead_letter_queue_url` may be read by administrators only."""
 
@@ -81,6 +83,7 @@ class About:
     outside_buckets: tuple[OutsideBucket, ...] | None = None
     tells_spending: bool = field(default=False, metadata=stored(added=True))
     input_addresses: tuple[str, ...] = field(default=(), metadata=stored(added=True))
+    sources: tuple[Source, ...] = field(default=(), metadata=stored(added=True))
     schema_version: int = field(default=SCHEMA_VERSION)
 
     def to_json(self) -> str:

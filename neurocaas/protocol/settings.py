@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from neurocaas.protocol.chain import NextStep, Source
 from neurocaas.protocol.config import ConfigRules
 from neurocaas.protocol.cost import Rates
 from neurocaas.protocol.disk import DiskRules
@@ -147,7 +148,9 @@ class BlueprintValues:
     `results_required`: patterns (`protocol.required`), each of which a result of each dataset must fit.
     `runs`: checkpoints, logs, known errors, machines that stay.
     `secrets`: names of variables that the script gets from the parameter store (`protocol.secrets`);
-    `network`: OPEN, or CLOSED for machines that reach S3 alone."""
+    `network`: OPEN, or CLOSED for machines that reach S3 alone.
+    `takes_from`: analyses whose results its jobs may take; `next`: what is submitted when a job of it has
+    ended (`protocol.chain`)."""
 
     instance: InstanceSettings = field(
         metadata=flat(
@@ -173,6 +176,8 @@ class BlueprintValues:
     parameters: Mapping[str, Any] | None = None
     results_required: tuple[str, ...] = field(default=(), metadata=stored(added=True))
     runs: RunRules = field(default=RunRules(), metadata=stored(added=True))
+    takes_from: tuple[str, ...] = field(default=(), metadata=stored(added=True))
+    next: NextStep | None = None
 
     @property
     def config_rules(self) -> ConfigRules:
@@ -195,7 +200,8 @@ class BlueprintValues:
 class AnalysisSettings(BlueprintValues):
     """The blueprint's values, and what a deployment adds. Durations in minutes, sizes in GiB, prices in USD
     an hour (on demand); `rates`: of what each machine has besides. `subnets`: where its machines may be
-    (none: in the account's default network). `queue_url`: of the queue of submissions.
+    (none: in the account's default network). `queue_url`: of the queue of submissions. `sources`: what
+    `takes_from` means in this stage.
 
     `oom_types` has, for each of `instance.types`, the larger ones on which a dataset that ran out of memory
     may be run again, the next larger first (nothing: none is).
@@ -224,6 +230,7 @@ class AnalysisSettings(BlueprintValues):
     oom_types: Mapping[str, tuple[str, ...]] = field(default_factory=dict, metadata=stored(added=True))
     rates: Rates = field(default=Rates(), metadata=stored(added=True))
     subnets: tuple[Subnet, ...] = field(default=(), metadata=stored(added=True))
+    sources: tuple[Source, ...] = field(default=(), metadata=stored(added=True))
     schema_version: int = field(default=SCHEMA_VERSION)
 
     def to_json(self) -> str:

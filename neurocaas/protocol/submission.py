@@ -10,7 +10,9 @@ Optional: `instance_type`; `rerun_of`, the timestamp of an earlier job of the gr
 taken in place of those that are deployed now; `resultpath`, an `s3://{bucket}/{folder}` in which the job's
 folder `job_{timestamp}` is made; `request`, any text, by which a client knows its own submission. Paths may be written with `s3://{bucket}/` in front; other buckets than the
 analysis's own must be registered in its blueprint. A dataset may be a file in the world, by address and
-digest (`neurocaas.protocol.addresses`), where the blueprint admits its host.
+digest (`neurocaas.protocol.addresses`), where the blueprint admits its host. `after`: an earlier job that is
+waited for, and whose results datanames `process_results/…` name; `after_when` says what must have become of it
+(`neurocaas.protocol.chain`).
 """  # noqa: E501
 
 from __future__ import annotations
@@ -22,9 +24,20 @@ from difflib import get_close_matches
 from typing import Any, Protocol
 
 from neurocaas.protocol.addresses import FORM, admitted, is_address, parse_address
+from neurocaas.protocol.chain import (
+    PROCESS,
+    SUCCEEDED,
+    WHEN,
+    Asked,
+    Earlier,
+    Source,
+    asked_of,
+    is_pattern,
+    parse_after,
+)
 from neurocaas.protocol.config import SUFFIXES
 from neurocaas.protocol.documents import TwiceError, once
-from neurocaas.protocol.keys import CONFIGS, INPUTS, RESULTS, JobKeys, SubmissionKey
+from neurocaas.protocol.keys import CONFIGS, INPUTS, RESULTS, JobId, JobKeys, SubmissionKey
 from neurocaas.protocol.limits import KEY_MAX_BYTES, SUBMISSION_MAX_BYTES
 from neurocaas.protocol.names import check_timestamp, dataset_names, key_fault
 from neurocaas.protocol.outside import SCHEME, OutsideBucket, admits, place_of, registered, whole
@@ -36,7 +49,17 @@ REQUEST = "request"
 """
 
 FIELDS = frozenset(
-    {"dataname", "configname", "timestamp", "instance_type", "resultpath", "rerun_of", REQUEST}
+    {
+        "dataname",
+        "configname",
+        "timestamp",
+        "instance_type",
+        "resultpath",
+        "rerun_of",
+        "after",
+        "after_when",
+        REQUEST,
+    }
 )
 CONFIG_FOLDERS = (CONFIGS, INPUTS, RESULTS)
 """Where a group's configurations may lie."""
@@ -59,6 +82,8 @@ class SubmissionRules(Protocol):
     def instance(self) -> InstanceSettings: ...
     @property
     def limits(self) -> Limits: ...
+    @property
+    def sources(self) -> tuple[Source, ...]: ...
 
 
 @dataclass(frozen=True)
@@ -66,7 +91,9 @@ class Submission:
     """A checked submission. `instance_type` is None when the analysis's own is wanted; `names` are the
     display names of `datanames`; `resultpath` is the job's folder in an outside bucket, None for the usual
     one; `ignored` are fields that mean nothing here, `repeated` the datasets that are named more than once
-    (each is one dataset all the same)."""
+    (each is one dataset all the same). `after`: the job that is waited for, `after_when` what must have
+    become of it, `taken` patterns below its `process_results/`, each of whose results is a dataset. `asked`:
+    what the service says of a submission of its own."""
 
     group: str
     timestamp: str
@@ -78,6 +105,10 @@ class Submission:
     rerun_of: str | None
     ignored: tuple[str, ...]
     repeated: tuple[str, ...] = ()
+    after: Earlier | None = None
+    after_when: str = SUCCEEDED
+    taken: tuple[str, ...] = ()
+    asked: Asked | None = None
 
     @property
     def keys(self) -> JobKeys:
@@ -119,15 +150,23 @@ def too_large(size: int) -> Problem:
 def parse_submission(raw: bytes, key: str, settings: SubmissionRules) -> Submission:
     """Check a submission stored under `key` (decoded). Raises InvalidSubmission with every problem found, and
     ValueError when `key` is not the key of a submission."""
-    group = SubmissionKey.parse(key).group
+    submission_key = SubmissionKey.parse(key)
+    group = submission_key.group
     data = _read(raw)
     stamp = data.get("timestamp")
     if isinstance(stamp, int) and not isinstance(stamp, bool) and abs(stamp) < 10**20:
         stamp = str(stamp)
     problems = check_timestamp(stamp)
     timestamp = None if problems else str(stamp)
-    datanames, repeated = _datanames(data.get("dataname"), group, settings, problems)
-    configname = _configname(data.get("configname"), group, settings, problems)
+    after = _after(data.get("after"), group, timestamp, settings, problems)
+    when = _after_when(data, problems)
+    named, taken = _split(data.get("dataname"), after, settings)
+    following = after.path(settings.bucket, PROCESS) if after else ""
+    datanames, repeated = _datanames(named, group, settings, problems, taken, following)
+    if submission_key.by_service and data.get("configname") == submission_key.config:
+        configname = submission_key.config
+    else:
+        configname = _configname(data.get("configname"), group, settings, problems)
     instance_type = _instance_type(data.get("instance_type"), settings, problems)
     _check_one_source([*datanames, *([configname] if configname else [])], settings, problems)
     resultpath = _resultpath(data.get("resultpath"), group, timestamp, settings, problems)
@@ -155,7 +194,67 @@ def parse_submission(raw: bytes, key: str, settings: SubmissionRules) -> Submiss
         earlier,
         ignored,
         tuple(repeated),
+        after,
+        when,
+        tuple(taken),
+        asked_of(data) if submission_key.by_service else None,
     )
+
+
+def _after(
+    value: Any, group: str, timestamp: str | None, settings: SubmissionRules, problems: list[Problem]
+) -> Earlier | None:
+    """The job that `after` names; nothing is looked up."""
+    if value is None:
+        return None
+    known = {source.analysis: source for source in settings.sources}
+    forms = ["a timestamp of a job", *(f"'{name}/TIMESTAMP'" for name in sorted(known))]
+    allowed = f"{' or '.join(forms)} of your group"
+    found = parse_after(value) if isinstance(value, str) else None
+    do = "Name the earlier job by its timestamp, or leave it out"
+    if found is None or found[1] == timestamp:
+        got = f"{shown(value)}, which is this job itself" if found else shown(value)
+        problems.append(Problem("after", got, allowed, do))
+        return None
+    analysis, earlier = found
+    if analysis in ("", settings.analysis):
+        return Earlier(JobId(settings.bucket, group, earlier))
+    if analysis not in known:
+        do = f"Ask the developer of {settings.analysis} to name it in takes_from of the blueprint"
+        problems.append(Problem("after", f"a job of the analysis {shown(analysis)}", allowed, do))
+        return None
+    source = known[analysis]
+    return Earlier(JobId(source.bucket, group, earlier), analysis, source.stack)
+
+
+def _after_when(data: Mapping[str, Any], problems: list[Problem]) -> str:
+    value = data.get("after_when")
+    if value is None:
+        return SUCCEEDED
+    if value not in WHEN or data.get("after") is None:
+        got = shown(value) if value not in WHEN else f"{shown(value)} without `after`"
+        problems.append(
+            Problem("after_when", got, f"beside `after`: {' or '.join(WHEN)}", "Correct it, or leave it out")
+        )
+        return SUCCEEDED
+    return str(value)
+
+
+def _split(value: Any, after: Earlier | None, settings: SubmissionRules) -> tuple[Any, list[str]]:
+    """The datanames, those of the earlier job's results as whole paths; and apart the patterns of such."""
+    entries = [value] if isinstance(value, str) else value
+    if after is None or not isinstance(entries, list) or len(entries) > settings.limits.datasets:
+        return value, []
+    named: list[Any] = []
+    taken: dict[str, None] = {}
+    for entry in entries:
+        if not isinstance(entry, str) or not entry.startswith(PROCESS):
+            named.append(entry)
+        elif is_pattern(entry):
+            taken[entry.removeprefix(PROCESS)] = None
+        else:
+            named.append(after.path(settings.bucket, entry))
+    return named, list(taken)
 
 
 def _read(raw: bytes) -> Mapping[str, Any]:
@@ -203,7 +302,12 @@ def _misspelt(problem: Problem, data: Mapping[str, Any]) -> Problem:
 
 
 def _datanames(
-    value: Any, group: str, settings: SubmissionRules, problems: list[Problem]
+    value: Any,
+    group: str,
+    settings: SubmissionRules,
+    problems: list[Problem],
+    taken: Sequence[str] = (),
+    following: str = "",
 ) -> tuple[list[str], list[str]]:
     """The datasets, each once, and those of them that are named more than once."""
     allowed = (
@@ -213,6 +317,8 @@ def _datanames(
         problems.append(Problem("dataname", "nothing", allowed, "Say which data to analyse"))
         return [], []
     entries = [value] if isinstance(value, str) else value
+    if entries == [] and taken:
+        return [], []
     if not isinstance(entries, list) or not 1 <= len(entries) <= settings.limits.datasets:
         got = f"a list of {len(entries)}" if isinstance(entries, list) else shown(value)
         do = (
@@ -226,7 +332,7 @@ def _datanames(
     faults: list[Problem] = []
     for number, entry in enumerate(entries):
         field = "dataname" if entries is not value else f"dataname[{number}]"
-        key = _own_key(entry, field, group, settings, (INPUTS, RESULTS), faults)
+        key = _own_key(entry, field, group, settings, (INPUTS, RESULTS), faults, following)
         if key is not None:
             found[key] = found.get(key, 0) + 1
     problems += faults[:_FACTS_SHOWN]
@@ -267,9 +373,11 @@ def _own_key(
     settings: SubmissionRules,
     folders: Sequence[str],
     problems: list[Problem],
+    following: str = "",
 ) -> str | None:
     """The key that a path of a submission means, None (and a problem) unless it lies in the submitting
     group's folders.
+    `following`: where the results of the job lie that is waited for.
     Only the group that submits pays and may be read from; a name of another group is refused before anything
     is looked up, so that not even the existence of its data is told."""
     places = " or ".join(f"'{group}/{folder}/…'" for folder in folders)
@@ -281,7 +389,12 @@ def _own_key(
     if is_address(value):
         return _address(value, field, settings, places, problems)
     bucket, key = place_of(value, settings.bucket)
-    if bucket != settings.bucket and not admits(settings.outside_buckets, group, INPUTS, value):
+    followed = bool(following) and value.startswith(following)
+    if (
+        bucket != settings.bucket
+        and not followed
+        and not admits(settings.outside_buckets, group, INPUTS, value)
+    ):
         allowed = f"paths in {places}{_registered(settings, group, INPUTS)}"
         problems.append(
             Problem(
@@ -335,7 +448,9 @@ def _check_one_source(paths: Sequence[str], settings: SubmissionRules, problems:
     """Data and configuration of outside buckets come from one bucket: its owner answers for what belongs
     together.
     """
-    sources = sorted({place_of(path, settings.bucket)[0] for path in paths if not is_address(path)})
+    ours = {source.bucket for source in settings.sources}
+    places = {place_of(path, settings.bucket)[0] for path in paths if not is_address(path)}
+    sources = sorted({settings.bucket if place in ours else place for place in places})
     if len(sources) > 1:
         got = (
             f"buckets {', '.join(sources)}: If bypassing storage for input, data and config must be from "

@@ -51,6 +51,7 @@ from neurocaas.protocol.status import FAILED, DatasetStatus
 from neurocaas.protocol.stop import StopOrder
 from runtime.manager.budget import worst_case
 from runtime.manager.delivery import Outcome
+from runtime.manager.following import wake_followers
 from runtime.manager.port import ManagerCloud
 from runtime.manager.shortfall import Shortfall
 from runtime.manager.wording import log_started
@@ -253,6 +254,7 @@ class JobAnswer(Answer):
         line = end_line(0, total, why).strip()
         self._write_history(event(self.job_id, ENDED, line, now, "1", exit_class=exit_class, cost_usd=0.0))
         facts, told = self._close(exit_class, problems, note, job, now)
+        wake_followers(self.cloud, self.settings.queue_url, self.job_id)
         claim = self.cloud.claimed(self.job_id)
         if not (claim and claim.ended):
             if event_of(facts) != REFUSED:

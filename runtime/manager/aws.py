@@ -24,9 +24,11 @@ from neurocaas.protocol.keys import JobId
 from neurocaas.protocol.ledger import (
     LAUNCHED,
     Claim,
+    Waiting,
     budget_read,
     change,
     close_writes,
+    followers_of,
     heard_key,
     item_key,
     lease_writes,
@@ -36,16 +38,16 @@ from neurocaas.protocol.ledger import (
     settle_writes,
     take_claim,
     transact,
+    waiting_of,
 )
 from neurocaas.protocol.notice import send
-from neurocaas.protocol.notification import notification
 from neurocaas.protocol.objects import code_of
 from neurocaas.protocol.settings import SPOT
 from neurocaas.protocol.spending import tell_spending
 from neurocaas.protocol.tags import ATTEMPT, BUCKET, GROUP, JOB, OFFSET, RUN
 from runtime.aws.clients import Clients
 from runtime.manager import refusal_log
-from runtime.manager.events import ObjectCreated
+from runtime.manager.events import ObjectCreated, message_of
 from runtime.manager.objects import Objects
 from runtime.manager.port import JobGoneError, JobMachine, LaunchError, LaunchRequest
 
@@ -115,8 +117,38 @@ class AwsManagerCloud(Objects):
     def started(self, job: JobId) -> int:
         return int(self._item(job).get("started", {}).get("N", 0))
 
+    def wait(self, job: JobId, owner: str, waiting: Waiting) -> None:
+        values = {
+            ":owner": {"S": owner},
+            ":for": {"S": "/".join(waiting.for_)},
+            ":until": {"N": f"{waiting.until:.3f}"},
+            ":queue": {"S": waiting.queue},
+            ":message": {"S": waiting.message},
+        }
+        update = (
+            "SET #waits_for = :for, #waits_until = :until, #wake_queue = :queue, #wake_message = :message"
+        )
+        self._change(job, update, values, "#owner = :owner")
+
+    def waiting(self, job: JobId) -> Waiting | None:
+        return waiting_of(self._item(job))
+
+    def follow(self, job: JobId, follower: JobId) -> None:
+        self._change(job, "ADD #followers :followers", {":followers": {"SS": ["/".join(follower)]}})
+
+    def followers(self, job: JobId) -> tuple[JobId, ...]:
+        return followers_of(self._item(job))
+
+    def go_on(self, job: JobId, owner: str, now: float) -> None:
+        update = "SET #since = :now REMOVE #waits_for, #waits_until, #wake_queue, #wake_message"
+        values = {":owner": {"S": owner}, ":now": {"N": f"{now:.3f}"}}
+        self._change(job, update, values, "#owner = :owner")
+
+    def wake(self, waiting: Waiting) -> None:
+        self.clients.sqs.send_message(QueueUrl=waiting.queue, MessageBody=waiting.message)
+
     def come_back(self, queue_url: str, event: ObjectCreated, seconds: int) -> None:
-        body = notification(event.bucket, event.key, event.size, event.etag, event.version_id)
+        body = message_of(event)
         self.clients.sqs.send_message(QueueUrl=queue_url, MessageBody=body, DelaySeconds=seconds)
 
     def launched(self, job: JobId, total: int, failed: frozenset[int], now: float) -> None:

@@ -105,6 +105,9 @@ def _carry_out(
     if claim is not None and _never_begins(cloud, settings, clock, key, item, claim, order):
         return Outcome(0, f"job {timestamp} will not be started")
     if cloud.note_stop(item, order.text, now.timestamp()):
+        waiting = cloud.waiting(item)
+        if waiting is not None:  # no machine is there that would read the order
+            cloud.wake(waiting)
         return Outcome(0, f"job {timestamp} is being stopped")
     # A manager is between the claim and the lease: the next delivery finds the job's item, or its end.
     return Outcome(0, f"job {timestamp} is only just beginning", again=True)

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import unquote_plus
 
+from neurocaas.protocol.notification import notification
+
 
 @dataclass(frozen=True)
 class ObjectCreated:
@@ -21,6 +23,11 @@ class ObjectCreated:
     etag: str = ""
     version_id: str = ""
     principal: str = ""
+
+
+def message_of(event: ObjectCreated) -> str:
+    """The message that tells of an object once more."""
+    return notification(event.bucket, event.key, event.size, event.etag, event.version_id, event.principal)
 
 
 def objects_created(body: str) -> list[ObjectCreated]:

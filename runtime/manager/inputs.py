@@ -19,6 +19,7 @@ from collections.abc import Iterator, Sequence
 from urllib.parse import unquote
 
 from neurocaas.protocol.addresses import is_address, parse_address
+from neurocaas.protocol.chain import PROCESS
 from neurocaas.protocol.config import ENSEMBLE_SIZE, MODE, TRAIN, max_bytes, parse_config
 from neurocaas.protocol.disk import room
 from neurocaas.protocol.ignored import is_ignored
@@ -30,8 +31,10 @@ from neurocaas.protocol.outside import SCHEME, place_of, whole
 from neurocaas.protocol.pins import Pin
 from neurocaas.protocol.plan import DatasetInput, FoundInputs, ReadConfig, display_names
 from neurocaas.protocol.problems import InvalidInput, Problem, shown
+from neurocaas.protocol.required import fits
 from neurocaas.protocol.settings import AnalysisSettings
 from neurocaas.protocol.submission import long_names
+from runtime.manager.following import Results
 from runtime.manager.port import (
     BucketRefusedError,
     ManagerCloud,
@@ -53,13 +56,18 @@ def look_up(
     datanames: Sequence[str],
     configname: str,
     resultpath: str | None = None,
+    taken: Results | None = None,
 ) -> FoundInputs:
-    """Everything that a submission names, with all problems; the configuration is None when it is faulty."""
-    found = FoundInputs()
+    """Everything that a submission names, with all problems; the configuration is None when it is faulty.
+    `taken`: what it takes of an earlier job."""
+    found = FoundInputs(hidden=taken.hidden if taken else frozenset())
     try:
         find_datasets(cloud, settings, datanames, found)
+        if taken is not None and taken.patterns and not found.problems:
+            _find_results(cloud, settings, taken, found)
     except BucketRefusedError as error:
-        found.problems.append(_refused("dataname", datanames[0], settings, error))
+        where = datanames[0] if datanames else taken.earlier.path(settings.bucket, PROCESS) if taken else ""
+        found.problems.append(_refused("dataname", where, settings, error))
     problems = found.problems
     if configname:
         try:
@@ -185,10 +193,44 @@ def find_datasets(
             )
         )
     found.inputs = {path: one for key in keys for path, one in inputs.get(key, {}).items()}
+    _check_number(settings, found)
+
+
+def _find_results(
+    cloud: ManagerCloud, settings: AnalysisSettings, taken: Results, found: FoundInputs
+) -> None:
+    """Put the results of the earlier job that fit a pattern behind what was found."""
+    earlier, names, unused = taken.earlier, list[str](), dict.fromkeys(taken.patterns)
+    for name, pin in _below(cloud, settings, earlier.path(settings.bucket, PROCESS), found):
+        if name.endswith("/") or is_ignored(name, settings.data.ignore):
+            continue
+        names.append(name)
+        fitting = [pattern for pattern in taken.patterns if fits(pattern, name)]
+        if fitting and key_fault(name) is None:
+            found.inputs.setdefault(pin.path, DatasetInput((pin,)))
+        for pattern in fitting:
+            unused.pop(pattern, None)
+        if len(found.inputs) > settings.limits.datasets:
+            break
+    else:
+        there = ", ".join(map(shown, names[:_NEAR])) + (", …" if len(names) > _NEAR else "")
+        found.problems += [
+            Problem(
+                "dataname",
+                f"{PROCESS}{pattern}, which no result of job {earlier.name} fits",
+                f"patterns of its results: {there or 'it has none'}",
+                "Correct the pattern",
+            )
+            for pattern in unused
+        ]
+    _check_number(settings, found)
+
+
+def _check_number(settings: AnalysisSettings, found: FoundInputs) -> None:
     if len(found.inputs) > settings.limits.datasets:
         got = f"folders with more than {settings.limits.datasets} objects"
         do = "Split the work into several submissions"
-        problems.append(
+        found.problems.append(
             Problem("dataname", got, f"up to {settings.limits.datasets} datasets in a submission", do)
         )
 
@@ -272,7 +314,7 @@ def _below(
     ):
         if count == FOLDER_MAX_OBJECTS:
             found.problems.append(_too_many(shown(prefix), FOLDER_MAX_OBJECTS, "in a folder"))
-        if item.key != folder:
+        if item.key != folder and item.key not in found.hidden:
             yield item.key[len(folder) :], pin
 
 

@@ -37,6 +37,7 @@ from runtime.manager.cancel import read_order
 from runtime.manager.delivery import Delivery, Outcome
 from runtime.manager.earlier import as_then
 from runtime.manager.early import early_order
+from runtime.manager.following import followed, results
 from runtime.manager.inputs import look_up
 from runtime.manager.launch import Launcher, next_dataset, own_machines, room_for
 from runtime.manager.port import JobMachine, ManagerCloud
@@ -66,12 +67,15 @@ def submit(
         stage, exit_class = READ_FAILED, "platform"
     timestamp = submission.timestamp if submission else faulty.timestamp if faulty else None
     delivery.notes.timestamp = timestamp
+    submitter = submitter_of(event.principal)
+    if submission is not None and submission.asked is not None:  # the service's own, in somebody's name
+        submitter = submission.asked.submitter
     if timestamp is None:
         assert faulty is not None
-        submitter = submitter_of(event.principal)
         answer = rejection(cloud, settings, clock, key, delivery.replaced, submitter)
         return answer.refuse(faulty.problems, stage, exit_class)
-    run = _Run(cloud, settings, clock, delivery, key, timestamp, hashlib.sha256(raw).hexdigest())
+    sha256 = hashlib.sha256(raw).hexdigest()
+    run = _Run(cloud, settings, clock, delivery, key, timestamp, sha256, submitter)
     ended = run.claim()
     if ended is not None:
         return ended
@@ -95,15 +99,14 @@ class _Run:
     key: SubmissionKey
     timestamp: str
     sha256: str
+    submitter: str
     redelivered: bool = False
-    submitter: str = field(init=False)
     log: SetupLog = field(init=False)
     answer: JobAnswer = field(init=False)
 
     def __post_init__(self) -> None:
         self.item = JobId(self.settings.bucket, self.key.group, self.timestamp)
         self.keys = self.item.keys
-        self.submitter = submitter_of(self.delivery.event.principal)
         self.log = SetupLog(self.clock(), version_of(self.settings), self.timestamp)
         self.answer = JobAnswer(
             self.cloud, self.settings, self.clock, self.keys, self.log, self.key.key, self.submitter
@@ -199,14 +202,49 @@ class _Run:
             )
             if early is not None:
                 return self.answer.stop(early)
+            waits = self._follow(submission)
+            if waits is not None:
+                return waits
             decided = self._decide(submission)
             if isinstance(decided, Outcome):
                 return decided
             job = decided
         return self._launch(job, known, started)
 
+    def _follow(self, submission: Submission) -> Outcome | None:
+        """An outcome while the submission waits for an earlier job, or where it is refused; None otherwise.
+        What can be refused already is refused before it waits."""
+        earlier, now = submission.after, self.clock()
+        if earlier is None:
+            return None
+        if self.settings.image.ready and self.cloud.waiting(self.item) is None:
+            faulty = look_up(self.cloud, self.settings, self.keys, (), submission.configname).problems
+            if faulty:
+                return self.answer.refuse(faulty, LOOKED_UP)
+        try:
+            waits = followed(self.cloud, self.settings, submission, self.delivery, self.log.started, now)
+        except InvalidInput as error:
+            return self.answer.refuse(error.problems, LOOKED_UP)
+        if waits is not None and not waits.again:
+            self.log.manager(f"Waiting for job {earlier.name} to end. Nothing is reserved.", now)
+            self.answer.certify(self.log.render())
+            tell(
+                self.cloud,
+                self.item,
+                "waiting",
+                f"waits for job {earlier.name} to end",
+                now=now,
+                once=earlier.name,
+                after=earlier.name,
+            )
+        return waits
+
     def _decide(self, submission: Submission) -> Job | Outcome:
         """The job, planned, paid and written down; or why there is none."""
+        try:
+            taken = results(self.cloud, submission)
+        except InvalidInput as error:
+            return self.answer.refuse(error.problems, LOOKED_UP, "data")
         found = look_up(
             self.cloud,
             self.settings,
@@ -214,6 +252,7 @@ class _Run:
             submission.datanames,
             submission.configname,
             submission.resultpath,
+            taken,
         )
         problems, settings = found.problems, self.settings
         if submission.rerun_of is not None:
@@ -227,7 +266,16 @@ class _Run:
         if problems or found.config is None:
             missing = all(problem.field == "dataname" for problem in problems)
             return self.answer.refuse(problems, LOOKED_UP, "data" if missing else "user")
-        job = plan(settings, submission, self.key.key, self.sha256, found, self.log.started, self.submitter)
+        job = plan(
+            settings,
+            submission,
+            self.key.key,
+            self.sha256,
+            found,
+            self.log.started,
+            self.submitter,
+            began=iso(self.clock()) if submission.after else "",
+        )
         unpaid = reserve(self.cloud, self.settings, self.log, job, self.clock(), self.delivery.notes)
         if unpaid:
             return self.answer.refuse(unpaid, BUDGET, "quota")
@@ -254,7 +302,8 @@ class _Run:
         if done >= total:
             return self.answer.launched(job)
         short = shortfall(result, job)
-        if short.then is NextStep.GO_ON and (now - self.log.started).total_seconds() < LAUNCH_SECONDS:
+        begun = moment(job.began) if job.began else self.log.started
+        if short.then is NextStep.GO_ON and (now - begun).total_seconds() < LAUNCH_SECONDS:
             return self._go_on(job, done, 0 if result.late else LAUNCH_PAUSE)
         self.log.problems("acquire_instances", [short.problem], now, kind="RESOURCE")
         if short.then is not NextStep.WAIT or self.delivery.receives >= CAPACITY_ATTEMPTS:

@@ -8,7 +8,7 @@ from typing import Protocol
 
 from neurocaas.protocol.job_index import IndexEntry
 from neurocaas.protocol.keys import JobId
-from neurocaas.protocol.ledger import Claim
+from neurocaas.protocol.ledger import Claim, Waiting
 from neurocaas.protocol.settings import ON_DEMAND, ROOT_DEVICE
 from runtime.manager.events import ObjectCreated
 
@@ -164,6 +164,24 @@ class ManagerCloud(Protocol):
 
     def come_back(self, queue_url: str, event: ObjectCreated, seconds: int) -> None:
         """Have the queue deliver a message once more, as a new one, after up to 900 seconds."""
+
+    def wait(self, job: JobId, owner: str, waiting: Waiting) -> None:
+        """Note in the item of a job what it waits for; this manager keeps it."""
+
+    def waiting(self, job: JobId) -> Waiting | None:
+        """What an open job waits for; None for nothing, and for a job that is not open."""
+
+    def follow(self, job: JobId, follower: JobId) -> None:
+        """Note in the item of an open job who waits for it."""
+
+    def followers(self, job: JobId) -> tuple[JobId, ...]:
+        """The jobs that wait for this one."""
+
+    def go_on(self, job: JobId, owner: str, now: float) -> None:
+        """Note that a job waits no more."""
+
+    def wake(self, waiting: Waiting) -> None:
+        """Have a manager look at a job that waits; only one of the own analysis."""
 
     def launched(self, job: JobId, total: int, failed: frozenset[int], now: float) -> None:
         """All machines that will ever be there are there; `failed` are the datasets that got none."""

@@ -11,9 +11,12 @@ ec2:DescribeSpotPriceHistory, sns:Publish on the topic.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
+
+from botocore.exceptions import ClientError
 
 from neurocaas.protocol import digest, logline
 from neurocaas.protocol.documents import DocumentError
@@ -24,8 +27,10 @@ from neurocaas.protocol.ledger import (
     OPEN_JOBS,
     SEARCHES,
     STARTING,
+    Waiting,
     change,
     close_writes,
+    followers_of,
     heard_key,
     item_key,
     note_stop,
@@ -33,14 +38,16 @@ from neurocaas.protocol.ledger import (
     retry_name,
     settle_writes,
     transact,
+    waiting_of,
 )
 from neurocaas.protocol.notice import send
 from neurocaas.protocol.notification import notification
+from neurocaas.protocol.objects import code_of
 from neurocaas.protocol.settings import AnalysisSettings
 from neurocaas.protocol.spending import tell_spending
 from runtime.aws.clients import Clients
 from runtime.monitor.ec2 import Ec2Machines
-from runtime.monitor.objects import ConfinedObjects
+from runtime.monitor.objects import ConfinedObjects, is_refusal
 from runtime.monitor.port import Deployed, Heard, OpenJob, Search, Written
 
 _SETTINGS = "analyses/"
@@ -142,8 +149,31 @@ class AwsMonitorCloud(ConfinedObjects, Ec2Machines):
             content = self.get(self._artifacts, key)
             if content is not None:
                 with suppress(DocumentError):  # of another version: its own deployment comes
-                    settings = AnalysisSettings.from_json(content.body)
-                    yield Deployed(settings.bucket, tuple(sorted(settings.groups)), settings.queue_url)
+                    yield _deployed(content.body)
+
+    def deployed_as(self, stack: str) -> Deployed | None:
+        key = f"{_SETTINGS}{stack}/settings.json"
+        content = self.get(self._artifacts, key) if self._artifacts else None
+        if content is None:
+            return None
+        try:
+            return _deployed(content.body)
+        except DocumentError:
+            return None
+
+    def submit(self, queue_url: str, bucket: str, files: Mapping[str, str]) -> str | None:
+        key, body = list(files.items())[-1]
+        raw = body.encode()
+        message = notification(bucket, key, len(raw), hashlib.md5(raw, usedforsecurity=False).hexdigest())
+        try:
+            for name, text in files.items():
+                self.put(bucket, name, text)
+            self.clients.sqs.send_message(QueueUrl=queue_url, MessageBody=message)
+        except ClientError as error:
+            if not is_refusal(error):
+                raise
+            return code_of(error)
+        return None
 
     def heard(self, bucket: str, keys: Sequence[str]) -> Mapping[str, Heard]:
         found: dict[str, Heard] = {}
@@ -175,6 +205,9 @@ class AwsMonitorCloud(ConfinedObjects, Ec2Machines):
             ExpressionAttributeNames={"#sent": "sent", "#sent_at": "sent_at"},
             ExpressionAttributeValues={":sent": {"S": written.etag}, ":now": {"N": f"{now:.3f}"}},
         )
+
+    def wake(self, waiting: Waiting) -> None:
+        self.clients.sqs.send_message(QueueUrl=waiting.queue, MessageBody=waiting.message)
 
     def searched(self, bucket: str) -> Search | None:
         item = self._item(_search_key(bucket))
@@ -223,6 +256,12 @@ class AwsMonitorCloud(ConfinedObjects, Ec2Machines):
         logline.write(self._service, message, job=job, metrics=metrics)
 
 
+def _deployed(settings: bytes) -> Deployed:
+    """Raises DocumentError."""
+    one = AnalysisSettings.from_json(settings)
+    return Deployed(one.bucket, tuple(sorted(one.groups)), one.queue_url, one.stack, one.sources)
+
+
 def _search_key(bucket: str) -> dict[str, dict[str, str]]:
     return {"pk": {"S": SEARCHES}, "sk": {"S": bucket}}
 
@@ -256,4 +295,6 @@ def _open_job(item: Mapping[str, Any]) -> OpenJob:
         analysis=item.get("analysis", {}).get("S", ""),
         taken=item.get("taken", {}).get("S", ""),
         submitter=item.get("submitter", {}).get("S", ""),
+        waiting=waiting_of(item),
+        followers=followers_of(item),
     )

@@ -41,6 +41,7 @@ from neurocaas.protocol.settings import ON_DEMAND, SPOT
 from neurocaas.protocol.status import FAILED, NONE, SUCCESS, DatasetStatus
 from neurocaas.protocol.stop import CANCELLED, outcome_of
 from runtime.monitor.attempts import Apart, late, results_of
+from runtime.monitor.chain import next_step, of_step, submit_next, wake_followers
 from runtime.monitor.evidence import Records, read_status, status_of
 from runtime.monitor.history import job_ended, of_reports, write_history
 from runtime.monitor.machine import HOST_FAILED
@@ -79,9 +80,12 @@ def finish(cloud: MonitorCloud, job: Job, item: OpenJob, now: datetime) -> bool:
         job=job,
         datasets=tuple(outcomes),
     )
+    step = next_step(cloud, job, exit_class, succeeded=facts.succeeded == len(outcomes))
+    facts = replace(facts, next=step.told if step else None)
     line = end_line(facts.succeeded, len(outcomes), reason if exit_class != "success" else "")
     over = job_ended(job.id, facts.finished, line, exit_class, facts.cost)
-    write_history(cloud, job.id, of_reports(job, reports, outcomes, over))
+    known = [*of_reports(job, reports, outcomes, over), *of_step(job, step, facts.finished)]
+    write_history(cloud, job.id, known)
     refused = _write_end(
         cloud,
         job.bucket,
@@ -95,6 +99,8 @@ def finish(cloud: MonitorCloud, job: Job, item: OpenJob, now: datetime) -> bool:
     )
     cloud.note_ended(job.group, digest.day_of(now), digest.line_of(facts))
     cloud.publish(*notice(facts, job.created, reason, refused, _last_error(cloud, job, outcomes)))
+    wake_followers(cloud, item.job)
+    submit_next(cloud, job, step, facts.finished)
     spent, good = micro_dollars(facts.cost), facts.succeeded
     entry = entry_of(
         job,
@@ -224,6 +230,7 @@ def finish_without_document(cloud: MonitorCloud, item: OpenJob, now: datetime) -
         why=brief(told.text()),
     )
     cloud.index(bucket, group, entry)
+    wake_followers(cloud, item.job)
     cloud.settle(item, micro_dollars(cost), iso(now))
     cloud.measure(item.job, f"job ended: {line.strip()}", {logline.FAILED: 1})
 
@@ -411,6 +418,8 @@ def _certificate(cloud: MonitorCloud, job: Job, facts: CertificateFacts) -> str:
     closing = closing_lines(
         end, facts.finished, facts.exit_class, facts.cost, seconds, attempt_lines(names, facts.datasets)
     )
+    if facts.next is not None:
+        closing.append(facts.next.line)
     text = with_outcome(_log_so_far(cloud, job.bucket, job.keys), lines, closing)
     if text is None:  # it was deleted, or the launch did not come to its end: say at least what is known
         log = SetupLog(

@@ -114,7 +114,7 @@ class ConfinedObjects:
             except ClientError as error:
                 if code_of(error) in _MISSING | LOST_RACE:  # gone, or another one, by now
                     return
-                if not _is_refusal(error):
+                if not is_refusal(error):
                     raise
                 refused[one.key] = code_of(error)
 
@@ -144,7 +144,7 @@ class ConfinedObjects:
         return list(map(_written, answer.get("Contents", [])))
 
 
-def _is_refusal(error: ClientError) -> bool:
+def is_refusal(error: ClientError) -> bool:
     """Whether S3 would answer the same to the next try."""
     status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 500)
     return (

@@ -7,9 +7,11 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 
+from neurocaas.protocol.chain import Source
 from neurocaas.protocol.digest import Digest
 from neurocaas.protocol.job_index import IndexEntry
 from neurocaas.protocol.keys import JobId
+from neurocaas.protocol.ledger import Waiting
 from neurocaas.protocol.limits import JOB_MAX_BYTES
 
 ALIVE = frozenset({"pending", "running"})
@@ -49,7 +51,9 @@ class OpenJob:
     micro-dollars; `stop` says why the job is being ended early, since `stopped`; `ending` since when a
     monitor is writing its end; `since` when its manager has launched all of it, or last
     has paused the launch; `taken` (ISO 8601) when a manager first took it, `submitter` who
-    submitted, both "" of what is older than they are."""
+    submitted, both "" of what is older than they are;
+    `waiting`: what it waits for before anything is launched; `followers` wait for
+    it."""
 
     job: JobId
     state: str
@@ -71,6 +75,8 @@ class OpenJob:
     analysis: str = ""
     taken: str = ""
     submitter: str = ""
+    waiting: Waiting | None = None
+    followers: tuple[JobId, ...] = ()
 
     @property
     def closed(self) -> frozenset[int]:
@@ -79,11 +85,14 @@ class OpenJob:
 
 @dataclass(frozen=True)
 class Deployed:
-    """What the sweep needs to know of a deployed analysis."""
+    """What the monitor needs to know of a deployed analysis. `sources`: other analyses whose results its
+    jobs may take."""
 
     bucket: str
     groups: tuple[str, ...]
     queue_url: str
+    stack: str = ""
+    sources: tuple[Source, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -235,6 +244,13 @@ class MonitorCloud(Protocol):
     def analyses(self) -> Iterator[Deployed]:
         """The analyses that are deployed."""
 
+    def deployed_as(self, stack: str) -> Deployed | None:
+        """The analysis that this stack has deployed; None for none."""
+
+    def submit(self, queue_url: str, bucket: str, files: Mapping[str, str]) -> str | None:
+        """Write files (text by key), and tell the managers' queue of the last one, a submission of the
+        service's own. None when that is done, else how AWS refuses it: trying again would be in vain."""
+
     def submissions(self, bucket: str, prefix: str, after: str, limit: int) -> list[Written]:
         """Up to `limit` objects below `prefix` in key order, behind key `after`."""
 
@@ -243,6 +259,9 @@ class MonitorCloud(Protocol):
 
     def deliver(self, queue_url: str, bucket: str, written: Written, now: float) -> None:
         """Tell the managers' queue of a file as S3 would, and note that in the table."""
+
+    def wake(self, waiting: Waiting) -> None:
+        """Have a manager look at a job that waits."""
 
     def searched(self, bucket: str) -> Search | None:
         """Where the search of a bucket stands."""

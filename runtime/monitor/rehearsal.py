@@ -8,6 +8,7 @@ from datetime import datetime
 from neurocaas.protocol.digest import Digest
 from neurocaas.protocol.job_index import IndexEntry
 from neurocaas.protocol.keys import JobId
+from neurocaas.protocol.ledger import Waiting
 from neurocaas.protocol.limits import JOB_MAX_BYTES
 from runtime.monitor.port import (
     Deployed,
@@ -57,6 +58,13 @@ class Rehearsal:
     def analyses(self) -> Iterator[Deployed]:
         return self._cloud.analyses()
 
+    def deployed_as(self, stack: str) -> Deployed | None:
+        return self._cloud.deployed_as(stack)
+
+    def submit(self, queue_url: str, bucket: str, files: Mapping[str, str]) -> str | None:
+        self._tell(f"submit s3://{bucket}/{list(files)[-1]}")
+        return None
+
     def submissions(self, bucket: str, prefix: str, after: str, limit: int) -> list[Written]:
         return self._cloud.submissions(bucket, prefix, after, limit)
 
@@ -71,6 +79,9 @@ class Rehearsal:
 
     def deliver(self, queue_url: str, bucket: str, written: Written, now: float) -> None:
         self._tell(f"deliver s3://{bucket}/{written.key} again")
+
+    def wake(self, waiting: Waiting) -> None:
+        self._tell(f"wake what waits for job {'/'.join(waiting.for_)}")
 
     def put(
         self,

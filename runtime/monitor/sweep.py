@@ -37,6 +37,7 @@ from neurocaas.protocol.report import ComputeReport
 from neurocaas.protocol.status import FAILED, TIMED_OUT, DatasetStatus
 from neurocaas.protocol.stop import CANCELLED, QUOTA, StopOrder, outcome_of
 from neurocaas.protocol.units import money
+from runtime.monitor.chain import wake_in_vain
 from runtime.monitor.digests import tell_digests
 from runtime.monitor.evidence import status_of
 from runtime.monitor.finish import filed_reports, finish, finish_without_document
@@ -83,8 +84,13 @@ def sweep(
     impaired = (
         frozenset(cloud.impaired(clock() - timedelta(seconds=HOST_GRACE))) if open_jobs else frozenset()
     )
+    ids = {item.job for item in open_jobs}
     for item in open_jobs:
         try:
+            if item.waiting is not None and (item.lease or 0.0) < clock().timestamp():
+                if wake_in_vain(cloud, item, ids, clock().timestamp()):
+                    log("woke a job that waits for nothing any more", item.job)
+                continue
             _Reconciliation(cloud, clock, item, machines.get(item.job, {}), log, impaired).run()
         except ComeAgainError as error:
             log(f"again: {error}", item.job)

@@ -68,6 +68,9 @@ EVERYTHING: dict[str, Any] = {
         {"bucket": "archive.of-the-lab", "prefix": "res/2026/", "use": ["inputs", "results"],
             "groups": ["Lab.one"]},
     ],
+    "takes_from": ["motion"],
+    "next": {"analysis": "quality", "datasets": ["*.npy", "units/"], "config": {"strict": True},
+        "when": "ended"},
     "input_addresses": ["https://data.example.org/recordings/"],
     "budget_usd": 12.5,
     "parameters": {"type": "object", "properties": {"threshold": {"type": "number", "default": 4.5}},
@@ -97,6 +100,14 @@ def project_of(folder: Path, data: Mapping[str, Any]) -> Path:
     script = root / "blueprints" / "spikes" / str(data["script"])
     script.parent.mkdir(exist_ok=True)
     script.write_text("#!/bin/bash\necho spikes\n")
+    for name, more in (("motion", ""), ("quality", "takes_from: [spikes]\n")):
+        other = root / "blueprints" / name
+        other.mkdir()
+        (other / "run.sh").write_text("#!/bin/bash\necho there\n")
+        (other / "blueprint.yaml").write_text(
+            f"schema_version: 1\nname: {name}\ntitle: {name}\nscript: run.sh\ninstance: {{type: m5.large}}\n"
+            f"image: {{parent: ubuntu24, required: false}}\n{more}"
+        )
     return root
 
 
@@ -126,7 +137,7 @@ def given_fields(data: Any, rules: Mapping[str, Any], above: str = "") -> Iterat
             continue
         whole = {**schema.schema()["$defs"].get(rule.get("$ref", "").rpartition("/")[2], {}), **rule}
         yield f"{above}{key}"
-        if isinstance(value, dict) and key not in ("stages", "parameters", "amis"):
+        if isinstance(value, dict) and key not in ("stages", "parameters", "amis", "config"):
             yield from given_fields(value, whole, f"{above}{key}.")
         for item in value if isinstance(value, list) else ():
             if isinstance(item, dict):

@@ -16,9 +16,9 @@ from typing import Any
 from neurocaas.protocol.digest import Digest
 from neurocaas.protocol.job_index import IndexEntry, segment_key
 from neurocaas.protocol.keys import JobId
-from neurocaas.protocol.ledger import Claim
+from neurocaas.protocol.ledger import Claim, Waiting
 from neurocaas.protocol.limits import JOB_MAX_BYTES
-from runtime.manager.events import ObjectCreated
+from runtime.manager.events import ObjectCreated, objects_created
 from runtime.manager.port import (
     BucketRefusedError,
     JobGoneError,
@@ -92,6 +92,7 @@ class FakeAws:
     versions: dict[tuple[str, str], str] = field(default_factory=dict)
     uploads: int = 0
     queue: list[tuple[str, str]] = field(default_factory=list)
+    woken: list[Waiting] = field(default_factory=list)
     pauses: list[int] = field(default_factory=list)
     times: dict[tuple[str, str], datetime] = field(default_factory=dict)
     spot: dict[str, float] = field(default_factory=dict)
@@ -378,6 +379,9 @@ class FakeAws:
     def analyses(self) -> Iterator[Deployed]:
         yield from self.deployed
 
+    def deployed_as(self, stack: str) -> Deployed | None:
+        return next((one for one in self.deployed if one.stack == stack), None)
+
     def submissions(self, bucket: str, prefix: str, after: str, limit: int) -> list[Written]:
         found = list(self.objects(bucket, prefix, after, limit))
         return [
@@ -399,6 +403,44 @@ class FakeAws:
             self.heard_[bucket, written.key] = replace(
                 self.heard_.get((bucket, written.key), Heard()), sent=written.etag, sent_at=now
             )
+
+    def wait(self, job: JobId, owner: str, waiting: Waiting) -> None:
+        with self.lock:
+            self._call("wait")
+            item = self.items.get(job)
+            if item is not None and item.get("owner") == owner:
+                item["waiting"] = waiting
+
+    def waiting(self, job: JobId) -> Waiting | None:
+        with self.lock:
+            self._call("get-item")
+            found: Waiting | None = self.items.get(job, {}).get("waiting")
+            return found
+
+    def follow(self, job: JobId, follower: JobId) -> None:
+        with self.lock:
+            self._call("follow")
+            if job in self.items:
+                self.items[job].setdefault("followers", set()).add(follower)
+
+    def followers(self, job: JobId) -> tuple[JobId, ...]:
+        with self.lock:
+            self._call("get-item")
+            return tuple(sorted(self.items.get(job, {}).get("followers", ())))
+
+    def go_on(self, job: JobId, owner: str, now: float) -> None:
+        with self.lock:
+            self._call("go on")
+            item = self.items.get(job)
+            if item is not None and item.get("owner") == owner:
+                item.pop("waiting", None)
+                item["since"] = now
+
+    def wake(self, waiting: Waiting) -> None:
+        with self.lock:
+            self._call("wake")
+            self.woken.append(waiting)
+            self.queue += [(waiting.queue, one.key) for one in objects_created(waiting.message)]
 
     def searched(self, bucket: str) -> Search | None:
         return self.searches.get(bucket)
@@ -561,6 +603,8 @@ class FakeAws:
             item["analysis"],
             item.get("taken", ""),
             item.get("submitter", ""),
+            item.get("waiting"),
+            tuple(sorted(item.get("followers", ()))),
         )
 
     def index(self, bucket: str, group: str, entry: IndexEntry) -> None:
@@ -715,6 +759,16 @@ class MonitorView:
     ) -> bool:
         self._check_confined(bucket, key)
         return self.aws.put(bucket, key, body, if_absent=if_absent, metadata=metadata)
+
+    def submit(self, queue_url: str, bucket: str, files: Mapping[str, str]) -> str | None:
+        if bucket in self.aws.closed:
+            return "AccessDenied"
+        for key, body in files.items():
+            self.put(bucket, key, body)
+            self.aws.times[bucket, key] = self.aws.clock()
+        self.aws._call("submit", key)
+        self.aws.queue.append((queue_url, key))
+        return None
 
     def delete(self, bucket: str, key: str) -> None:
         self._check_confined(bucket, key)

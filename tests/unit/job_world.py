@@ -70,6 +70,7 @@ class World:
         self.clock = Clock()
         self.aws = FakeAws(clock=self.clock)
         self.log: list[str] = []
+        self.principal = ""
         self._runs = 0
         for name in ("a.zip", "b.zip", "c.zip"):
             self.aws.upload(BUCKET, f"lab/inputs/{name}")
@@ -88,7 +89,11 @@ class World:
         until = self.clock() + timedelta(seconds=121)
         etag = self.aws.etag(BUCKET, key) if (BUCKET, key) in self.aws.objects_ else "gone"
         delivery = Delivery(
-            ObjectCreated(BUCKET, key, 1, etag), receives, f"run-{self._runs}", "arn:manager", until
+            ObjectCreated(BUCKET, key, 1, etag, principal=self.principal),
+            receives,
+            f"run-{self._runs}",
+            "arn:manager",
+            until,
         )
         return process(ManagerView(self.aws), self.settings, self.clock, delivery)
 

@@ -14,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from neurocaas.protocol.attempt import AttemptRequest
+from neurocaas.protocol.chain import WHEN
 from neurocaas.protocol.documents import DocumentError, dumps
 from neurocaas.protocol.job import Job
 from neurocaas.protocol.pins import Pin, pins_text, read_pins
@@ -36,6 +37,7 @@ JSON = st.recursive(
 SCALARS = {str: TEXT, int: st.integers(), float: FLOATS, bool: st.booleans(), Any: JSON}
 KNOWN: dict[str, st.SearchStrategy[Any]] = {
     "market": st.sampled_from(sorted(MARKETS)),
+    "when": st.sampled_from(WHEN),
     "outcome": st.sampled_from(OUTCOMES),
     "schema_version": st.just(1),
     "start": st.just("2026-01-31T12:00:00.000Z"),
