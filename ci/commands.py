@@ -1,5 +1,5 @@
-"""`invoke check-policies`, `ci.preview-comment`, `ci.stacks`, `ci.bakes`: the steps of the workflows in
-.github/workflows.
+"""`invoke check-policies`, `ci.preview-comment`, `ci.stacks`, `ci.bakes`, `ci.rebuilds`, `ci.rebuild`: the
+steps of the workflows in .github/workflows.
 """
 
 import json as json_format
@@ -199,5 +199,50 @@ def bakes(c: Context, json: bool = False) -> None:
         sys.stdout.write("".join(f"{stack}\n" for stack in sorted(found)))
 
 
+@task(help={**_JSON, "older": "Days after which an image is due."})
+def rebuilds(c: Context, json: bool = False, older: int = 25) -> None:
+    """Print the stacks whose image was built so long ago that it is due to be built anew, one a line.
+
+    Asks the backend, and nothing of AWS.
+    """
+    from dataclasses import asdict
+    from datetime import UTC, datetime, timedelta
+
+    from ci.rebuilds import due
+
+    engine = _engine()
+    names, utils = _stacks(engine, []), engine.outputs("utils")
+    place = str(utils["account"]), str(utils["region"])
+    found = due(names, engine.root, *place, datetime.now(UTC), timedelta(days=older))
+    if json:
+        to_stdout(json_format.dumps([asdict(one) for one in found]))
+    else:
+        sys.stdout.write("".join(f"{one.stack}\n" for one in found))
+
+
+@task(help={"stack": "The stack.", "out": "The file for the text; standard output when left out."})
+def rebuild(c: Context, stack: str, out: str = "") -> None:
+    """Bake the image of a stack anew from the same scripts, and tell what has changed.
+
+    The text is that of a pull request: numbers of the golden test, known vulnerabilities, packages. Fails,
+    and changes nothing, when the golden test refuses the new image.
+    """
+    from ci.rebuilds import folder_of, render
+    from image_builder import provenance
+    from image_builder.commands import bake_ami
+
+    engine = _engine()
+    (name,) = _stacks(engine, [stack])
+    utils = engine.outputs("utils")
+    folder, place = folder_of(name, engine.root), f"{utils['account']}/{utils['region']}"
+    before = provenance.read(folder).get(place, {})
+    bake_ami.body(c, stack=name, force=True, message="built anew")
+    text = render(name, before, provenance.read(folder).get(place, {}))
+    if out:
+        Path(out).write_text(text, encoding="utf-8")
+    else:
+        to_stdout(text)
+
+
 collection = Collection(check_policies)
-named = Collection("ci", preview_comment, stacks, bakes)
+named = Collection("ci", preview_comment, stacks, bakes, rebuilds, rebuild)

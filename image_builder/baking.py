@@ -13,9 +13,10 @@ import blueprints
 from blueprints import BASE, Imaged
 from blueprints.golden import FOLDER
 from blueprints.provision import ABOUT, read, sha256_of
-from image_builder import pipeline, provenance
+from image_builder import advisories, pipeline, provenance
 from image_builder.commits import CommitError, CommitState, can_commit, commit_folder, state
-from image_builder.images import BakedImage
+from image_builder.images import BakedImage, advisories_folder
+from image_builder.manifest import Manifest
 from image_builder.place import CONSEQUENCE, puts_something_there
 from image_builder.preflight import ClientMaker, check
 from image_builder.recipe import recipe_of
@@ -32,7 +33,8 @@ COMMIT_TAG = "neurocaas:commit"
 @dataclass(frozen=True)
 class Options:
     """`unverified`: bake a recording that no replay has proved. `keep`: write bake.json beside the image's
-    id; `commit`: and make the two commits (never without `keep`). `purpose`: for the second commit."""
+    id; `commit`: and make the two commits (never without `keep`). `purpose`: for the second commit.
+    `advisories`: fetch those of the distribution and of Python's packages where they are old."""
 
     force: bool = False
     resume: bool = False
@@ -40,6 +42,7 @@ class Options:
     keep: bool = True
     commit: bool = True
     purpose: str = ""
+    advisories: bool = False
 
 
 @dataclass(frozen=True)
@@ -247,6 +250,7 @@ class Baking:
             logs=self.clients("logs"),
             build_arn=build_arn,
             purpose=self.options.purpose,
+            advise=self._advise,
         )
         provenance.write(folder, self.place, what)
         self._record(image_id)
@@ -273,6 +277,18 @@ class Baking:
                     "committed",
                 ) from None
         return [commit for commit in commits if commit]
+
+    def _advise(self, installed: Manifest) -> dict[str, Any]:
+        """The known vulnerabilities of what is installed, as of now where the advisories can be had."""
+        folder = advisories_folder()
+        if self.options.advisories:
+            wanted = advisories.ecosystems_of(installed)
+            advisories.refresh(wanted, folder, datetime.now(UTC), self.report.say)
+        found = advisories.check(installed, folder).to_dict()
+        for line in advisories.lines(found, 3):
+            self.report.say(f"advisories: {line}")
+        kept = [{key: one[key] for key in one if key != "summary"} for one in found["findings"]]
+        return {**found, "findings": kept}
 
     def _record(self, image_id: str) -> None:
         """Name the image in the blueprint; from the first one on jobs run on nothing else."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json as json_module
+import os
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -78,7 +79,14 @@ def bake_ami(
 
     target = target_of(stack, analysis, base=base)
     report = BakeReport(sys.stderr if json else sys.stdout)
-    options = Options(force=force, resume=resume, unverified=unverified, commit=commit, purpose=message)
+    options = Options(
+        force=force,
+        resume=resume,
+        unverified=unverified,
+        commit=commit,
+        purpose=message,
+        advisories="AWS_ENDPOINT_URL" not in os.environ,  # a bake here asks nothing of the network
+    )
     baking = Baking(_root(), target, clients_of(target.region), report, options)
     if cancel:
         _cancel(pipeline.plan(target, None, baking.clients("imagebuilder"), force=True), baking)

@@ -6,10 +6,13 @@ import json
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
-from typing import Any
+from pathlib import Path
+from statistics import median
+from typing import Any, NamedTuple
 
 from account.images import SNAPSHOT_USD_PER_GIB_MONTH, remove
-from image_builder import golden, manifest, pipeline, provenance
+from blueprints.samples import cache_home
+from image_builder import advisories, golden, manifest, pipeline, provenance
 from image_builder.preflight import ClientMaker
 from neurocaas.protocol.keys import JOBS
 from neurocaas.protocol.problems import UserFacingError
@@ -25,7 +28,9 @@ class ImageProblem(UserFacingError):
 class BakedImage:
     """An available image of an analysis. `size_gib`: of its volume. `blueprint`: the blueprint names it;
     `deployed`: the stack starts machines from it; `parent_of`: analyses whose images start from it; `jobs`:
-    timestamps of jobs whose certificates name it ("<group>/<timestamp>")."""
+    timestamps of jobs whose certificates name it ("<group>/<timestamp>"); `first_command_seconds`: the
+    median, over the machines of these jobs, of the time from the launch to the first command of the script
+    (boot, code and data included), None before any was measured."""
 
     image_id: str
     build_arn: str
@@ -40,6 +45,7 @@ class BakedImage:
     deployed: bool
     parent_of: tuple[str, ...]
     jobs: tuple[str, ...]
+    first_command_seconds: float | None = None
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)
@@ -66,7 +72,7 @@ def listed(
         return []
     filters = [{"Name": "image-id", "Values": list(built)}]
     known = {ami["ImageId"]: ami for ami in clients("ec2").describe_images(Filters=filters)["Images"]}
-    jobs: dict[str, list[str]] = {}
+    jobs: dict[str, list[JobOfImage]] = {}
     for stack in users:
         for image_id, names in jobs_by_image(str(stack["bucket"]), stack["groups"], clients("s3")).items():
             jobs.setdefault(image_id, []).extend(names)
@@ -95,13 +101,22 @@ def listed(
                 parent_of=tuple(
                     sorted(analysis for analysis, parent in parents.items() if parent == image_id)
                 ),
-                jobs=tuple(jobs.get(image_id, ())),
+                jobs=tuple(job.name for job in jobs.get(image_id, ())),
+                first_command_seconds=_middle(jobs.get(image_id, ())),
             )
         )
     return sorted(found, key=lambda one: (one.created, one.build_arn), reverse=True)
 
 
-def jobs_by_image(bucket: str, groups: Iterable[str], s3: Any) -> dict[str, list[str]]:
+class JobOfImage(NamedTuple):
+    """A job that ran on an image ("<group>/<timestamp>"), and how many seconds after its launch each of its
+    machines began with the script (`certificate.MachineOutcome`)."""
+
+    name: str
+    first_commands: tuple[float, ...]
+
+
+def jobs_by_image(bucket: str, groups: Iterable[str], s3: Any) -> dict[str, list[JobOfImage]]:
     """Image id -> the jobs whose certificates name it: one request a job, sixteen at a time."""
     folders = []
     for group in groups:
@@ -110,21 +125,32 @@ def jobs_by_image(bucket: str, groups: Iterable[str], s3: Any) -> dict[str, list
         ):
             folders += [one["Prefix"] for one in page.get("CommonPrefixes", [])]
 
-    def image_of(folder: str) -> str | None:
+    def image_of(folder: str) -> tuple[str, tuple[float, ...]] | None:
         try:
             stored = json.load(s3.get_object(Bucket=bucket, Key=f"{folder}certificate.json")["Body"])
-            return str(stored["image"]["id"])
+            return str(stored["image"]["id"]), _first_commands(stored)
         except (s3.exceptions.ClientError, ValueError, KeyError, TypeError):
             return None  # a job without a certificate names no image
 
-    named: dict[str, list[str]] = {}
+    named: dict[str, list[JobOfImage]] = {}
     with ThreadPoolExecutor(_READERS) as readers:
-        for folder, image_id in zip(folders, readers.map(image_of, folders), strict=True):
-            if image_id:
-                named.setdefault(image_id, []).append(
-                    folder.removeprefix(f"{JOBS}/").rstrip("/").replace("/job_", "/", 1)
-                )
+        for folder, found in zip(folders, readers.map(image_of, folders), strict=True):
+            if found:
+                name = folder.removeprefix(f"{JOBS}/").rstrip("/").replace("/job_", "/", 1)
+                named.setdefault(found[0], []).append(JobOfImage(name, found[1]))
     return named
+
+
+def _first_commands(certificate: Mapping[str, Any]) -> tuple[float, ...]:
+    """Of its machines; certificates of before it was measured have none."""
+    machines = (machine for one in certificate.get("datasets", ()) for machine in one.get("machines", ()))
+    seconds = (machine.get("first_command_seconds") for machine in machines)
+    return tuple(float(one) for one in seconds if isinstance(one, (int, float)))
+
+
+def _middle(jobs: Iterable[JobOfImage]) -> float | None:
+    seconds = [one for job in jobs for one in job.first_commands]
+    return round(median(seconds), 1) if seconds else None
 
 
 def find(images: Iterable[BakedImage], image_id: str, analysis: str) -> BakedImage:
@@ -146,11 +172,13 @@ def find(images: Iterable[BakedImage], image_id: str, analysis: str) -> BakedIma
 @dataclass(frozen=True)
 class Details:
     """How an image was built, what is installed in it, and what its golden test found (None when the build's
-    log is gone; the last also when there was no such test)."""
+    log is gone; the last also when there was no such test). `advisories`: known vulnerabilities of what is
+    installed (`image_builder.advisories.Report`)."""
 
     steps: list[provenance.WorkflowStep]
     manifest: manifest.Manifest | None
     golden: dict[str, Any] | None
+    advisories: dict[str, Any] | None = None
 
     @property
     def seconds(self) -> float:
@@ -158,13 +186,22 @@ class Details:
         return round(sum(step.seconds or 0.0 for step in self.steps), 1)
 
 
+def advisories_folder() -> Path:
+    """Where this user's advisories are kept."""
+    return cache_home() / "advisories"
+
+
 def details(image: BakedImage, clients: ClientMaker) -> Details:
     """Ask for what is known of an image's build."""
     imagebuilder = clients("imagebuilder")
     built = imagebuilder.get_image(imageBuildVersionArn=image.build_arn)["image"]
     log = provenance.log_lines(clients("logs"), built)
+    installed = manifest.from_log(log)
     return Details(
-        provenance.steps(imagebuilder, image.build_arn), manifest.from_log(log), golden.from_log(log)
+        provenance.steps(imagebuilder, image.build_arn),
+        installed,
+        golden.from_log(log),
+        advisories.check(installed, advisories_folder()).to_dict() if installed else None,
     )
 
 

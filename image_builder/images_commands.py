@@ -66,8 +66,12 @@ def list_images(c: Context, stack: str = "", analysis: str = "", json: bool = Fa
 
 @task(help={**_WHICH, **_JSON, "image": "The image's id, or its beginning."})
 def show(c: Context, image: str, stack: str = "", analysis: str = "", json: bool = False) -> None:
-    """Show an image: recipe, commit, how long its steps took, tools and packages."""
+    """Show an image: recipe, commit, how long its steps took, tools, packages, and their vulnerabilities.
+
+    The advisories are those that were fetched last, by a bake or by `invoke images.advisories`.
+    """
     place, one = _only(stack, analysis, image)
+    from image_builder.advisories import lines
     from image_builder.images import details
 
     known = details(one, place.clients)
@@ -75,6 +79,9 @@ def show(c: Context, image: str, stack: str = "", analysis: str = "", json: bool
         _out(dumps({**one.to_dict(), **asdict(known)}))
         return
     for name, value in one.to_dict().items():
+        if name == "first_command_seconds":
+            _out(f"{'first command':<16} {_first_command(value)}\n")
+            continue
         _out(f"{name:<16} {', '.join(value) if isinstance(value, tuple) else value}\n")
     for step in known.steps:
         _out(
@@ -83,6 +90,8 @@ def show(c: Context, image: str, stack: str = "", analysis: str = "", json: bool
         )
     for line in _golden_lines(known.golden):
         _out(f"{'golden test':<16} {line}\n")
+    for line in lines(known.advisories) if known.advisories else ():
+        _out(f"{'advisories':<16} {line}\n")
     installed = known.manifest
     if installed is None:
         _out("packages         unknown: the build's log is gone\n")
@@ -138,6 +147,50 @@ def diff(
         _out(line + "\n")
     if changed == {}:
         _out("no package differs\n")
+
+
+@task(
+    help={
+        "ecosystem": "OSV's name, as PyPI or Ubuntu:24.04:LTS; else those of this project's images.",
+        "archive": "A file all.zip of OSV's, fetched elsewhere (with --ecosystem).",
+    }
+)
+def advisories(c: Context, ecosystem: str = "", archive: str = "") -> None:
+    """Fetch the advisories (known vulnerabilities) that `images.show` compares an image's packages with.
+
+    Whole archives are fetched: nobody is told which packages an image has.
+    """
+    from datetime import UTC, datetime
+
+    from image_builder.advisories import AdvisoriesError, fetch
+    from image_builder.images import ImageProblem, advisories_folder
+
+    if archive and not ecosystem:
+        do = "say of which ecosystem the file is: --ecosystem PyPI, for instance"
+        raise ImageProblem("--archive alone", "--archive with --ecosystem", do)
+    for name in [ecosystem] if ecosystem else _ecosystems():
+        try:
+            opened = (lambda address: open(archive, "rb")) if archive else None  # noqa: SIM115 (fetch closes it)
+            count = fetch(name, advisories_folder(), datetime.now(UTC), opened)
+        except AdvisoriesError as error:
+            do = "see to the network, or fetch the file elsewhere and name it with --archive"
+            raise ImageProblem(str(error), "advisories that can be had", do) from None
+        _out(f"{name}: {count} advisories\n")
+
+
+def _ecosystems() -> list[str]:
+    """Those of the images that the blueprints' bake.json tell of; of Python's packages in any case."""
+    import blueprints
+    from image_builder import provenance
+    from image_builder.advisories import ecosystems_of
+    from image_builder.manifest import Manifest
+
+    found = {"PyPI"}
+    for name in (*blueprints.names(_root()), blueprints.BASE):
+        for entry in provenance.read(_root() / "blueprints" / name).values():
+            told = Manifest(entry.get("packages") or {}, entry.get("tools") or {})
+            found.update(ecosystems_of(told))
+    return sorted(found)
 
 
 @task(
@@ -292,6 +345,12 @@ def _users(image: BakedImage) -> str:
     return ", ".join(uses) or "nobody"
 
 
+def _first_command(seconds: float | None) -> str:
+    if seconds is None:
+        return "not measured yet: no job of this image has ended"
+    return f"{seconds:.1f} s after the launch, in the middle of its machines"
+
+
 def _golden_lines(found: Mapping[str, Any] | None) -> Iterator[str]:
     """The numbers of a golden test, a line for each file of results."""
     for path, values in (found or {}).items():
@@ -310,4 +369,4 @@ def _out(text: str) -> None:
     sys.stdout.write(text)
 
 
-collection = Collection("images", list_images, show, diff, promote, retire)
+collection = Collection("images", list_images, show, diff, promote, retire, advisories)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -77,9 +77,11 @@ def entry(
     logs: Any,
     build_arn: str,
     purpose: str,
+    advise: Callable[[manifest.Manifest], Mapping[str, Any]] | None = None,
 ) -> dict[str, Any]:
     """What is written down about one image. `target` has stack, pipeline_arn and recipe_sha256; `scripts`:
-    path -> SHA-256, None when they are not those of the folder; `parent` is the blueprint's name for it."""
+    path -> SHA-256, None when they are not those of the folder; `parent` is the blueprint's name for it;
+    `advise` looks for known vulnerabilities of what is installed."""
     image = imagebuilder.get_image(imageBuildVersionArn=build_arn)["image"]
     recipe = image.get("imageRecipe", {})
     done = steps(imagebuilder, build_arn)
@@ -108,6 +110,7 @@ def entry(
         "tools": installed.tools if installed else None,
         "used_kib": installed.used_kib if installed else None,
         "packages": installed.packages if installed else None,
+        "advisories": dict(advise(installed)) if installed and advise else None,
     }
 
 

@@ -279,10 +279,12 @@ class MachineOutcome:
     `price` in USD an hour is what it cost: of a spot machine its `spot_price` when it began, where AWS has
     told that (else null, and the price on demand); `besides_price` what its volume and its public address
     cost an hour; `seconds` and `cost` (USD) of its life. `reason` says why it did not succeed, `exit_class`
-    is one of EXIT_CLASSES, `out_of_memory` that its memory was used up. `resumed`: it had the checkpoint of
-    an earlier machine to go on from, saved at `resumed_from`. Of a machine that was not the last: `recorded`
-    says whether it has left a record of what it wrote, `results` are the files of that record, where they lie
-    now, and `results_are` says where in words. The results of the last one are those of the dataset."""
+    is one of EXIT_CLASSES, `out_of_memory` that its memory was used up. `first_command_seconds`: from its
+    launch to the first command of the script, by its own word (null: it has not said). `resumed`: it had the
+    checkpoint of an earlier machine to go on from, saved at `resumed_from`. Of a machine that was not the
+    last: `recorded` says whether it has left a record of what it wrote, `results` are the files of that
+    record, where they lie now, and `results_are` says where in words. The results of the last one are those
+    of the dataset."""
 
     attempt: int
     instance: str
@@ -304,6 +306,7 @@ class MachineOutcome:
     results: tuple[MovedFile, ...] = ()
     besides_price: float = 0.0
     resumed_from: str | None = None
+    first_command_seconds: float | None = None
 
 
 @dataclass(frozen=True)

@@ -369,6 +369,7 @@ def _machine(report: ComputeReport) -> MachineOutcome:
         reason=report.reason,
         exit_class=report.exit_class or "platform",
         out_of_memory=report.out_of_memory,
+        first_command_seconds=report.first_command,
     )
 
 

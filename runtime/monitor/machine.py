@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 
 from neurocaas.protocol.attempt import RECLAIM
-from neurocaas.protocol.documents import iso, moment
+from neurocaas.protocol.documents import DocumentError, iso, moment
 from neurocaas.protocol.job import Dataset, Job
 from neurocaas.protocol.keys import JobId
 from neurocaas.protocol.known_errors import first_found
@@ -179,9 +179,21 @@ def new_report(
     )
 
 
-def final_report(report: ComputeReport, end: datetime, verdict: DatasetVerdict) -> ComputeReport:
-    """`end` may be what the monitor's clock says, and `start` is EC2's: no machine ends before it has
-    begun.
+def first_command(instance: Instance, status: DatasetStatus, end: datetime) -> float | None:
+    """Seconds from the launch of a machine to the first command of its script, by the machine's own word:
+    a figure for people, and None where it says what cannot be."""
+    try:
+        seconds = (moment(status.job_start) - instance.launched).total_seconds()
+    except DocumentError:
+        return None
+    return round(seconds, 1) if 0 < seconds <= (end - instance.launched).total_seconds() else None
+
+
+def final_report(
+    report: ComputeReport, end: datetime, verdict: DatasetVerdict, began: float | None = None
+) -> ComputeReport:
+    """`began`: after how many seconds the script's first command came. `end` may be what the monitor's clock
+    says, and `start` is EC2's: no machine ends before it has begun.
     """
     return replace(
         report,
@@ -191,4 +203,5 @@ def final_report(report: ComputeReport, end: datetime, verdict: DatasetVerdict) 
         exit_code=verdict.exit_code,
         exit_class=verdict.exit_class,
         out_of_memory=verdict.out_of_memory,
+        first_command=began,
     )

@@ -28,6 +28,7 @@ from runtime.monitor.machine import (
     DatasetVerdict,
     ended_at,
     final_report,
+    first_command,
     host_failed,
     judge,
     known_error,
@@ -147,7 +148,7 @@ class JobWatch:
             verdict, begun = unstarted, free(begun)
         elif status.final or verdict is None:
             verdict = self.judged(job, index, status, instance)
-        report = final_report(begun, end, verdict)
+        report = final_report(begun, end, verdict, first_command(instance, status, end))
         if not cloud.put(job.bucket, filed_key, report.to_json(), if_absent=True):
             report = _report(cloud, job.bucket, filed_key) or report
             verdict = DatasetVerdict(

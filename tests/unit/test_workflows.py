@@ -25,7 +25,7 @@ ROOT = Path(__file__).resolve().parents[2]
 FILES = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
 BIN = Path(sys.executable).parent
 PINNED = re.compile(r"uses: [\w-]+/[\w-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+")
-NAMES = ["bake", "deploy", "localcloud", "preview", "real-provider", "test"]
+NAMES = ["bake", "deploy", "localcloud", "preview", "real-provider", "rebuild", "test"]
 
 
 def workflow(name: str) -> dict[str, Any]:
@@ -222,7 +222,8 @@ def test_the_docs_ask_of_the_role_how_long_a_bake_takes() -> None:
     """AWS gives a session of an hour, unless the role says otherwise."""
     (seconds,) = {
         step["with"]["role-duration-seconds"]
-        for step in steps("bake")
+        for name in ("bake", "rebuild")
+        for step in steps(name)
         if "role-duration-seconds" in step.get("with", {})
     }
     assert f"--max-session-duration {seconds}" in (ROOT / "docs" / "security.md").read_text()
@@ -258,6 +259,28 @@ def test_a_new_image_is_proposed_once(tmp_path: Path, baked: bool, there: bool) 
         any("pr create --base main --head bake/dti-prod" in call for call in calls(tmp_path / "work" / "bin"))
         is not there
     )
+
+
+def test_the_images_that_are_due_make_the_matrix(tmp_path: Path) -> None:
+    due = [{"stack": "dti-prod", "image_id": "ami-1", "recorded": "2026-11-01T00:00:00+00:00"}]
+    program(tmp_path / ".venv" / "bin", "invoke", f"echo '{json.dumps(due)}'")
+    done = run(script("rebuild", "ci.rebuilds"), tmp_path, GITHUB_OUTPUT=str(tmp_path / "output"))
+    assert done.returncode == 0, done.stderr
+    assert json.loads(step_outputs(tmp_path / "output")["rebuilds"]) == due
+    assert workflow("rebuild")["concurrency"] == workflow("deploy")["concurrency"]
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_an_image_that_was_built_anew_is_proposed_with_what_changed(tmp_path: Path, there: bool) -> None:
+    git = 'if [ "$1" = push ]; then echo pushed; fi'
+    program(tmp_path / "bin", "git", git)
+    program(tmp_path / "bin", "gh", f'if [ "$2" = list ]; then echo "{7 if there else ""}"; fi')
+    done = run(script("rebuild", "gh pr create"), tmp_path, STACK="dti-prod", GH_TOKEN="x")
+    assert done.returncode == 0, done.stderr
+    proposed = [call for call in calls(tmp_path / "bin") if "--body-file rebuild.md" in call]
+    assert len(proposed) == 1
+    assert ("pr edit rebuild/dti-prod" in proposed[0]) is there
+    assert "git push --force origin HEAD:refs/heads/rebuild/dti-prod" in calls(tmp_path / "bin")
 
 
 def test_outputs_of_a_stack_are_outputs_of_the_step(tmp_path: Path) -> None:
