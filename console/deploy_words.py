@@ -49,7 +49,7 @@ def after_deploy(stack: str, root: Path) -> str:
         return f"bake its image: invoke bake-ami --stack {stack}"
     if blueprint.secrets:
         from account.clients import client
-        from console.secret_values import without_value
+        from console.secret_store import without_value
 
         missing = without_value(client("ssm"), stack, blueprint.secrets)
         if missing:

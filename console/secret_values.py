@@ -29,11 +29,12 @@ def secret(c: Context, stack: str, name: str, remove: bool = False) -> None:
 
     from console.commands import engine_of
     from console.errors import UserError
+    from console.secret_store import stored
     from neurocaas.protocol.secrets import parameter_name
 
     engine, stack = engine_of(stack)
     ssm, named = boto3.client("ssm"), _named(stack, engine.root)
-    known = sorted(_stored(ssm, stack)) if remove else named
+    known = sorted(stored(ssm, stack)) if remove else named
     if name not in known:
         where = "stored" if remove else "named by the blueprint"
         allowed = f"a secret that is {where}: {', '.join(known) or 'there is none'}"
@@ -59,29 +60,14 @@ def secrets(c: Context, stack: str, json: bool = False) -> None:
     import boto3
 
     from console.commands import engine_of
+    from console.secret_store import stored
 
     engine, stack = engine_of(stack)
-    found = _facts(_named(stack, engine.root), _stored(boto3.client("ssm"), stack))
+    found = _facts(_named(stack, engine.root), stored(boto3.client("ssm"), stack))
     if json:
         sys.stdout.write(document.dumps({"stack": stack, "secrets": found}, indent=2) + "\n")
     else:
         sys.stdout.write("".join(f"{line}\n" for line in _lines(stack, found)))
-
-
-def without_value(ssm: Any, stack: str, named: Sequence[str]) -> list[str]:
-    """Those of the blueprint's secrets that have no value yet."""
-    stored = _stored(ssm, stack) if named else {}
-    return [name for name in named if name not in stored]
-
-
-def remove_all(ssm: Any, stack: str) -> list[str]:
-    """Delete the values of a stack that is gone; their names."""
-    from neurocaas.protocol.secrets import parameter_name
-
-    names = sorted(_stored(ssm, stack))
-    for name in names:
-        ssm.delete_parameter(Name=parameter_name(stack, name))
-    return names
 
 
 def _named(stack: str, root: Any) -> tuple[str, ...]:
@@ -92,22 +78,6 @@ def _named(stack: str, root: Any) -> tuple[str, ...]:
         raise UserError(stack, "the stack of an analysis", "name it, for instance dti-prod")
     name = parse_stack_name(stack)
     return load(name.analysis, name.stage, root).secrets
-
-
-def _stored(ssm: Any, stack: str) -> dict[str, str]:
-    """When the value of each secret of the stack was stored (ISO 8601), by name."""
-    from neurocaas.protocol.documents import iso
-    from neurocaas.protocol.secrets import parameter_name
-
-    path = parameter_name(stack, "")
-    pages = ssm.get_paginator("describe_parameters").paginate(
-        ParameterFilters=[{"Key": "Path", "Option": "OneLevel", "Values": [path.rstrip("/")]}]
-    )
-    return {
-        one["Name"].removeprefix(path): iso(one["LastModifiedDate"])
-        for page in pages
-        for one in page["Parameters"]
-    }
 
 
 def _value(name: str) -> str:

@@ -236,7 +236,7 @@ def destroy(
     """
     from account import developer_key
     from account.clients import client
-    from console import buckets, removal, secret_values
+    from console import buckets, removal, secret_store
     from console.images_left import ImagesLeft
     from console.open_jobs import OpenJobs
 
@@ -284,7 +284,7 @@ def destroy(
     )
     if name == "utils" and (gone := developer_key.forget(make("ssm"))):
         say(f"deleted with it: {', '.join(gone)}")
-    elif name != "utils" and (gone := secret_values.remove_all(make("ssm"), name)):
+    elif name != "utils" and (gone := secret_store.remove_all(make("ssm"), name)):
         say(f"deleted with it: the values of {', '.join(gone)}")
     if retire_images:
         images.retire(say)

@@ -53,6 +53,8 @@ PLACED: Mapping[str, Finder] = {
     networks.SUBNET: networks.subnets,
     networks.GATEWAY: networks.gateways,
     networks.ENDPOINT: networks.endpoints,
+    networks.TABLE: networks.tables,
+    networks.ASSOCIATION: networks.associations,
 }
 """Types whose things lie on another that is the stack's own, or prove themselves in another way."""
 PUT = frozenset(

@@ -233,6 +233,8 @@ class Recorder(mocks.Mocks):
             extra |= {"arn": f"{regional}:launch-template/lt-{args.name}", "latestVersion": 1}
         elif kind == "Vpc":
             extra |= {"defaultRouteTableId": f"rtb-{args.name}"}
+        elif kind == "VpcEndpoint":
+            extra |= {"prefixListId": f"pl-{args.name}"}
         elif kind == "KeyPair":
             extra |= {"keyName": name}
         elif kind == "Key":

@@ -72,6 +72,8 @@ EVERYTHING: dict[str, Any] = {
     "next": {"analysis": "quality", "datasets": ["*.npy", "units/"], "config": {"strict": True},
         "when": "ended"},
     "input_addresses": ["https://data.example.org/recordings/"],
+    "secrets": ["API_TOKEN", "LICENCE_2"],
+    "network": "open",
     "budget_usd": 12.5,
     "parameters": {"type": "object", "properties": {"threshold": {"type": "number", "default": 4.5}},
         "additionalProperties": False},

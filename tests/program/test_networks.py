@@ -163,6 +163,7 @@ def test_a_closed_part_reaches_s3_with_roles_of_this_account_and_nothing_else(
         one for one in utils.of_type("SecurityGroupEgressRule") if one.inputs["securityGroupId"] == group
     ]
     assert "cidrIpv4" not in rule.inputs
+    assert rule.inputs["prefixListId"] == f"pl-{endpoint.name}"
     assert (rule.inputs["toPort"], rule.inputs["ipProtocol"]) == (443, "tcp")
 
 

@@ -54,7 +54,10 @@ def test_a_setting_of_the_local_cloud_makes_others(monkeypatch: pytest.MonkeyPat
 ASK = "from pathlib import Path; import sys; from tests.local import kept; kept.ROOT = Path(sys.argv[1]); "
 
 
-def test_only_the_last_versions_are_kept_and_those_that_a_run_uses(root: Path) -> None:
+def test_only_the_last_versions_are_kept_and_those_that_a_run_uses(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(kept, "_KEPT", 2)
     repository = Path(__file__).resolve().parents[2]
 
     def made(text: str, *, stays: bool = False) -> Path:

@@ -23,7 +23,7 @@ from hypothesis import strategies as st
 from invoke.context import Context
 from moto import mock_aws
 
-from console import secret_values
+from console import secret_store, secret_values
 from console.errors import UserError
 from neurocaas.protocol.problems import InvalidInput
 from neurocaas.protocol.secrets import LONGEST, SHORTEST, hidden, parameter_name, reserved, value_problem
@@ -202,9 +202,9 @@ def test_a_value_comes_by_standard_input_and_is_never_shown(
     assert TOKEN not in said.out + said.err
     (one,) = json.loads(said.out)["secrets"]
     assert one["stored"]
-    assert secret_values.without_value(world, "dti-prod", ["API_TOKEN", "OTHER"]) == ["OTHER"]
+    assert secret_store.without_value(world, "dti-prod", ["API_TOKEN", "OTHER"]) == ["OTHER"]
     secret_values.secret(Context(), "dti-prod", "API_TOKEN", remove=True)
-    assert secret_values.without_value(world, "dti-prod", ["API_TOKEN"]) == ["API_TOKEN"]
+    assert secret_store.without_value(world, "dti-prod", ["API_TOKEN"]) == ["API_TOKEN"]
 
 
 def test_names_and_values_that_will_not_do_are_refused_and_nothing_is_stored(
@@ -218,12 +218,12 @@ def test_names_and_values_that_will_not_do_are_refused_and_nothing_is_stored(
     with pytest.raises(InvalidInput) as refused:
         secret_values.secret(Context(), "dti-prod", "API_TOKEN")
     assert "12345" not in str(refused.value)
-    assert secret_values.without_value(world, "dti-prod", ["API_TOKEN"]) == ["API_TOKEN"]
+    assert secret_store.without_value(world, "dti-prod", ["API_TOKEN"]) == ["API_TOKEN"]
 
 
 def test_the_values_of_a_stack_go_with_it_and_no_others(world: Any) -> None:
     for stack in ("dti-prod", "dti-prod-x"):
         world.put_parameter(Name=f"/neurocaas/secrets/{stack}/A", Value=TOKEN, Type="SecureString")
-    assert secret_values.remove_all(world, "dti-prod") == ["A"]
-    assert secret_values.remove_all(world, "dti-prod") == []
+    assert secret_store.remove_all(world, "dti-prod") == ["A"]
+    assert secret_store.remove_all(world, "dti-prod") == []
     assert world.get_parameter(Name="/neurocaas/secrets/dti-prod-x/A")
