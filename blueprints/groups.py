@@ -51,6 +51,15 @@ class User:
 
 
 @dataclass(frozen=True, kw_only=True)
+class MemberBudgets:
+    """What members of a group may spend of its budget for an analysis in a month, in US dollars: `each` of
+    them (None: what the group has left), but those who are named."""
+
+    each: float | None = None
+    named: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
 class GroupEntry:
     """`analyses` maps the analyses that the group may use to its monthly budget in US dollars, None for the
     blueprint's.
@@ -61,6 +70,7 @@ class GroupEntry:
     members: tuple[str, ...] = ()
     leads: tuple[str, ...] = ()
     analyses: Mapping[str, float | None] = field(default_factory=dict)
+    member_budgets: Mapping[str, MemberBudgets] = field(default_factory=dict)
     notify: tuple[notify.Notify, ...] = ()
 
 
@@ -205,6 +215,7 @@ def _directory(data: Mapping[str, Any]) -> Directory:
             members=tuple(given.get("members", ())),
             leads=tuple(given.get("leads", ())),
             analyses={analysis: _budget(use) for analysis, use in given["analyses"].items()},
+            member_budgets={analysis: _member_budgets(use) for analysis, use in given["analyses"].items()},
             notify=notify.read(given.get("notify", ())),
         )
         for name, given in data.get("groups", {}).items()
@@ -218,6 +229,13 @@ def _directory(data: Mapping[str, Any]) -> Directory:
 def _budget(use: Mapping[str, Any] | None) -> float | None:
     value = (use or {}).get("budget_usd")
     return None if value is None else float(value)
+
+
+def _member_budgets(use: Mapping[str, Any] | None) -> MemberBudgets:
+    each, named = (use or {}).get("member_budget_usd"), (use or {}).get("members", {})
+    return MemberBudgets(
+        each=None if each is None else float(each), named={name: float(usd) for name, usd in named.items()}
+    )
 
 
 def _people(document: YamlDocument, directory: Directory) -> Iterator[BlueprintFinding]:
@@ -275,6 +293,17 @@ def _analyses(document: YamlDocument, directory: Directory, root: Path) -> Itera
                     meant(analysis, known, "Correct the name"),
                 )
                 yield document.finding(where, "groups.analysis-missing", shown(analysis), allowed, do)
+            people = (*group.members, *group.leads)
+            for name in group.member_budgets[analysis].named:
+                # people of an identity provider need not stand in this file
+                if name not in people and directory.federation is None:
+                    allowed, do = (
+                        f"members and leads of the group: {some(people)}",
+                        meant(name, people, "Correct the name"),
+                    )
+                    yield document.finding(
+                        (*where, "members", name), "groups.member-budget", shown(name), allowed, do
+                    )
 
 
 def _notify(document: YamlDocument, directory: Directory) -> Iterator[BlueprintFinding]:

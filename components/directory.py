@@ -11,13 +11,14 @@ from dataclasses import dataclass
 import pulumi
 import pulumi_aws as aws
 
-from blueprints.groups import FILE, Directory, GroupEntry, User
+from blueprints.groups import FILE, Directory, GroupEntry, MemberBudgets, User
 from components.names import logical
 from components.options import child
 from components.place import Place
 from components.policies import people
 from components.policies.document import Policy, document
 from components.policies.manager import BUDGET_PARAMETERS
+from neurocaas.protocol.budget_parameters import EACH, MEMBERS, written
 from neurocaas.protocol.problems import Problem
 from neurocaas.protocol.roles import lead_role, session_role
 
@@ -38,7 +39,8 @@ class PeopleArgs:
 class People(pulumi.ComponentResource):
     """Per group: an IAM group and a role for sessions, each with one policy, the same once more when it has
     leads (the role alone, when only an identity provider may send some), and one budget parameter an analysis
-    that has its own budget. Per user: the user, unless it exists, and the groups it is in."""
+    that has its own budget, and each for members who have. Per user: the user, unless it exists, and the groups
+    it is in."""
 
     outputs: Mapping[str, Mapping[str, pulumi.Input[object]]]
     """The values of DirectoryGroup, by group."""
@@ -81,15 +83,25 @@ class People(pulumi.ComponentResource):
         aws.iam.GroupPolicy(name, group=made.name, policy=_text(own), opts=self._below)
         for analysis, budget in group.analyses.items():
             if budget is not None:
-                aws.ssm.Parameter(
-                    logical(self._name, group.name, analysis, "budget"),
-                    name=f"{BUDGET_PARAMETERS}/{group.name}/{analysis}",
-                    type="String",
-                    insecure_value=f"{budget:.2f}",  # not a secret: a preview shows how it changes
-                    description=f"US dollars that {group.name} may spend on {analysis} in a month",
-                    opts=self._below,
-                )
+                self._budget(group.name, analysis, "", budget)
+            of_members = group.member_budgets.get(analysis, MemberBudgets())
+            if of_members.each is not None:
+                self._budget(group.name, analysis, EACH, of_members.each, "each member of ")
+            for member, usd in of_members.named.items():
+                self._budget(group.name, analysis, f"{MEMBERS}/{written(member)}", usd, f"{member} of ")
         return made
+
+    def _budget(self, group: str, analysis: str, whose: str, usd: float, who: str = "") -> None:
+        """A parameter of `neurocaas.protocol.budget_parameters`."""
+        parts = [part for part in (group, analysis, whose.replace("/", "-"), "budget") if part]
+        aws.ssm.Parameter(
+            logical(self._name, *parts),
+            name="/".join(part for part in (BUDGET_PARAMETERS, group, analysis, whose) if part),
+            type="String",
+            insecure_value=f"{usd:.2f}",  # not a secret: a preview shows how it changes
+            description=f"US dollars that {who}{group} may spend on {analysis} in a month",
+            opts=self._below,
+        )
 
     def _leads(self, group: GroupEntry) -> aws.iam.Group | None:
         """The role of its leads, where there are any or an identity provider may send some, and the IAM group

@@ -11,9 +11,10 @@ from checks.unscoped import UNSCOPED
 from components.names import PREFIX
 from components.place import Place
 from components.policies.document import Policy, allow, allow_elsewhere, allow_own, allow_unscoped, document
-from components.policies.manager import BUDGET_PARAMETERS, LIMIT
+from components.policies.manager import BUDGET_PARAMETERS
 from components.policies.monitor import WRITER_PATH
 from components.policies.volumes import sealed_volumes
+from neurocaas.protocol.budget_parameters import LIMIT
 
 
 def boundary(place: Place) -> Policy:

@@ -11,18 +11,14 @@ from components.place import Place
 from components.policies import chains, outside
 from components.policies.document import Policy, allow, allow_own, allow_unscoped, deny, document
 from components.policies.volumes import sealed_volumes
+from neurocaas.protocol.budget_parameters import EACH, LIMIT, MEMBERS, ROOT
 from neurocaas.protocol.chain import Source
 from neurocaas.protocol.keys import ACTIVE_PREFIX, EVIDENCE, JOBS
 from neurocaas.protocol.outside import OutsideBucket
 from neurocaas.protocol.tags import BUCKET, GROUP, PRICE_TRACKING, STACK_TAG, TIMEOUT
 
-BUDGET_PARAMETERS = "/neurocaas/budgets"
-"""Parameters `<this>/<group>/<analysis>` hold budgets that differ from the blueprint's (a name that the
-contract fixes).
-"""
-
-LIMIT = "limit"
-"""`<BUDGET_PARAMETERS>/<group>/<analysis>/<this>` holds less than the budget: a lead of the group sets it."""
+BUDGET_PARAMETERS = ROOT
+"""What groups and members may spend (`neurocaas.protocol.budget_parameters`)."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -143,7 +139,8 @@ def manager(place: Place, rights: ManagerRights) -> Policy:
             ["ssm:GetParameters"],
             [
                 place.arn("ssm", f"parameter{BUDGET_PARAMETERS}/*/{rights.analysis}{end}")
-                for end in ("", f"/{LIMIT}")
+                # of the group, of each member of it, and of one
+                for end in ("", f"/{LIMIT}", f"/{EACH}", f"/{EACH}/{LIMIT}", f"/{MEMBERS}/*")
             ],
         ),
         allow("SendNotices", ["sns:Publish"], [rights.topic_arn]),

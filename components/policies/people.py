@@ -13,8 +13,9 @@ from collections.abc import Sequence
 from blueprints.groups import Federation, IdentityCenter
 from components.place import Place
 from components.policies.document import Policy, Statement, allow, allow_own, document
-from components.policies.manager import BUDGET_PARAMETERS, LIMIT
+from components.policies.manager import BUDGET_PARAMETERS
 from neurocaas.protocol.analyses import folder
+from neurocaas.protocol.budget_parameters import LIMIT
 from neurocaas.protocol.keys import JOBS
 
 FOLDERS = ("inputs", "configs", "submissions", "results")
@@ -74,7 +75,7 @@ def analysts(place: Place, *, buckets: Sequence[str], group: str, session_role: 
     index = place.arn("ssm", f"parameter{folder(group)}")
     statements.append(allow("FindAnalyses", ["ssm:GetParametersByPath"], [index, f"{index}/*"]))
     budgets = place.arn("ssm", f"parameter{BUDGET_PARAMETERS}/{group}/*")
-    statements.append(allow("ReadBudgets", ["ssm:GetParameter"], [budgets]))
+    statements.append(allow("ReadBudgets", ["ssm:GetParameter", "ssm:GetParameters"], [budgets]))
     if session_role is not None:
         statements.append(take(session_role))
     return document(*statements)

@@ -26,7 +26,8 @@ Items:
     - `ending` N (epoch seconds): since when a monitor is writing the job's end;
     - `stop` S, `stopped` N (epoch seconds): why and since when it is being ended early
       (`neurocaas.protocol.stop`);
-    - `reserved` N (micro-dollars) and `budget` S (sort key of the budget it is reserved in);
+    - `reserved` N (micro-dollars), `budget` S (sort key of the budget it is reserved in) and `member` S (who
+      submitted, "" where nobody can say; missing in what is older: no member's figures count it);
     - while it waits for another job, with nothing reserved: `waits_for` S (that job, as in a sort key),
       `waits_until` N (epoch seconds), `wake_queue` and `wake_message` S: what goes on with it;
     - `followers` SS: jobs (as in a sort key) that wait for this one.
@@ -43,7 +44,10 @@ Items:
 - index, indexed, index/…: the index of each group's jobs (`neurocaas.protocol.job_index`).
 - budgets: `pk = "budget"`, `sk = "{analysis}/{group}/{month}"`, one for each group, analysis and month (UTC,
   of the submission). Attributes: `committed` N = what is spent and what open jobs may still spend, `spent` N,
-  in micro-dollars.
+  in micro-dollars; `limit` N, that of the last reservation; `told` SS, which alarms were sent
+  (`neurocaas.protocol.spending`).
+- budgets of members: `pk = "member-budget"`, `sk = "{analysis}/{group}/{month}/{member}"`: `committed` and
+  `spent` of what this member of the group has submitted.
 - digests: `pk = "digest"`, `sk = "{day}/{group}"`: what has ended on a day, until it is told; see
   `neurocaas.protocol.digest`.
 
@@ -69,6 +73,7 @@ CLAIMS = "claim"
 HEARD = "heard"
 SEARCHES = "search"
 BUDGETS = "budget"
+MEMBER_BUDGETS = "member-budget"
 _SORT_KEY_MAX_BYTES = 1024
 """Longest sort key (DynamoDB developer guide, "Quotas")."""
 
@@ -144,36 +149,88 @@ def budget_name(analysis: str, group: str, when: datetime) -> str:
     return f"{analysis}/{group}/{when.astimezone(timezone.utc):%Y-%m}"
 
 
-def budget_read(table: str, budget: str) -> dict[str, Any]:
+def budget_key(budget: str, member: str | None = None) -> dict[str, dict[str, str]]:
+    """The primary key of a group's budget, or of what a member of it has of it, as DynamoDB takes it."""
+    if member is None:
+        return _strings({"pk": BUDGETS, "sk": budget})
+    return _strings({"pk": MEMBER_BUDGETS, "sk": f"{budget}/{member}"})
+
+
+def budget_read(table: str, budget: str, member: str | None = None) -> dict[str, Any]:
     """The GetItem request for a budget."""
-    return {"TableName": table, "Key": _strings({"pk": BUDGETS, "sk": budget}), "ConsistentRead": True}
+    return {"TableName": table, "Key": budget_key(budget, member), "ConsistentRead": True}
 
 
-def reserve_writes(table: str, job: JobId, budget: str, amount: int, limit: int) -> list[dict[str, Any]]:
-    """The transaction that reserves `amount` for a job unless more than `limit` would be committed. First its
-    budget (a failed condition means: not enough left), then the job's item (a failed condition: reserved
-    already)."""
-    take = {
+def members_read(table: str, budget: str) -> dict[str, Any]:
+    """The Query request for what each member has of a group's budget."""
+    return {
         "TableName": table,
-        "Key": _strings({"pk": BUDGETS, "sk": budget}),
-        "ConditionExpression": "attribute_not_exists(#committed) OR #committed <= :room",
-        "UpdateExpression": "ADD #committed :amount, #spent :nothing",
-        "ExpressionAttributeNames": {"#committed": "committed", "#spent": "spent"},
-        "ExpressionAttributeValues": {
-            ":amount": _number(amount),
-            ":room": _number(limit - amount),
-            ":nothing": _number(0),
-        },
+        "KeyConditionExpression": "#pk = :pk AND begins_with(#sk, :budget)",
+        "ExpressionAttributeNames": {"#pk": "pk", "#sk": "sk"},
+        "ExpressionAttributeValues": _strings({":pk": MEMBER_BUDGETS, ":budget": f"{budget}/"}),
+        "ConsistentRead": True,
     }
+
+
+def reserve_writes(
+    table: str,
+    job: JobId,
+    budget: str,
+    amount: int,
+    limit: int,
+    member: str = "",
+    member_limit: int | None = None,
+) -> list[dict[str, Any]]:
+    """The transaction that reserves `amount` for a job unless more than `limit` would be committed, or more
+    than `member_limit` (None: there is none) of what its submitter has submitted. First its budget (a failed
+    condition means: not enough left), then the job's item (a failed condition: reserved already), then the
+    member's (as the first)."""
+    take = _take(table, budget_key(budget), amount, limit)
+    take["UpdateExpression"] += " SET #limit = :limit"
+    take["ExpressionAttributeNames"]["#limit"] = "limit"
+    take["ExpressionAttributeValues"][":limit"] = _number(limit)
+    own = _take(table, budget_key(budget, member), amount, member_limit)
     note = {
         "TableName": table,
         "Key": item_key(job),
         "ConditionExpression": "attribute_exists(pk) AND attribute_not_exists(#reserved)",
-        "UpdateExpression": "SET #reserved = :amount, #budget = :budget",
-        "ExpressionAttributeNames": {"#reserved": "reserved", "#budget": "budget"},
-        "ExpressionAttributeValues": {":amount": _number(amount), ":budget": {"S": budget}},
+        "UpdateExpression": "SET #reserved = :amount, #budget = :budget, #member = :member",
+        "ExpressionAttributeNames": {"#reserved": "reserved", "#budget": "budget", "#member": "member"},
+        "ExpressionAttributeValues": {
+            ":amount": _number(amount),
+            ":budget": {"S": budget},
+            ":member": {"S": member},
+        },
     }
-    return [{"Update": take}, {"Update": note}]
+    return [{"Update": take}, {"Update": note}, {"Update": own}]
+
+
+def _take(table: str, key: Mapping[str, Any], amount: int, limit: int | None) -> dict[str, Any]:
+    """An update that adds `amount` to what is committed, unless that is more than `limit` then."""
+    take: dict[str, Any] = {
+        "TableName": table,
+        "Key": key,
+        "UpdateExpression": "ADD #committed :amount, #spent :nothing",
+        "ExpressionAttributeNames": {"#committed": "committed", "#spent": "spent"},
+        "ExpressionAttributeValues": {":amount": _number(amount), ":nothing": _number(0)},
+    }
+    if limit is not None:
+        take["ConditionExpression"] = "attribute_not_exists(#committed) OR #committed <= :room"
+        take["ExpressionAttributeValues"][":room"] = _number(limit - amount)
+    return take
+
+
+def told_write(table: str, budget: str, mark: str) -> dict[str, Any]:
+    """The UpdateItem request by which an alarm is taken on, once: its condition fails for whoever is
+    second."""
+    return {
+        "TableName": table,
+        "Key": budget_key(budget),
+        "ConditionExpression": "attribute_exists(pk) AND NOT contains(#told, :mark)",
+        "UpdateExpression": "ADD #told :marks",
+        "ExpressionAttributeNames": {"#told": "told"},
+        "ExpressionAttributeValues": {":mark": {"S": mark}, ":marks": {"SS": [mark]}},
+    }
 
 
 def lease_writes(
@@ -214,18 +271,21 @@ def lease_writes(
 
 
 def settle_writes(
-    table: str, job: JobId, budget: str, reserved: int, spent: int, ended: str
+    table: str, job: JobId, budget: str, reserved: int, spent: int, ended: str, member: str | None = None
 ) -> list[dict[str, Any]]:
-    """The transaction that ends a job: what it spent takes the place of what it had reserved, its item goes,
-    and its claim says so.
+    """The transaction that ends a job: what it spent takes the place of what it had reserved, in its group's
+    budget and in its member's (None: it is counted in none), its item goes, and its claim says so.
     """
-    settle = {
-        "TableName": table,
-        "Key": _strings({"pk": BUDGETS, "sk": budget}),
-        "UpdateExpression": "ADD #committed :difference, #spent :spent",
-        "ExpressionAttributeNames": {"#committed": "committed", "#spent": "spent"},
-        "ExpressionAttributeValues": {":difference": _number(spent - reserved), ":spent": _number(spent)},
-    }
+    settle = [
+        {
+            "TableName": table,
+            "Key": budget_key(budget, whose),
+            "UpdateExpression": "ADD #committed :difference, #spent :spent",
+            "ExpressionAttributeNames": {"#committed": "committed", "#spent": "spent"},
+            "ExpressionAttributeValues": {":difference": _number(spent - reserved), ":spent": _number(spent)},
+        }
+        for whose in ((None,) if member is None else (None, member))
+    ]
     close = {
         "TableName": table,
         "Key": item_key(job),
@@ -233,7 +293,7 @@ def settle_writes(
         "ExpressionAttributeNames": {"#reserved": "reserved"},
         "ExpressionAttributeValues": {":reserved": _number(reserved)},
     }
-    return [{"Update": settle}, {"Delete": close}, _note_end(table, job, ended)]
+    return [*({"Update": one} for one in settle), {"Delete": close}, _note_end(table, job, ended)]
 
 
 def close_writes(table: str, job: JobId, ended: str) -> list[dict[str, Any]]:

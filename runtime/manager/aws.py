@@ -43,7 +43,7 @@ from neurocaas.protocol.ledger import (
 from neurocaas.protocol.notice import send
 from neurocaas.protocol.objects import code_of
 from neurocaas.protocol.settings import SPOT
-from neurocaas.protocol.spending import tell_spending
+from neurocaas.protocol.spending import Figures, read_figures, take_alarm, tell_spending
 from neurocaas.protocol.tags import ATTEMPT, BUCKET, GROUP, JOB, OFFSET, RUN
 from runtime.aws.clients import Clients
 from runtime.manager import refusal_log
@@ -191,7 +191,8 @@ class AwsManagerCloud(Objects):
             return not self._transact(close_writes(self._table, job, ended))
         budget, reserved = item["budget"]["S"], int(item["reserved"]["N"])
         self._tell_spending(job, budget, settling=True)
-        refused = self._transact(settle_writes(self._table, job, budget, reserved, 0, ended))
+        member = item.get("member", {}).get("S")
+        refused = self._transact(settle_writes(self._table, job, budget, reserved, 0, ended, member))
         self._tell_spending(job, budget)
         return not refused
 
@@ -202,12 +203,28 @@ class AwsManagerCloud(Objects):
         found = self.clients.ssm.get_parameters(Names=list(names))["Parameters"]
         return {str(one["Name"]): str(one["Value"]) for one in found}
 
-    def committed(self, budget: str) -> int:
-        item = self.clients.dynamodb.get_item(**budget_read(self._table, budget)).get("Item", {})
+    def committed(self, budget: str, member: str | None = None) -> int:
+        item = self.clients.dynamodb.get_item(**budget_read(self._table, budget, member)).get("Item", {})
         return int(item["committed"]["N"]) if "committed" in item else 0
 
-    def reserve(self, job: JobId, budget: str, amount: int, limit: int) -> bool:
-        refused = self._transact(reserve_writes(self._table, job, budget, amount, limit))
+    def figures(self, budget: str) -> Figures:
+        return read_figures(self.clients.dynamodb, self._table, budget)
+
+    def take_alarm(self, budget: str, mark: str) -> bool:
+        return take_alarm(self.clients.dynamodb, self._table, budget, mark)
+
+    def reserve(
+        self,
+        job: JobId,
+        budget: str,
+        amount: int,
+        limit: int,
+        member: str = "",
+        member_limit: int | None = None,
+    ) -> bool:
+        refused = self._transact(
+            reserve_writes(self._table, job, budget, amount, limit, member, member_limit)
+        )
         if refused and refused[1] == "None":
             return False
         if refused and "reserved" not in self._item(job):

@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-import math
 from datetime import datetime
 
+from neurocaas.protocol.budget_parameters import Limits, limits, names
 from neurocaas.protocol.certificate import SetupLog
 from neurocaas.protocol.cost import at_most, micro_dollars
 from neurocaas.protocol.job import Job
 from neurocaas.protocol.ledger import budget_name
 from neurocaas.protocol.logline import BUDGET_USED
-from neurocaas.protocol.notice import BUDGET, about
-from neurocaas.protocol.problems import InvalidInput, Problem, shown
+from neurocaas.protocol.problems import InvalidInput, Problem
 from neurocaas.protocol.settings import AnalysisSettings
+from neurocaas.protocol.spending import dollars, tell_nearly_used
 from neurocaas.protocol.units import money
 from runtime.manager.delivery import Notes
 from runtime.manager.port import ManagerCloud
-
-NOTICE_PERCENT = 80
-"""Part of a group's budget of a month from which on the topic is told, once."""
 
 
 def worst_case(job: Job) -> int:
@@ -33,10 +30,10 @@ def reserve(
     cloud: ManagerCloud, settings: AnalysisSettings, log: SetupLog, job: Job, now: datetime, notes: Notes
 ) -> list[Problem]:
     """Reserve what the job may cost at most, in the month in which it was submitted; the problem when the
-    group cannot pay it.
+    group, or this member of it, cannot pay it.
     """
     try:
-        limit, own = limit_of(cloud, settings, job.group)
+        allowed = limits_of(cloud, settings, job.group, job.submitter)
     except InvalidInput as error:
         return list(error.problems)
 
@@ -57,20 +54,30 @@ def reserve(
             f"Each machine has besides, for ${job.besides_per_hour:.4f} an hour: {job.volume_gib} GiB of "
             "disk and a public IPv4 address."
         )
-    if not own:
+    limit, member_limit = allowed.group, allowed.member
+    if not allowed.own:
         say(f"Customized budget not found. Using default budget value of {dollars(limit)}")
     budget, cost = budget_name(settings.analysis, job.group, log.started), worst_case(job)
     committed = cloud.committed(budget)
-    paid = cost <= limit and cloud.reserve(job.id, budget, cost, limit)
+    within = cost <= limit and (member_limit is None or cost <= member_limit)
+    paid = within and cloud.reserve(job.id, budget, cost, limit, job.submitter, member_limit)
     if limit:
         notes.metrics[BUDGET_USED] = round(100 * (committed + (cost if paid else 0)) / limit, 2)
     if paid:
-        _tell_nearly_used(cloud, settings, job, cloud.committed(budget), cost, limit)
+        tell_nearly_used(cloud, budget)
         say(
             f"Projected total costs: {money(cost / 1e6)}. Remaining budget: "
             f"${dollars(max(0, limit - committed - cost))}"
         )
         return []
+    if member_limit is not None:
+        own = cloud.committed(budget, job.submitter)
+        if min(limit - committed, limit) >= cost > member_limit - own:
+            say(
+                f"Projected total costs: {money(cost / 1e6)}. Over the budget of {_who(job)} "
+                f"(${dollars(member_limit)}), cancelling job. Contact a lead of the group."
+            )
+            return [over_member_budget(job, cost, member_limit - own, member_limit)]
     say(
         f"Projected total costs: {money(cost / 1e6)}. Over budget (${dollars(limit)}), cancelling job. "
         "Contact administrator."
@@ -78,55 +85,30 @@ def reserve(
     return [over_budget(cost, limit - committed, limit)]
 
 
-def _tell_nearly_used(
-    cloud: ManagerCloud, settings: AnalysisSettings, job: Job, committed: int, cost: int, limit: int
-) -> None:
-    """Tell the topic when this job's reservation has taken its group's budget to NOTICE_PERCENT. `committed`
-    was read afterwards: of jobs that reserve at a time, one at least sees the whole."""
-    mark = limit * NOTICE_PERCENT
-    if 100 * (committed - cost) < mark <= 100 * committed:
-        cloud.publish(
-            f"NeuroCAAS {settings.analysis}: {NOTICE_PERCENT} % of a budget is used",
-            f"Group {job.group} has spent or reserved ${dollars(committed)} of its ${dollars(limit)} of this "
-            f"month in {settings.analysis}, since job {job.timestamp}.",
-            about(BUDGET, job.group, settings.analysis),
-        )
-
-
-def limit_of(cloud: ManagerCloud, settings: AnalysisSettings, group: str) -> tuple[int, bool]:
-    """The group's budget of a month, and whether it is its own: the SSM parameter
-    `{budget_parameters}/{group}/{analysis}` in dollars, else the blueprint's; less where a lead of the group
-    has set a lower limit, in the parameter `{budget_parameters}/{group}/{analysis}/limit`. Raises
-    InvalidInput for a parameter that is not an amount: nothing is spent on a budget that nobody can read."""
+def limits_of(cloud: ManagerCloud, settings: AnalysisSettings, group: str, member: str) -> Limits:
+    """What the group may spend in a month, and this member of it (`neurocaas.protocol.budget_parameters`).
+    Raises InvalidInput for a parameter that is not an amount."""
     if settings.budget_parameters is None:
-        return micro_dollars(settings.budget_usd), False
-    name = f"{settings.budget_parameters}/{group}/{settings.analysis}"
-    names = (name, f"{name}/limit")
-    found = cloud.parameters(names)
-    budget, lower = (_amount(one, found.get(one)) for one in names)
-    amount = settings.budget_usd if budget is None else budget
-    return micro_dollars(
-        amount if lower is None else min(amount, lower)
-    ), budget is not None or lower is not None
+        return Limits(micro_dollars(settings.budget_usd))
+    wanted = names(settings.budget_parameters, group, settings.analysis, member)
+    return limits(wanted, cloud.parameters(wanted), settings.budget_usd)
 
 
-def _amount(name: str, text: str | None) -> float | None:
-    if text is None:
-        return None
-    try:
-        value = float(text)
-    except ValueError:
-        value = math.nan
-    if not 0 <= value < 1e12:
-        do = f"Ask the administrator to correct the parameter {name}"
-        raise InvalidInput(
-            [Problem("budget", f"{shown(text)} in the parameter {name}", "an amount in dollars, from 0", do)]
-        )
-    return value
+def _who(job: Job) -> str:
+    return job.submitter or "submissions of nobody that the service knows"
 
 
-def dollars(amount: int) -> str:
-    return f"{amount / 1_000_000:.2f}"
+def over_member_budget(job: Job, cost: int, left: int, limit: int) -> Problem:
+    """`left` is what the member's budget has left before this job."""
+    got = (
+        f"projected total costs of {money(cost / 1e6)} with ${dollars(max(0, left))} left of the month's "
+        f"${dollars(limit)} of {_who(job)}"
+    )
+    do = (
+        "Use fewer datasets, a cheaper instance_type or a shorter __duration__, or ask a lead of the group "
+        "for a larger limit"
+    )
+    return Problem("budget", got, "costs that the rest of the member's budget covers", do)
 
 
 def over_budget(cost: int, left: int, limit: int) -> Problem:

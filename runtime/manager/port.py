@@ -10,6 +10,7 @@ from neurocaas.protocol.job_index import IndexEntry
 from neurocaas.protocol.keys import JobId
 from neurocaas.protocol.ledger import Claim, Waiting
 from neurocaas.protocol.settings import ON_DEMAND, ROOT_DEVICE
+from neurocaas.protocol.spending import Figures
 from runtime.manager.events import ObjectCreated
 
 
@@ -211,13 +212,27 @@ class ManagerCloud(Protocol):
     def parameters(self, names: Sequence[str]) -> Mapping[str, str]:
         """The values of those SSM parameters (up to 10) that there are."""
 
-    def committed(self, budget: str) -> int:
-        """Micro-dollars that a budget has spent or reserved so far."""
+    def committed(self, budget: str, member: str | None = None) -> int:
+        """Micro-dollars that a budget, or this member of the group in it, has spent or reserved so far."""
 
-    def reserve(self, job: JobId, budget: str, amount: int, limit: int) -> bool:
-        """Reserve micro-dollars for a job, once; False when the budget has not enough left. Raises
-        JobGoneError.
+    def reserve(
+        self,
+        job: JobId,
+        budget: str,
+        amount: int,
+        limit: int,
+        member: str = "",
+        member_limit: int | None = None,
+    ) -> bool:
+        """Reserve micro-dollars for a job that `member` has submitted, once; False when the budget, or this
+        member's, has not enough left. Raises JobGoneError.
         """
+
+    def figures(self, budget: str) -> Figures:
+        """The budget of that sort key, as it is now."""
+
+    def take_alarm(self, budget: str, mark: str) -> bool:
+        """Note that an alarm of a budget is sent now; False when another has done so."""
 
     def index(self, bucket: str, group: str, entry: IndexEntry) -> None:
         """Put a job into the index of its group's jobs, or what is new of it."""

@@ -44,7 +44,7 @@ from neurocaas.protocol.notice import send
 from neurocaas.protocol.notification import notification
 from neurocaas.protocol.objects import code_of
 from neurocaas.protocol.settings import AnalysisSettings
-from neurocaas.protocol.spending import tell_spending
+from neurocaas.protocol.spending import Figures, read_figures, take_alarm, tell_spending
 from runtime.aws.clients import Clients
 from runtime.monitor.ec2 import Ec2Machines
 from runtime.monitor.objects import ConfinedObjects, is_refusal
@@ -133,10 +133,16 @@ class AwsMonitorCloud(ConfinedObjects, Ec2Machines):
         if item.reserved is None or item.budget is None:
             transact(self.clients.dynamodb, close_writes(self._table, item.job, ended))
             return
-        writes = settle_writes(self._table, item.job, item.budget, item.reserved, spent, ended)
+        writes = settle_writes(self._table, item.job, item.budget, item.reserved, spent, ended, item.member)
         self._tell_spending(item.job, item.budget, settling=True)
         transact(self.clients.dynamodb, writes)
         self._tell_spending(item.job, item.budget)
+
+    def figures(self, budget: str) -> Figures:
+        return read_figures(self.clients.dynamodb, self._table, budget)
+
+    def take_alarm(self, budget: str, mark: str) -> bool:
+        return take_alarm(self.clients.dynamodb, self._table, budget, mark)
 
     def _tell_spending(self, job: JobId, budget: str, *, settling: bool = False) -> None:
         s3 = self.acting_for(job.bucket, job.group)._writer()
@@ -286,6 +292,7 @@ def _open_job(item: Mapping[str, Any]) -> OpenJob:
         closed_at=number("closed"),
         reserved=int(item["reserved"]["N"]) if "reserved" in item else None,
         budget=item.get("budget", {}).get("S"),
+        member=item.get("member", {}).get("S"),
         retries=frozenset(item.get("retries", {}).get("SS", [])),
         stop=item.get("stop", {}).get("S"),
         stopped=number("stopped"),

@@ -38,6 +38,7 @@ from neurocaas.protocol.printable import one_line
 from neurocaas.protocol.problems import Problem
 from neurocaas.protocol.report import ComputeReport
 from neurocaas.protocol.settings import ON_DEMAND, SPOT
+from neurocaas.protocol.spending import tell_nearly_used
 from neurocaas.protocol.status import FAILED, NONE, SUCCESS, DatasetStatus
 from neurocaas.protocol.stop import CANCELLED, outcome_of
 from runtime.monitor.attempts import Apart, late, results_of
@@ -114,10 +115,16 @@ def finish(cloud: MonitorCloud, job: Job, item: OpenJob, now: datetime) -> bool:
     )
     # Before the job is closed: who is killed in between comes again.
     cloud.index(job.bucket, job.group, entry)
-    cloud.settle(item, spent, iso(now))
+    _settle(cloud, item, spent, iso(now))
     metrics = {"success": {logline.SUCCEEDED: 1}, CANCELLED: {}}.get(exit_class, {logline.FAILED: 1})
     cloud.measure(item.job, f"job ended: {line.strip()}", metrics)
     return True
+
+
+def _settle(cloud: MonitorCloud, item: OpenJob, spent: int, ended: str) -> None:
+    cloud.settle(item, spent, ended)
+    if item.budget is not None:
+        tell_nearly_used(cloud, item.budget)
 
 
 def _begin(cloud: MonitorCloud, item: OpenJob, now: datetime) -> bool:
@@ -231,7 +238,7 @@ def finish_without_document(cloud: MonitorCloud, item: OpenJob, now: datetime) -
     )
     cloud.index(bucket, group, entry)
     wake_followers(cloud, item.job)
-    cloud.settle(item, micro_dollars(cost), iso(now))
+    _settle(cloud, item, micro_dollars(cost), iso(now))
     cloud.measure(item.job, f"job ended: {line.strip()}", {logline.FAILED: 1})
 
 

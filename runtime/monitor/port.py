@@ -13,6 +13,7 @@ from neurocaas.protocol.job_index import IndexEntry
 from neurocaas.protocol.keys import JobId
 from neurocaas.protocol.ledger import Waiting
 from neurocaas.protocol.limits import JOB_MAX_BYTES
+from neurocaas.protocol.spending import Figures
 
 ALIVE = frozenset({"pending", "running"})
 
@@ -51,9 +52,9 @@ class OpenJob:
     micro-dollars; `stop` says why the job is being ended early, since `stopped`; `ending` since when a
     monitor is writing its end; `since` when its manager has launched all of it, or last
     has paused the launch; `taken` (ISO 8601) when a manager first took it, `submitter` who
-    submitted, both "" of what is older than they are;
-    `waiting`: what it waits for before anything is launched; `followers` wait for
-    it."""
+    submitted, both "" of what is older than they are; `waiting`: what it waits for before anything is
+    launched; `followers` wait for it; `member`: in whose figures, beside the group's, the reservation is,
+    None for nobody's."""
 
     job: JobId
     state: str
@@ -77,6 +78,7 @@ class OpenJob:
     submitter: str = ""
     waiting: Waiting | None = None
     followers: tuple[JobId, ...] = ()
+    member: str | None = None
 
     @property
     def closed(self) -> frozenset[int]:
@@ -240,6 +242,12 @@ class MonitorCloud(Protocol):
     def settle(self, item: OpenJob, spent: int, ended: str) -> None:
         """The job has ended (ISO 8601): its item goes, its claim says so, and in its budget what it spent
         (micro-dollars) replaces what it had reserved."""
+
+    def figures(self, budget: str) -> Figures:
+        """The budget of that sort key, as it is now."""
+
+    def take_alarm(self, budget: str, mark: str) -> bool:
+        """Note that an alarm of a budget is sent now; False when another has done so."""
 
     def analyses(self) -> Iterator[Deployed]:
         """The analyses that are deployed."""

@@ -10,6 +10,7 @@ from neurocaas.protocol.job_index import IndexEntry
 from neurocaas.protocol.keys import JobId
 from neurocaas.protocol.ledger import Waiting
 from neurocaas.protocol.limits import JOB_MAX_BYTES
+from neurocaas.protocol.spending import Figures
 from runtime.monitor.port import (
     Deployed,
     Heard,
@@ -146,6 +147,12 @@ class Rehearsal:
 
     def index(self, bucket: str, group: str, entry: IndexEntry) -> None:
         self._tell(f"note in the index of {group}: {entry.folder} {entry.state}")
+
+    def figures(self, budget: str) -> Figures:
+        return self._cloud.figures(budget)
+
+    def take_alarm(self, budget: str, mark: str) -> bool:
+        return True
 
     def publish(self, subject: str, text: str, about: Mapping[str, str]) -> None:
         self._tell(f"send a notice: {subject}")

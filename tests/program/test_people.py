@@ -23,7 +23,8 @@ users:
   old: {existing: true}
   lea:
 groups:
-  north: {members: [ann, old], leads: [lea], analyses: {spikes: {budget_usd: 12.5}}}
+  north: {members: [ann, old], leads: [lea],
+          analyses: {spikes: {budget_usd: 12.5, member_budget_usd: 5, members: {ann: 7}}}}
   south.2: {members: [ann], analyses: {spikes: }}
 """
 
@@ -49,14 +50,14 @@ def test_a_group_is_four_resources_four_more_with_leads_and_its_budgets(
     shared: Recorded, utils: Recorded
 ) -> None:
     added = len(shared.resources) - len(utils.resources)
-    leads, budgets, users, memberships = 4, 1, 2, 3
+    leads, budgets, users, memberships = 4, 3, 2, 3
     assert added == 2 * 4 + leads + budgets + users + memberships
-    budget = shared.one("Parameter", "budget").inputs
-    assert (budget["name"], budget["insecureValue"], budget["type"]) == (
-        "/neurocaas/budgets/north/spikes",
-        "12.50",
-        "String",
-    )
+    found = [one.inputs for one in shared.of_type("Parameter") if "budget" in one.name]
+    assert {one["name"]: (one["insecureValue"], one["type"]) for one in found} == {
+        "/neurocaas/budgets/north/spikes": ("12.50", "String"),
+        "/neurocaas/budgets/north/spikes/each": ("5.00", "String"),
+        "/neurocaas/budgets/north/spikes/members/ann": ("7.00", "String"),
+    }
 
 
 def test_each_address_of_notify_is_one_subscription_for_its_groups(
@@ -123,8 +124,8 @@ def test_members_read_the_budgets_of_their_group_and_set_none(shared: Recorded) 
     policy = next(one for one in shared.of_type("GroupPolicy") if one.name.endswith("-north")).policy()
     about = [one for one in policy["Statement"] if any(action.startswith("ssm:") for action in one["Action"])]
     actions = {action for statement in about for action in statement["Action"]}
-    assert actions == {"ssm:GetParameter", "ssm:GetParametersByPath"}
-    (budgets,) = [one["Resource"] for one in about if one["Action"] == ["ssm:GetParameter"]]
+    assert actions == {"ssm:GetParameter", "ssm:GetParameters", "ssm:GetParametersByPath"}
+    (budgets,) = [one["Resource"] for one in about if "ssm:GetParameter" in one["Action"]]
     assert [arn.partition(":parameter")[2] for arn in budgets] == ["/neurocaas/budgets/north/*"]
 
 

@@ -18,6 +18,7 @@ from neurocaas.protocol.job_index import IndexEntry, segment_key
 from neurocaas.protocol.keys import JobId
 from neurocaas.protocol.ledger import Claim, Waiting
 from neurocaas.protocol.limits import JOB_MAX_BYTES
+from neurocaas.protocol.spending import Figures
 from runtime.manager.events import ObjectCreated, objects_created
 from runtime.manager.port import (
     BucketRefusedError,
@@ -99,6 +100,9 @@ class FakeAws:
     failing: dict[str, datetime] = field(default_factory=dict)
     immovable: set[str] = field(default_factory=set)
     budgets: dict[str, tuple[int, int]] = field(default_factory=dict)
+    member_budgets: dict[str, tuple[int, int]] = field(default_factory=dict)
+    budget_limits: dict[str, int] = field(default_factory=dict)
+    alarms: dict[str, set[str]] = field(default_factory=dict)
     parameters_: dict[str, str] = field(default_factory=dict)
     ec2: dict[str, Instance] = field(default_factory=dict)
     reservations: dict[str, tuple[LaunchRequest, list[str]]] = field(default_factory=dict)
@@ -605,6 +609,7 @@ class FakeAws:
             item.get("submitter", ""),
             item.get("waiting"),
             tuple(sorted(item.get("followers", ()))),
+            item.get("member"),
         )
 
     def index(self, bucket: str, group: str, entry: IndexEntry) -> None:
@@ -658,22 +663,51 @@ class FakeAws:
         self._call("parameters", ",".join(names))
         return {name: self.parameters_[name] for name in names if name in self.parameters_}
 
-    def committed(self, budget: str) -> int:
+    def committed(self, budget: str, member: str | None = None) -> int:
         self._call("committed")
+        if member is not None:
+            return self.member_budgets.get(f"{budget}/{member}", (0, 0))[0]
         return self.budgets.get(budget, (0, 0))[0]
 
-    def reserve(self, job: JobId, budget: str, amount: int, limit: int) -> bool:
+    def figures(self, budget: str) -> Figures:
+        self._call("figures")
+        committed, spent = self.budgets.get(budget, (0, 0))
+        return Figures(
+            committed, spent, self.budget_limits.get(budget, 0), frozenset(self.alarms.get(budget, ()))
+        )
+
+    def take_alarm(self, budget: str, mark: str) -> bool:
+        with self.lock:
+            self._call("take alarm", mark)
+            told = self.alarms.setdefault(budget, set())
+            if mark in told:
+                return False
+            told.add(mark)
+            return True
+
+    def reserve(
+        self,
+        job: JobId,
+        budget: str,
+        amount: int,
+        limit: int,
+        member: str = "",
+        member_limit: int | None = None,
+    ) -> bool:
         with self.lock:
             self._call("reserve")
             item, (committed, spent) = self.items.get(job), self.budgets.get(budget, (0, 0))
+            name = f"{budget}/{member}"
+            own, own_spent = self.member_budgets.get(name, (0, 0))
             if item is None:
                 raise JobGoneError
             if "reserved" in item:
                 return True
-            if committed + amount > limit:
+            if committed + amount > limit or (member_limit is not None and own + amount > member_limit):
                 return False
-            self.budgets[budget] = (committed + amount, spent)
-            item.update(reserved=amount, budget=budget)
+            self.budgets[budget], self.budget_limits[budget] = (committed + amount, spent), limit
+            self.member_budgets[name] = (own + amount, own_spent)
+            item.update(reserved=amount, budget=budget, member=member)
             return True
 
     def _settle(self, job: JobId, spent: int, ended: str) -> bool:
@@ -688,6 +722,9 @@ class FakeAws:
             if item is not None and "reserved" in item:
                 committed, earlier = self.budgets[item["budget"]]
                 self.budgets[item["budget"]] = (committed + spent - item["reserved"], earlier + spent)
+                name = f"{item['budget']}/{item['member']}"
+                own, before = self.member_budgets[name]
+                self.member_budgets[name] = (own + spent - item["reserved"], before + spent)
             return True
 
 

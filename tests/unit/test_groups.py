@@ -83,6 +83,23 @@ def test_groups_users_budgets_and_buckets(project: Path) -> None:
     }
 
 
+def test_members_may_have_budgets_of_their_own(project: Path) -> None:
+    use = "{budget_usd: 50, member_budget_usd: 20, members: {ann: 30}}"
+    people = "users: {ann: , bob: , eve: }\n"
+    directory = groups.load(
+        write(
+            project,
+            f"{people}groups: {{lab1: {{members: [ann], leads: [bob], analyses: {{spikes: {use}}}}}}}\n",
+        )
+    )
+    assert directory.groups["lab1"].member_budgets == {
+        "spikes": groups.MemberBudgets(each=20.0, named={"ann": 30.0})
+    }
+    said = problems(project, f"{people}groups: {{lab1: {{members: [bob], analyses: {{spikes: {use}}}}}}}\n")
+    (line,) = [line for line in said if "members.ann" in line]
+    assert "got 'ann'. Allowed: members and leads of the group: bob" in line
+
+
 def test_every_mistake_is_told_at_once_with_its_line(project: Path) -> None:
     said = problems(
         project,

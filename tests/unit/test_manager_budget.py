@@ -11,6 +11,7 @@ import pytest
 
 from neurocaas.protocol.cost import micro_dollars
 from neurocaas.protocol.limits import CAPACITY_ATTEMPTS
+from neurocaas.protocol.notice import about
 from tests.unit.job_world import BUCKET, SETTINGS, World
 
 MONTH = "dti/lab/2026-01"
@@ -137,19 +138,97 @@ def test_a_job_is_settled_in_the_month_of_its_submission() -> None:
 
 
 def told(world: World) -> list[str]:
-    return [text for subject, text in world.aws.notices if "of a budget is used" in subject]
+    return [text for subject, text in world.aws.notices if "of a budget is" in subject]
 
 
-def test_a_budget_that_is_nearly_used_is_told_once() -> None:
+def test_a_budget_that_is_nearly_reserved_is_told_once_and_so() -> None:
     world = with_budget(0.9)  # three jobs of $0.24, and no fourth
     for number in range(3):
         world.submit(world.submission(timestamp=f"t{number}"), key=f"lab/submissions/{number}_submit.json")
         assert len(told(world)) == (number == 2), number
     assert told(world) == [
-        "Group lab has spent or reserved $0.72 of its $0.90 of this month in dti, since job t2."
+        "Group lab has spent $0.00 of its $0.90 of 2026-01 in dti. $0.72 more are reserved for jobs under "
+        "way: that is what they can cost at most, and what they do not need comes back when they end."
     ]
+    for machine in list(world.aws.ec2):
+        world.complete(machine)
     world.submit(world.submission(timestamp="t4"), key="lab/submissions/4_submit.json")
-    assert len(told(world)) == 1
+    assert len(told(world)) == 1, "what was spent is far below"
+
+
+def test_a_budget_that_is_nearly_spent_is_told_when_the_job_ends_that_spends_it() -> None:
+    world = with_budget(0.24)
+    world.submit(world.submission())
+    (machine,) = world.aws.ec2
+    world.boot(machine)
+    world.clock.forward(2.25 * 3600)
+    world.write_status(machine, "SUCCESS")
+    world.die(machine)
+    assert told(world)[1:] == ["Group lab has spent $0.22 of its $0.24 of 2026-01 in dti."]
+    assert world.aws.notices_about[-1] == about("budget", "lab", "dti")
+    world.submit(world.submission(timestamp="t2"), key="lab/submissions/2_submit.json")
+    assert len(told(world)) == 2
+
+
+# Members
+# ------------------------------------------------------------------------------------------------------------
+ANN, BOB = "AROAXX:ann", "AROAXX:bob"
+OWN = "/neurocaas/budgets/lab/dti"
+
+
+def submit(world: World, name: str, principal: str = ANN) -> bool:
+    """Whether it was started."""
+    before = len(world.aws.ec2)
+    world.principal = principal
+    world.submit(world.submission(timestamp=name), key=f"lab/submissions/{name}_submit.json")
+    return len(world.aws.ec2) > before
+
+
+@pytest.mark.parametrize(
+    ("parameters", "started"),
+    [
+        ({}, True),
+        ({"/each": "0.2"}, False),
+        ({"/each": "1"}, True),
+        ({"/each": "0.2", "/members/ann": "1"}, True),
+        ({"/each": "1", "/members/ann": "0.2"}, False),
+        ({"/each/limit": "0.2"}, False),
+        ({"/each/limit": "0.2", "/members/ann/limit": "1"}, True),
+        ({"/members/ann": "0.2", "/members/ann/limit": "1"}, False),
+        ({"/members/bob/limit": "0.2"}, True),
+    ],
+)
+def test_a_member_may_have_a_budget_of_its_own(parameters: dict[str, str], started: bool) -> None:
+    world = with_budget(10)
+    world.aws.parameters_ = {OWN + name: value for name, value in parameters.items()}
+    assert submit(world, "t1") is started
+    if not started:
+        end = world.end() or ""
+        assert "$0.20 left of the month's $0.20 of ann" in end
+        assert "ask a lead" in end
+
+
+def test_a_member_at_its_limit_stops_nobody_else() -> None:
+    world = with_budget(10)
+    world.aws.parameters_[f"{OWN}/each/limit"] = "0.3"
+    assert submit(world, "t1")
+    assert not submit(world, "t2")
+    assert submit(world, "t3", BOB)
+    assert submit(world, "t4", "AIDAUSER"), "of whom nobody can say who it is"
+    assert not submit(world, "t5", "AIDAOTHER"), "these count together"
+    assert world.aws.member_budgets[f"{MONTH}/ann"] == (WORST, 0)
+    for machine in list(world.aws.ec2):
+        world.complete(machine)
+    assert world.aws.member_budgets[f"{MONTH}/ann"] == (48_000, 48_000)
+    assert submit(world, "t6"), "what was not needed came back"
+
+
+def test_the_groups_budget_counts_before_a_members() -> None:
+    world = with_budget(0.3)
+    world.aws.parameters_[f"{OWN}/each"] = "5"
+    assert submit(world, "t1")
+    assert not submit(world, "t2", BOB)
+    assert "ask the administrator" in (world.end("t2") or "")
 
 
 def test_jobs_that_cross_the_mark_at_a_time_do_not_cross_it_unseen() -> None:
