@@ -39,8 +39,8 @@ class PeopleArgs:
 class People(pulumi.ComponentResource):
     """Per group: an IAM group and a role for sessions, each with one policy, the same once more when it has
     leads (the role alone, when only an identity provider may send some), and one budget parameter an analysis
-    that has its own budget, and each for members who have. Per user: the user, unless it exists, and the groups
-    it is in."""
+    that has its own budget, and some for members. Per user: the user, unless it exists, and the groups it is
+    in."""
 
     outputs: Mapping[str, Mapping[str, pulumi.Input[object]]]
     """The values of DirectoryGroup, by group."""
