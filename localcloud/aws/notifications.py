@@ -1,7 +1,8 @@
-"""A request that changes objects is answered when they are on disk and their events are sent.
+"""A request that changes objects is answered when they are on disk and their events are sent, which say who
+has made it.
 
-Stock MiniStack sends events by a thread, some time later, and answers 200 for an object that it could not
-write.
+Stock MiniStack sends events by a thread, some time later, answers 200 for an object that it could not write,
+and names nobody.
 """
 
 from __future__ import annotations
@@ -19,6 +20,22 @@ _unwritten: contextvars.ContextVar[list[OSError] | None] = contextvars.ContextVa
 _pending: contextvars.ContextVar[list[Callable[[], None]] | None] = contextvars.ContextVar(
     "localcloud_s3_events", default=None
 )
+
+
+_caller: contextvars.ContextVar[str] = contextvars.ContextVar("localcloud_s3_caller", default="")
+
+
+def principal_of(headers: dict[str, str], query: dict[str, list[str]]) -> str:
+    """Who makes a request, as S3's events name them: `AWS:AIDA…` for a user, `AWS:AROA…:SESSION` for the
+    session of a role, the account's own id for its root user, `Anonymous` for nobody (S3 user guide, "Event
+    message structure"; IAM user guide, "Unique identifiers").
+    """
+    key = hooks.router.extract_access_key_id(headers, query)
+    if not key:
+        return "Anonymous"
+    found = hooks.iam_evaluator.resolve_credential(key, hooks.account())
+    identifier = str(getattr(found, "principal_id", ""))
+    return f"AWS:{identifier}" if identifier.startswith(("AIDA", "AROA")) else identifier or "Anonymous"
 
 
 def install() -> None:
@@ -51,6 +68,8 @@ def install() -> None:
             later(bucket, key, event, size, etag, deletion_type, **more)
         elif bucket in hooks.s3._bucket_notifications:
             more["sequencer"] = hooks.s3._next_event_sequencer(event)
+            who = {"userIdentity": {"principalId": _caller.get()}}
+            more["record_extra"] = {**(more.get("record_extra") or {}), **who}
             pending.append(
                 functools.partial(
                     hooks.s3._fire_s3_event, bucket, key, event, size, etag, deletion_type, **more
@@ -62,12 +81,13 @@ def install() -> None:
     ) -> hooks.Reply:
         events: list[Callable[[], None]] = []
         unwritten: list[OSError] = []
-        tokens = _pending.set(events), _unwritten.set(unwritten)
+        tokens = _pending.set(events), _unwritten.set(unwritten), _caller.set(principal_of(headers, query))
         try:
             answer = await original(method, path, headers, body, query)
         finally:
             _pending.reset(tokens[0])
             _unwritten.reset(tokens[1])
+            _caller.reset(tokens[2])
         if unwritten:
             raise OSError(
                 f"The object cannot be written: {unwritten[0]}. See that the disk of the local "

@@ -34,7 +34,7 @@ from localcloud.aws.ec2 import (
     spot_role,
 )
 from localcloud.aws.ec2 import service as ec2_service
-from localcloud.aws.iam import conditions, enforcement, leading_keys, public, resources, root
+from localcloud.aws.iam import conditions, enforcement, leading_keys, public, resources, root, trust
 from localcloud.aws.iam import quotas as iam_quotas
 from localcloud.aws.iam.sessions import Sessions
 from localcloud.aws.imagebuilder import service as imagebuilder_service
@@ -144,6 +144,12 @@ PLUGINS = (
             "iam_evaluator._resolve_condition_key",
             "iam_evaluator._first_match",
         ),
+    ),
+    Plugin(
+        "iam.trust",
+        lambda parts: trust.install(),
+        ("iam_evaluator.evaluate_trust_policy",),
+        "after conditions, which resolves the keys that its variables name",
     ),
     Plugin(
         "iam.enforcement",

@@ -182,9 +182,20 @@ def contract_object_events(h: Any) -> None:
     assert parameters(h.s3._fire_s3_event_async)[:6] == names
     assert parameters(h.s3._fire_s3_event)[:6] == names
     assert set(parameters(h.s3._fire_s3_event_async)[6:]) < set(parameters(h.s3._fire_s3_event)[6:])
-    assert "sequencer" in parameters(h.s3._fire_s3_event)
+    assert {"sequencer", "record_extra"} <= set(parameters(h.s3._fire_s3_event))
+    assert '"Records"][0].update(record_extra)' in inspect.getsource(h.s3._fire_s3_event)
+    assert parameters(h.router.extract_access_key_id) == ["headers", "query_params"]
+    assert parameters(h.iam_evaluator.resolve_credential)[:2] == ["access_key_id", "account_id"]
     assert parameters(h.s3._next_event_sequencer) == ["event_name"]
     assert hasattr(h.s3._bucket_notifications, "get")
+
+
+def contract_trust_policies(h: Any) -> None:
+    """They are looked up late, and judged without the variables of policies."""
+    assert parameters(h.iam_evaluator.evaluate_trust_policy) == ["trust_doc", "caller_arn", "ctx"]
+    source = inspect.getsource(h.sts)
+    assert source.count("import EvalContext, evaluate_trust_policy") == 2
+    assert '"sts:rolesessionname": _p(params, "RoleSessionName", None)' in source
 
 
 def contract_objects_are_written_in_one_place(h: Any) -> None:

@@ -15,7 +15,7 @@ import boto3
 import pytest
 from botocore import UNSIGNED
 from botocore.config import Config
-from botocore.exceptions import ClientError
+from botocore.exceptions import ClientError, ParamValidationError
 
 from localcloud.cloud import Cloud
 from localcloud.images.catalogue import BASE_IMAGES
@@ -698,6 +698,65 @@ def test_the_principal_of_a_session_is_its_role_with_its_path(world: World, clie
         else:
             assert code(sts.assume_role, **wanted_role) == "AccessDenied"
         assert code(sts.assume_role, RoleArn=roles["rest"], RoleSessionName="session") == "AccessDenied"
+
+
+def _takeable(world: World, name: str, **test: Any) -> str:
+    """A role that anybody of the account may take whose name the conditions let pass."""
+    trust = {"Effect": "Allow", "Principal": {"AWS": "000000000000"}, "Action": "sts:AssumeRole"}
+    document = json.dumps({"Version": "2012-10-17", "Statement": [{**trust, "Condition": test}]})
+    made = world.iam.create_role(RoleName=f"{name}-{world.id}", AssumeRolePolicyDocument=document)
+    return str(made["Role"]["Arn"])
+
+
+def test_a_trust_policy_ties_the_name_of_a_session_to_who_begins_it(world: World, client: Client) -> None:
+    named = _takeable(world, "named", StringEquals={"sts:RoleSessionName": "${aws:username}"})
+    passed = _takeable(world, "passed", StringLike={"aws:userid": "*:${sts:RoleSessionName}"})
+    world.allow({"Effect": "Allow", "Action": "sts:AssumeRole", "Resource": [named, passed]})
+    sts = world.as_user("sts")
+    given = sts.assume_role(RoleArn=named, RoleSessionName=world.user)["Credentials"]
+    for other in ("ann", f"{world.user}-", "${aws:username}"):
+        with pytest.raises((ClientError, ParamValidationError)):
+            sts.assume_role(RoleArn=named, RoleSessionName=other)
+    document = {"Effect": "Allow", "Action": "sts:AssumeRole", "Resource": passed}
+    text = json.dumps({"Version": "2012-10-17", "Statement": [document]})
+    world.iam.put_role_policy(RoleName=f"named-{world.id}", PolicyName="p", PolicyDocument=text)
+    chained = world.with_credentials(given)("sts")
+    assert chained.assume_role(RoleArn=passed, RoleSessionName=world.user)["Credentials"]
+    assert code(chained.assume_role, RoleArn=passed, RoleSessionName="ann") == "AccessDenied"
+    # a variable without a value is no name: root has no user name
+    assert code(client("sts").assume_role, RoleArn=named, RoleSessionName="root") == "AccessDenied"
+
+
+def test_an_event_of_a_bucket_says_who_wrote(world: World, client: Client) -> None:
+    bucket, sqs = world.bucket("told"), client("sqs")
+    queue = sqs.create_queue(QueueName=f"told-{world.id}")["QueueUrl"]
+    arn = sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+    wanted = {"QueueConfigurations": [{"QueueArn": arn, "Events": ["s3:ObjectCreated:*"]}]}
+    open_to = {
+        "Effect": "Allow",
+        "Principal": {"Service": "s3.amazonaws.com"},
+        "Action": "sqs:SendMessage",
+        "Resource": arn,
+    }
+    policy = json.dumps({"Version": "2012-10-17", "Statement": [open_to]})
+    sqs.set_queue_attributes(QueueUrl=queue, Attributes={"Policy": policy})
+    client("s3").put_bucket_notification_configuration(Bucket=bucket, NotificationConfiguration=wanted)
+    sqs.purge_queue(QueueUrl=queue)  # S3's test message
+    write = {"Effect": "Allow", "Action": "s3:PutObject", "Resource": f"arn:aws:s3:::{bucket}/*"}
+    world.allow(write)
+    world.role_may(write)
+    user = world.iam.get_user(UserName=world.user)["User"]["UserId"]
+    role = world.iam.get_role(RoleName=f"instance-{world.id}")["Role"]["RoleId"]
+    for s3, who in (
+        (world.as_user("s3"), f"AWS:{user}"),
+        (world.session("ann")("s3"), f"AWS:{role}:ann"),
+        (client("s3"), "000000000000"),
+    ):
+        s3.put_object(Bucket=bucket, Key="k", Body=b"1")
+        (message,) = sqs.receive_message(QueueUrl=queue)["Messages"]
+        sqs.delete_message(QueueUrl=queue, ReceiptHandle=message["ReceiptHandle"])
+        (record,) = json.loads(message["Body"])["Records"]
+        assert record["userIdentity"] == {"principalId": who}
 
 
 def test_a_launch_gets_the_profile_and_the_time_of_its_tags(world: World) -> None:

@@ -132,6 +132,26 @@ def _expanded(statement: Any, context: Any, resolve: Any) -> Any:
     texts = json.dumps([statement.resources, statement.not_resources, statement.conditions])
     if "${" not in texts:
         return statement
+    walk = _walker(context, resolve)
+    return dataclasses.replace(
+        statement,
+        resources=walk(statement.resources),
+        not_resources=walk(statement.not_resources),
+        conditions=_conditions(statement.conditions, walk),
+    )
+
+
+def replaced(tests: dict[str, Any], context: Any) -> dict[str, Any]:
+    """The conditions of a statement with their variables replaced."""
+    return _conditions(tests, _walker(context, hooks.iam_evaluator._resolve_condition_key))
+
+
+def _conditions(conditions: dict[str, Any], walk: Any) -> dict[str, Any]:
+    return {operator: walk(tests, _of_patterns(operator)) for operator, tests in conditions.items()}
+
+
+def _walker(context: Any, resolve: Any) -> Any:
+    """What replaces the variables of a value, whatever its shape."""
 
     def replace(match: re.Match[str], pattern: bool) -> str:
         name, _, default = match[1].partition(",")
@@ -152,14 +172,7 @@ def _expanded(statement: Any, context: Any, resolve: Any) -> Any:
             return {name: walk(item, pattern) for name, item in value.items()}
         return value
 
-    return dataclasses.replace(
-        statement,
-        resources=walk(statement.resources),
-        not_resources=walk(statement.not_resources),
-        conditions={
-            operator: walk(tests, _of_patterns(operator)) for operator, tests in statement.conditions.items()
-        },
-    )
+    return walk
 
 
 def _of_patterns(operator: str) -> bool:

@@ -104,6 +104,19 @@ def _parameter(session: Session, arguments: Mapping[str, Any]) -> dict[str, Any]
     }
 
 
+def _parameters(session: Session, arguments: Mapping[str, Any]) -> dict[str, Any]:
+    asked = {"Path": arguments["path"], "Recursive": bool(arguments.get("recursive"))}
+    pages = session.client("ssm").get_paginator("get_parameters_by_path").paginate(**asked)
+    found = [one for page in pages for one in page["Parameters"]]
+    return {
+        "id": arguments["path"],
+        "arns": [one["ARN"] for one in found],
+        "names": [one["Name"] for one in found],
+        "types": [one["Type"] for one in found],
+        "values": [one["Value"] for one in found],
+    }
+
+
 def _tagged(session: Session, arguments: Mapping[str, Any]) -> dict[str, Any]:
     filters = [
         {"Key": one["key"], "Values": list(one.get("values") or ())} for one in arguments["tagFilters"]
@@ -128,6 +141,7 @@ FUNCTIONS: Mapping[str, Function] = {
     "aws:ec2/getSubnet:getSubnet": _subnet,
     "aws:ec2/getAmi:getAmi": _image,
     "aws:ssm/getParameter:getParameter": _parameter,
+    "aws:ssm/getParametersByPath:getParametersByPath": _parameters,
     "aws:resourcegroupstaggingapi/getResources:getResources": _tagged,
 }
 
