@@ -11,7 +11,7 @@ import itertools
 import json
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ from blueprints import loader, notify, schema
 from blueprints.document import YamlDocument, parse
 from blueprints.finding import BlueprintFinding, meant, some
 from blueprints.model import Stage
+from neurocaas.protocol.members import OUTSIDE, Changes, session_of_subject
 from neurocaas.protocol.names import RESERVED_GROUPS
 from neurocaas.protocol.notice import JOB_ENDED
 from neurocaas.protocol.problems import InvalidInput, Problem, shown
@@ -63,7 +64,10 @@ class MemberBudgets:
 class GroupEntry:
     """`analyses` maps the analyses that the group may use to its monthly budget in US dollars, None for the
     blueprint's.
-    `leads` are analysts as `members` are, and none of them is in both. `notify`: who is told what."""
+    `leads` are analysts as `members` are, and none of them is in both. `notify`: who is told what.
+    `members_max`: how many people, leads among them, the group may have when its leads add some; None: they
+    add none. `kept_out`: names of sessions that have no rights, though the identity provider says that they
+    are of the group."""
 
     name: str
     title: str = ""
@@ -72,6 +76,8 @@ class GroupEntry:
     analyses: Mapping[str, float | None] = field(default_factory=dict)
     member_budgets: Mapping[str, MemberBudgets] = field(default_factory=dict)
     notify: tuple[notify.Notify, ...] = ()
+    members_max: int | None = None
+    kept_out: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -135,6 +141,17 @@ class Directory:
         others = self.name_in_center(user) or one.subject or one.federated
         return one.access_key or one.existing or not others
 
+    def sessions_of(self, user: str) -> tuple[str, ...]:
+        """What somebody's sessions of a group's role are called, by each way in; trust policies allow no
+        other name."""
+        one = self.users[user]
+        names = [
+            user if self.needs_user(user) or one.federated else "",
+            self.name_in_center(user),
+            session_of_subject(one.subject) if one.subject else "",
+        ]
+        return tuple(dict.fromkeys(name for name in names if name))
+
     def using(self, analysis: str) -> tuple[str, ...]:
         """The groups that may use an analysis, sorted."""
         return tuple(sorted(group.name for group in self.groups.values() if analysis in group.analyses))
@@ -182,6 +199,42 @@ def load(root: Path) -> Directory:
     return directory
 
 
+def with_changes(directory: Directory, wanted: Mapping[str, Changes]) -> tuple[Directory, list[str]]:
+    """The directory with what leads have asked for, by group, within what the file allows; and in words what
+    was not done. A lead adds users of this file only, while the group has room (`members_max`), and takes out
+    members, never a lead."""
+    said, groups = list[str](), dict(directory.groups)
+    for name, changes in sorted(wanted.items()):
+        entry = groups.get(name)
+        if entry is None:
+            continue
+        out = [one for one in changes.remove if one in entry.members]
+        # who comes by the provider's tags alone is in no list: kept out by the name of the session
+        barred = [one for one in changes.remove if one not in (*entry.members, *entry.leads)]
+        members = [one for one in entry.members if one not in out]
+        for one in changes.add:
+            if one in members or one in entry.leads:
+                continue
+            if one not in directory.users:
+                said.append(f"{name}: {one} is not added: {FILE} has no such user")
+            elif entry.members_max is None:
+                said.append(f"{name}: {one} is not added: the group has no members_max")
+            elif len(members) + len(entry.leads) >= entry.members_max:
+                said.append(f"{name}: {one} is not added: the group has its {entry.members_max} people")
+            else:
+                members.append(one)
+        said += [
+            f"{name}: {one} is not taken out: {FILE} says who leads"
+            for one in changes.remove
+            if one in entry.leads
+        ]
+        kept_out = (
+            tuple(dict.fromkeys((*entry.kept_out, *barred))) if directory.federation else entry.kept_out
+        )
+        groups[name] = replace(entry, members=tuple(members), kept_out=kept_out)
+    return replace(directory, groups=groups), said
+
+
 def using(analysis: str, root: Path) -> tuple[str, ...]:
     """All groups that may use an analysis, sorted: those of this file, and those of its blueprint. Raises
     InvalidInput as `load` does.
@@ -217,6 +270,8 @@ def _directory(data: Mapping[str, Any]) -> Directory:
             analyses={analysis: _budget(use) for analysis, use in given["analyses"].items()},
             member_budgets={analysis: _member_budgets(use) for analysis, use in given["analyses"].items()},
             notify=notify.read(given.get("notify", ())),
+            members_max=given.get("members_max"),
+            kept_out=tuple(given.get("kept_out", ())),
         )
         for name, given in data.get("groups", {}).items()
     }
@@ -253,6 +308,11 @@ def _people(document: YamlDocument, directory: Directory) -> Iterator[BlueprintF
             allowed, do = "one of the two: a lead is a member", "Remove the name from members"
             yield document.finding(where, "groups.user-twice", f"{user} as lead and as member", allowed, do)
     yield from _alike(document, "users", directory.users)
+    for user in directory.users:
+        if user.startswith(OUTSIDE):
+            allowed = f"a name without {OUTSIDE} before it: so are administrators' sessions of a group called"
+            yield document.finding(("users", user), "groups.outside", shown(user), allowed, "Rename the user")
+    yield from _same_session(document, directory)
     for user in filter(directory.needs_user, sorted(directory.users)):
         count = sum(2 if leads else 1 for _, leads in directory.memberships(user))
         if count > GROUPS_OF_A_USER:
@@ -261,6 +321,18 @@ def _people(document: YamlDocument, directory: Directory) -> Iterator[BlueprintF
                 "Take the user out of some groups; leading a group counts twice",
             )
             yield document.finding(("users", user), "groups.too-many", f"{count} IAM groups", allowed, do)
+
+
+def _same_session(document: YamlDocument, directory: Directory) -> Iterator[BlueprintFinding]:
+    """Two whose sessions are called alike pass for each other, whatever the ways by which they come."""
+    owner = dict[str, str]()
+    for user in directory.users:
+        for name in directory.sessions_of(user):
+            if owner.setdefault(name, user) != user:
+                got = f"sessions called {shown(name)}, as those of {owner[name]} are"
+                allowed = "names by which people can be told apart, in all ways in"
+                do = "Correct the name there, or name one of the two otherwise here"
+                yield document.finding(("users", user), "groups.same-session", got, allowed, do)
 
 
 def _groups(document: YamlDocument, directory: Directory) -> Iterator[BlueprintFinding]:

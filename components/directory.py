@@ -6,7 +6,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 import pulumi
 import pulumi_aws as aws
@@ -18,7 +19,9 @@ from components.place import Place
 from components.policies import people
 from components.policies.document import Policy, document
 from components.policies.manager import BUDGET_PARAMETERS
+from neurocaas.protocol import members
 from neurocaas.protocol.budget_parameters import EACH, MEMBERS, written
+from neurocaas.protocol.members import Member
 from neurocaas.protocol.problems import Problem
 from neurocaas.protocol.roles import lead_role, session_role
 
@@ -38,9 +41,9 @@ class PeopleArgs:
 
 class People(pulumi.ComponentResource):
     """Per group: an IAM group and a role for sessions, each with one policy, the same once more when it has
-    leads (the role alone, when only an identity provider may send some), and one budget parameter an analysis
-    that has its own budget, and some for members. Per user: the user, unless it exists, and the groups it is
-    in."""
+    leads (the role alone, when only an identity provider may send some), one budget parameter an analysis
+    that has its own budget, some for members, and parameters that say who is in it. Per user: the user,
+    unless it exists, and the groups it is in."""
 
     outputs: Mapping[str, Mapping[str, pulumi.Input[object]]]
     """The values of DirectoryGroup, by group."""
@@ -48,14 +51,20 @@ class People(pulumi.ComponentResource):
     def __init__(self, name: str, args: PeopleArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("neurocaas:access:People", name, {}, opts)
         self._name, self._args, self._below = name, args, child(self)
+        self._roles = dict[str, list[pulumi.Output[str]]]()
         groups = {group.name: self._group(group) for group in args.directory.groups.values()}
         leads = {
             group.name: made
             for group in args.directory.groups.values()
             if (made := self._leads(group)) is not None
         }
-        for user in args.directory.users.values():
-            self._user(user, groups, leads)
+        ids = {
+            user.name: known
+            for user in args.directory.users.values()
+            if (known := self._user(user, groups, leads)) is not None
+        }
+        for entry in args.directory.groups.values():
+            self._roster(entry, ids)
         self.outputs = {
             group: {
                 "analyst_group": groups[group].name,
@@ -72,11 +81,12 @@ class People(pulumi.ComponentResource):
         rights = people.analysts(args.place, buckets=args.buckets[group.name], group=group.name)
         trust = trust_of(args.place, args.directory, group.name)
         self._session(
+            group,
             name,
             session_role(args.place.region, group.name),
             f"analysts of the group {group.name}",
             trust,
-            rights,
+            session_rights(args.directory, group.name, rights),
         )
         made = aws.iam.Group(name, opts=self._below)
         own = _rights(args.place, group.name, args.buckets[group.name])
@@ -114,12 +124,14 @@ class People(pulumi.ComponentResource):
         rights = people.leads(args.place, buckets=buckets, group=group.name)
         analysts = people.analysts(args.place, buckets=buckets, group=group.name)
         trust = trust_of(args.place, args.directory, group.name, lead=True)
+        both = document(*analysts["Statement"], *rights["Statement"])
         self._session(
+            group,
             name,
             role,
             f"leads of the group {group.name}",
             trust,
-            document(*analysts["Statement"], *rights["Statement"]),
+            session_rights(args.directory, group.name, both, lead=True),
         )
         if not group.leads:
             return None
@@ -128,7 +140,9 @@ class People(pulumi.ComponentResource):
         aws.iam.GroupPolicy(name, group=made.name, policy=_text(own), opts=self._below)
         return made
 
-    def _session(self, name: str, role: str, whose: str, trust: Policy, rights: Policy) -> None:
+    def _session(
+        self, group: GroupEntry, name: str, role: str, whose: str, trust: Policy, rights: Policy
+    ) -> None:
         """A role for sessions of people, with a fixed name: who takes it sees no stack's outputs."""
         made = aws.iam.Role(
             name,
@@ -140,24 +154,74 @@ class People(pulumi.ComponentResource):
             opts=self._below,
         )
         aws.iam.RolePolicy(name, role=made.name, policy=_text(rights), opts=self._below)
+        self._roles.setdefault(group.name, []).append(made.unique_id)
+
+    def _roster(self, group: GroupEntry, ids: Mapping[str, pulumi.Output[str]]) -> None:
+        """The parameters by which the service knows who is who in the group."""
+        directory = self._args.directory
+        everybody = sorted((*group.members, *group.leads))
+        of = [Member(user, user in group.leads, "", directory.sessions_of(user)) for user in everybody]
+        for number, share in enumerate(members.shares(of), start=1):
+            having = [one.name for one in share if one.name in ids]
+
+            def value(
+                known: Mapping[str, Any], share: Sequence[Member] = share, having: Sequence[str] = having
+            ) -> str:
+                by_name = dict(zip(having, known["ids"], strict=True))
+                users = [replace(one, user_id=by_name.get(one.name, "")) for one in share]
+                provider = directory.federation is not None
+                return members.text_of(
+                    known["roles"], provider=provider, most=group.members_max, people=users
+                )
+
+            aws.ssm.Parameter(
+                logical(self._name, group.name, "members", str(number)),
+                name=members.people_parameter(group.name, number),
+                type="String",
+                insecure_value=pulumi.Output.all(
+                    roles=pulumi.Output.all(*self._roles[group.name]),
+                    ids=pulumi.Output.all(*(ids[name] for name in having)),
+                ).apply(value),
+                description=f"Who is in the group {group.name}, for the service",
+                opts=self._below,
+            )
 
     def _user(
         self, user: User, groups: Mapping[str, aws.iam.Group], leads: Mapping[str, aws.iam.Group]
-    ) -> None:
+    ) -> pulumi.Output[str] | None:
+        """The unique id of the person's user, by which S3 names it; None for who has none."""
         if not self._args.directory.needs_user(user.name):
-            return
+            return None
         name = logical(self._name, "user", user.name)
         known: pulumi.Input[str] = user.name
-        if not user.existing:
+        if user.existing:
+            of = pulumi.InvokeOptions(parent=self)
+            unique = aws.iam.get_user_output(user_name=user.name, opts=of).user_id
+        else:
             # Access keys are not resources (their secret would be in the state), and IAM keeps a user who has
             # one.
-            known = aws.iam.User(name, name=user.name, force_destroy=True, opts=self._below).name
+            made = aws.iam.User(name, name=user.name, force_destroy=True, opts=self._below)
+            known, unique = made.name, made.unique_id
         memberships = self._args.directory.memberships(user.name)
         if memberships:
             within = [groups[group].name for group, _ in memberships] + [
                 leads[group].name for group, lead in memberships if lead
             ]
             aws.iam.UserGroupMembership(name, user=known, groups=within, opts=self._below)
+        return unique
+
+
+def session_rights(directory: Directory, group: str, rights: Policy, *, lead: bool = False) -> Policy:
+    """The rights of a session of the group's role, which nobody has whose name is not in the group."""
+    entry, federation = directory.groups[group], directory.federation
+    people_of = entry.leads if lead else (*entry.members, *entry.leads)
+    limits = people.nobody_else(
+        [name for user in people_of for name in directory.sessions_of(user)],
+        tag=federation.tag if federation else "",
+        group=group,
+        kept_out=entry.kept_out,
+    )
+    return document(*rights["Statement"], *limits)
 
 
 def trust_of(place: Place, directory: Directory, group: str, *, lead: bool = False) -> Policy:
@@ -172,6 +236,12 @@ def trust_of(place: Place, directory: Directory, group: str, *, lead: bool = Fal
         center=directory.identity_center,
         in_center=[name for user in people_of if (name := directory.name_in_center(user))],
         subjects=[subject for user in people_of if (subject := directory.users[user].subject)],
+        others=sorted(
+            name
+            for user in (*entry.members, *entry.leads)
+            for name in (user if directory.needs_user(user) else "", directory.name_in_center(user))
+            if name and not directory.users[user].federated
+        ),
     )
 
 
@@ -199,6 +269,22 @@ def problems(place: Place, directory: Directory, buckets: Mapping[str, Sequence[
                 )
             )
     for group, used in buckets.items():
+        both = document(
+            *people.analysts(place, buckets=used, group=group)["Statement"],
+            *people.leads(place, buckets=used, group=group)["Statement"],
+        )
+        for lead, rights in ((False, people.analysts(place, buckets=used, group=group)), (True, both)):
+            size = people.size(session_rights(directory, group, rights, lead=lead))
+            if size > people.SESSION_LIMIT:
+                found.append(
+                    Problem(
+                        f"{FILE}: groups.{group}",
+                        f"rights of {size} characters in sessions, with the names of its people",
+                        f"{people.SESSION_LIMIT}, IAM's limit for a role",
+                        "Make two groups of it",
+                    )
+                )
+                break
         size = people.size(_rights(place, group, used))
         if size > people.INLINE_LIMIT:
             got, allowed = (

@@ -39,6 +39,7 @@ def _utils(root: Path) -> dict[str, Any]:
     recording = project.recording(base) if base else None
     provider = project.provider(UTILS, {})
     place = project.place(provider)
+    directory = project.with_changes(directory, provider)
     there = analysis_buckets.found(provider)
     try:
         said = groups.said_buckets(directory, root)

@@ -23,6 +23,7 @@ from blueprints.provision import Provision
 from components.analysis_buckets import Found, found, of_stack
 from components.names import PREFIX, logical
 from components.place import Place
+from neurocaas.protocol import members
 from neurocaas.protocol.chain import Source
 from neurocaas.protocol.problems import InvalidInput, Problem
 from neurocaas.protocol.tags import PROJECT_TAG, STACK_TAG
@@ -140,6 +141,38 @@ def require_users(users: Directory, of: aws.Provider) -> None:
             )
     if problems:
         raise refused(groups.FILE, InvalidInput(problems))
+
+
+def with_changes(users: Directory, of: aws.Provider) -> Directory:
+    """The directory with what leads have asked for since (`neurocaas members`), within what groups.yaml
+    allows. What is not done is told. Raises pulumi.RunError where it cannot be read: a deploy that did not
+    know of a removal would let somebody in again. A preview only warns.
+    """
+    if not users.groups:
+        return users
+    path = members.PARAMETERS
+    try:
+        found = aws.ssm.get_parameters_by_path(
+            path=path, recursive=True, with_decryption=False, opts=pulumi.InvokeOptions(provider=of)
+        )
+    except Exception as error:  # noqa: BLE001  (pulumi raises a plain Exception with what the provider said)
+        said = f"what leads have changed in their groups cannot be read: {str(error).strip().splitlines()[0]}"
+        if not pulumi.runtime.is_dry_run():
+            do = f"Allowed: credentials with ssm:GetParametersByPath on {path}. Give them this right"
+            raise pulumi.RunError(f"{said}. {do}") from None
+        pulumi.log.warn(f"{said}; the preview is without it")
+        return users
+    texts = dict(zip(found.names, found.values, strict=True))
+    wanted = {
+        group: changes
+        for group in users.groups
+        if (text := texts.get(members.changes_parameter(group))) is not None
+        and (changes := members.Changes.from_json(text)) is not None
+    }
+    merged, notes = groups.with_changes(users, wanted)
+    for note in notes:
+        pulumi.log.warn(f"{groups.FILE}: {note}")
+    return merged
 
 
 def _missing(user: str, of: aws.Provider) -> str | None:

@@ -13,6 +13,7 @@ from datetime import datetime
 from typing import Any
 
 from console.errors import UserError
+from neurocaas.protocol.members import sessions_of_caller
 
 FORMATS = ("env", "json", "profile")
 HOURS = 12
@@ -108,27 +109,32 @@ def session(sts: Any, role: str, where: Mapping[str, str], *, hours: float, whos
     if not 0.25 <= hours <= HOURS:
         raise UserError(f"--hours {hours:g}", f"0.25 to {HOURS}", "choose a time between them")
     caller = sts.get_caller_identity()
-    arn, name = role_arn(role, caller), str(caller["Arn"]).rpartition("/")[2] or "root"
-    name = "".join(char if char.isalnum() or char in "_+=,.@-" else "-" for char in name)[:64].ljust(2, "-")
-    try:
-        taken = sts.assume_role(RoleArn=arn, RoleSessionName=name, DurationSeconds=int(hours * 3600))[
-            "Credentials"
-        ]
-    except ClientError as error:
-        code, said = error.response["Error"]["Code"], error.response["Error"].get("Message", "")
-        if code == "ValidationError" and "DurationSeconds" in said:
-            do = f"ask for less with --hours (a session that takes another role has {CHAINED_HOURS} hour)"
-            raise UserError(f"{hours:g} hours of {arn}: {said}", "the role's longest session", do) from None
-        if code in ("AccessDenied", "AccessDeniedException", "NoSuchEntity"):
-            raise UserError(
-                f"{caller['Arn']} may not take the role {arn}",
-                whose,
-                "check the name and the region; an administrator sees and changes who is in a group in "
-                "groups.yaml",
-            ) from None
-        raise
-    return Credentials(
-        taken["AccessKeyId"], taken["SecretAccessKey"], where, taken["SessionToken"], taken["Expiration"]
+    arn, seconds = role_arn(role, caller), int(hours * 3600)
+    for name in sessions_of_caller(str(caller["Arn"])):
+        try:
+            answer = sts.assume_role(RoleArn=arn, RoleSessionName=name, DurationSeconds=seconds)
+        except ClientError as error:
+            code, said = error.response["Error"]["Code"], error.response["Error"].get("Message", "")
+            if code == "ValidationError" and "DurationSeconds" in said:
+                do = f"ask for less with --hours (a session that takes another role has {CHAINED_HOURS} hour)"
+                raise UserError(
+                    f"{hours:g} hours of {arn}: {said}", "the role's longest session", do
+                ) from None
+            if code not in ("AccessDenied", "AccessDeniedException", "NoSuchEntity"):
+                raise
+        else:
+            taken = answer["Credentials"]
+            return Credentials(
+                taken["AccessKeyId"],
+                taken["SecretAccessKey"],
+                where,
+                taken["SessionToken"],
+                taken["Expiration"],
+            )
+    raise UserError(
+        f"{caller['Arn']} may not take the role {arn}",
+        whose,
+        "check the name and the region; an administrator sees and changes who is in a group in groups.yaml",
     )
 
 

@@ -195,7 +195,7 @@ class Tour:
             f"{self._shown(self.results / 'summary.json')}"
         )
         for name in failed:
-            self._say(f"\n{name} did not succeed: {states[name].end or states[name].phase}")
+            self._say(f"\n{name} did not succeed: {states[name].ending or states[name].phase}")
             for dataset in results[name].datasets:
                 if dataset.outcome != "SUCCESS":
                     self._say(

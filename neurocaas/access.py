@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -23,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 from neurocaas import configuration
 from neurocaas.configuration import Profile
 from neurocaas.errors import AnalysisError, aws_errors, code_of
+from neurocaas.protocol.members import sessions_of_caller
 from neurocaas.protocol.roles import lead_role, session_role
 from neurocaas.tokens import renewable
 
@@ -268,14 +268,15 @@ def _through_role(profile: Profile, group: str, seconds: int) -> dict[str, Any]:
         role = role_of(profile, group, partition=arn.split(":")[1], account=account)
         if f":assumed-role/{role.rpartition('/')[2]}/" in arn:
             return _as_they_are(base)
-        called = re.sub(r"[^A-Za-z0-9_+=,.@-]", "-", arn.rpartition("/")[2])[:64].ljust(2, "-")
-        try:
-            given = sts.assume_role(RoleArn=role, RoleSessionName=called, DurationSeconds=seconds)
-        except botocore.exceptions.ClientError as error:
-            if code_of(error) not in ("AccessDenied", "AccessDeniedException", "NoSuchEntity"):
-                raise
-            raise NoRole(arn, role, group) from None
-    return renewable(given)
+        for called in sessions_of_caller(arn):
+            try:
+                given = sts.assume_role(RoleArn=role, RoleSessionName=called, DurationSeconds=seconds)
+            except botocore.exceptions.ClientError as error:
+                if code_of(error) not in ("AccessDenied", "AccessDeniedException", "NoSuchEntity"):
+                    raise
+            else:
+                return renewable(given)
+    raise NoRole(arn, role, group)
 
 
 class NoRole(AnalysisError):

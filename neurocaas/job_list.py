@@ -8,6 +8,7 @@ from typing import SupportsIndex, overload
 from neurocaas.layout import cell
 from neurocaas.listing import ListedJob
 from neurocaas.notebook_html import StateCell, table
+from neurocaas.states import shown_end
 from neurocaas.view import job_lines
 
 
@@ -42,7 +43,7 @@ class JobList(list[ListedJob]):
                 f"{one.submitted.astimezone():%Y-%m-%d %H:%M:%S}" if one.submitted else "",
                 one.job,
                 StateCell(self.outcome(one)),
-                self.ends[one],
+                shown_end(self.ends[one]),
             )
             for one in self
         ]
@@ -52,4 +53,4 @@ class JobList(list[ListedJob]):
         """SUCCESS or FAILED once it has ended, REJECTED for a refused one, else RUNNING or SUBMITTED."""
         if one.answer != "job":
             return "REJECTED" if one.answer else "SUBMITTED"
-        return cell(self.ends[one].partition(" ")[0]) or "RUNNING"
+        return cell(shown_end(self.ends[one]).partition(" ")[0]) or "RUNNING"

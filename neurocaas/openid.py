@@ -9,7 +9,6 @@ import base64
 import hashlib
 import html
 import json
-import re
 import secrets
 import threading
 import time
@@ -22,6 +21,7 @@ from typing import Any
 
 from neurocaas.configuration import Profile
 from neurocaas.errors import AnalysisError, UnreachableError, aws_errors, code_of
+from neurocaas.protocol.members import session_of_subject
 from neurocaas.sign_in import Show, SignedOut, open_page, show
 from neurocaas.tokens import Kept, renewable
 
@@ -63,15 +63,17 @@ def session(profile: Profile, role: str, now: Clock = time.time, *, seconds: int
     place = kept(profile)
     found = place.read()
     there = found.get("sessions", {}).get(role)
-    if there and _end(there["expiry_time"]) - now() > min(900, seconds / 2):
-        return dict(there)
+    # one that was called otherwise, by an earlier version, has no rights
+    ours = there and there.get("called") == _called(str(found.get("id_token", "")))
+    if ours and _end(there["expiry_time"]) - now() > min(900, seconds / 2):
+        return {name: value for name, value in there.items() if name != "called"}
     token = _identity(profile, found, now)
     made = _assumed(profile, role, token, seconds)
     found = place.read() or found
     others = {
         name: one for name, one in found.get("sessions", {}).items() if _end(one["expiry_time"]) > now()
     }
-    place.write({**found, "sessions": {**others, role: made}})
+    place.write({**found, "sessions": {**others, role: {**made, "called": _called(token)}}})
     return made
 
 
@@ -113,6 +115,11 @@ def _identity(profile: Profile, found: Mapping[str, Any], now: Clock) -> str:
     raise SignedOut(profile.name, f"your sign-in at {profile.issuer} has expired")
 
 
+def _called(token: str) -> str:
+    """The only name of a session that the role's trust policy admits for a token."""
+    return session_of_subject(str(claims(token).get("sub") or ""))
+
+
 def _assumed(profile: Profile, role: str, token: str, seconds: int) -> dict[str, Any]:
     import botocore.exceptions
     import botocore.session
@@ -127,8 +134,7 @@ def _assumed(profile: Profile, role: str, token: str, seconds: int) -> dict[str,
         endpoint_url=profile.endpoint_url or None,
         config=Config(signature_version=UNSIGNED),
     )
-    called = re.sub(r"[^A-Za-z0-9_+=,.@-]", "-", _name(claims(token)))[:64].ljust(2, "-")
-    asked = {"RoleArn": role, "RoleSessionName": called, "WebIdentityToken": token}
+    asked = {"RoleArn": role, "RoleSessionName": _called(token), "WebIdentityToken": token}
     try:
         with aws_errors("AWS STS"):
             try:
@@ -140,7 +146,7 @@ def _assumed(profile: Profile, role: str, token: str, seconds: int) -> dict[str,
     except botocore.exceptions.ClientError as error:
         said = str(error.response["Error"].get("Message") or code_of(error))
         raise AnalysisError(
-            f"AWS does not let {called} take the role {role}: {said}",
+            f"AWS does not let {_called(token)} take the role {role}: {said}",
             f"a person whom {profile.issuer} and groups.yaml have in the group",
             "ask your administrator to compare both (`invoke people` says what is expected)",
         ) from None

@@ -22,6 +22,7 @@ from neurocaas.bucket import AT_ONCE, Bucket
 from neurocaas.errors import AnalysisError
 from neurocaas.layout import edge, table
 from neurocaas.listing import ListedJob
+from neurocaas.membership import name_of
 from neurocaas.protocol.documents import DocumentError, loads, moment
 from neurocaas.protocol.job import Job
 from neurocaas.protocol.keys import JobKeys, ResultKeys, rejected_keys
@@ -45,7 +46,8 @@ STATES = (SUBMITTED, RUNNING, "SUCCESS", FAILED, REJECTED)
 class JobRow:
     """One job. `state` is one of STATES; `done` of its `datasets` have ended, and `failed` of those without
     success. `seconds` from the submission to the end, or to now. Of what is not known, None. `usd` is known
-    when the job has ended. `mine`: it was submitted from this computer."""
+    when the job has ended. `submitter`: who submitted it, by the name in groups.yaml; "" where nobody can
+    say. `mine`: it was submitted from this computer, or by the person who asks."""
 
     analysis: str
     group: str
@@ -59,6 +61,7 @@ class JobRow:
     usd: float | None = None
     why: str = ""
     mine: bool = False
+    submitter: str = ""
 
     @property
     def open(self) -> bool:
@@ -67,12 +70,14 @@ class JobRow:
 
 @dataclass(frozen=True)
 class AnalysisPlace:
-    """The jobs of a group in one analysis, by its name."""
+    """The jobs of a group in one analysis, by its name. `own`: those that were submitted from this computer;
+    `me`: who asks, where that is to be known."""
 
     analysis: str
     group: str
     objects: Bucket
     own: frozenset[str] = frozenset()
+    me: str = ""
 
 
 def rows(
@@ -106,6 +111,7 @@ def row(place: AnalysisPlace, one: ListedJob) -> JobRow:
     if not end and not refused:
         return _open(place, one, facts)
     ending, certificate = JobEnding.of(end), _certificate(place.objects, keys)
+    facts |= _by(place, one, str(certificate.get("submitter") or ""))
     known = ending.total or None
     return JobRow(
         state=REJECTED if refused or not ending.total else ending.state or FAILED,
@@ -126,7 +132,9 @@ def _open(place: AnalysisPlace, one: ListedJob, facts: dict[str, Any]) -> JobRow
         return JobRow(state=SUBMITTED, seconds=_since(one.submitted, None), **facts)
     total = None
     with contextlib.suppress(DocumentError):
-        total = len(Job.from_json(raw).datasets)
+        job = Job.from_json(raw)
+        total = len(job.datasets)
+        facts |= _by(place, one, job.submitter)
     verdicts = [str(entry["Key"]) for entry in place.objects.list(f"{keys.records.prefix}datasets/")]
     failed = None
     if len(verdicts) <= VERDICTS:
@@ -139,6 +147,11 @@ def _open(place: AnalysisPlace, one: ListedJob, facts: dict[str, Any]) -> JobRow
         seconds=_since(one.submitted, None),
         **facts,
     )
+
+
+def _by(place: AnalysisPlace, one: ListedJob, submitter: str) -> dict[str, Any]:
+    mine = one.job in place.own or bool(submitter and submitter == place.me)
+    return {"submitter": submitter, "mine": mine}
 
 
 def _verdicts(objects: Bucket, keys: Iterable[str]) -> Iterator[str]:
@@ -218,12 +231,14 @@ def chosen_states(text: str) -> frozenset[str]:
 @dataclass(frozen=True)
 class Overview:
     """`rows`, the latest last, of `every` jobs and submissions; `more`: there may be others like them. `own`
-    of all were submitted from this computer."""
+    of all were submitted from this computer. `me`: the name of who asks, where it was asked for and is
+    known."""
 
     rows: tuple[JobRow, ...]
     every: int
     more: bool
     own: int
+    me: str = ""
 
 
 def overview(
@@ -237,10 +252,11 @@ def overview(
     """The latest `limit` (0: all) of the jobs of `analyses` (each a `neurocaas.Analysis`) that came `since`
     then, are in one of `states` (none: any), and are `mine`. Those whose time is not known any more are left
     out where it matters."""
+    me = name_of(analyses[0].session, analyses[0].group) if mine and analyses else ""
     with ThreadPoolExecutor(AT_ONCE) as pool:
         listings = list(pool.map(lambda one: one.listing(), analyses))
     places = [
-        AnalysisPlace(one.name, one.group, one.objects, own_jobs.own(one.bucket, one.group))
+        AnalysisPlace(one.name, one.group, one.objects, own_jobs.own(one.bucket, one.group), me)
         for one in analyses
     ]
     every = [(place, job) for place, listing in zip(places, listings, strict=True) for job in listing]
@@ -249,15 +265,16 @@ def overview(
         (place, job)
         for place, job in every
         if (since is None or (job.submitted is not None and job.submitted >= since))
-        and (not mine or job.job in place.own)
+        and (not mine or me or job.job in place.own)
         and (not states or _possible(job.answer) & states)
     ]
-    found = rows(fitting, lambda one: not states or one.state in states, limit)
+    found = rows(fitting, lambda one: (not states or one.state in states) and (not mine or one.mine), limit)
     return Overview(
         tuple(reversed(found)),
         len(every),
         bool(limit) and len(found) == limit and len(fitting) > limit,
         sum(job.job in place.own for place, job in every),
+        me,
     )
 
 
@@ -276,7 +293,7 @@ def job_table(found: Sequence[JobRow], *, analyses: bool = False) -> list[str]:
         (
             one.analysis,
             one.job,
-            "you" if one.mine else "",
+            one.submitter or ("you" if one.mine else ""),
             one.state,
             "" if one.datasets is None else f"{one.done}/{one.datasets}",
             str(one.failed) if one.failed else "",

@@ -1,5 +1,6 @@
 """What this person has submitted from this computer: a file in the place that the platform has for what
-programs remember. The service does not record who submits, so `--mine` goes by this.
+programs remember. `--mine` goes by this too: where the service could not say who has submitted, and for
+groups that are in no groups.yaml.
 
 It is a convenience: where it cannot be written, nothing is said, and nothing fails. `NEUROCAAS_STATE_FOLDER`
 names another folder.

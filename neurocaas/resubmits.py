@@ -28,7 +28,7 @@ def datasets_of(handle: JobHandle, *, failed: bool) -> list[str]:
     state = handle.status()
     if not state.datasets:
         raise AnalysisError(
-            f"job {handle.timestamp} has no datasets ({state.end or state.phase})",
+            f"job {handle.timestamp} has no datasets ({state.ending or state.phase})",
             "a job that the service has taken",
             f"submit it with what its certificate asks for: `{typed('submit')}`",
         )

@@ -14,6 +14,7 @@ from neurocaas import access
 from neurocaas.configuration import Profile
 from neurocaas.errors import AnalysisError, UnreachableError, aws_errors
 from neurocaas.lookup import known_to
+from neurocaas.membership import name_of
 
 SOURCES = {
     "aws-profile": "the profile {0.aws_profile} of the AWS tools",
@@ -69,7 +70,7 @@ def standing(profile: Profile | None, group: str, *, budgets: bool = True, sessi
     known = known_to(session, group) if group else []
     names = tuple(dict.fromkeys(one.analysis for one in known))
     return Standing(
-        person=arn.rpartition("/")[2] or arn,
+        person=name_of(session, group) or _signed_in(profile) or arn.rpartition("/")[2] or arn,
         arn=arn,
         account=str(caller["Account"]),
         region=str(session.region_name or ""),
@@ -84,6 +85,15 @@ def standing(profile: Profile | None, group: str, *, budgets: bool = True, sessi
         analyses=names,
         budgets=tuple(_left(name, group, session) for name in names) if budgets else (),
     )
+
+
+def _signed_in(profile: Profile | None) -> str:
+    """Who has signed in, as the provider says it."""
+    if profile is None or profile.way != "openid":
+        return ""
+    from neurocaas import openid
+
+    return openid.person(profile)
 
 
 def _source(profile: Profile | None) -> str:

@@ -101,6 +101,11 @@ class JobState:
         return JobEnding.of(self.end).why
 
     @property
+    def ending(self) -> str:
+        """Its end as people read it: `SUCCESS 2/2`, `FAILED 1/2 …`, or `REJECTED` and why; "" before."""
+        return shown_end(self.end) or (self.phase if self.phase == "REJECTED" else "")
+
+    @property
     def counts(self) -> str:
         """How its datasets stand: `2 of 5 datasets done, 1 failed`; "" without any."""
         if not self.datasets:
@@ -146,6 +151,13 @@ class JobEnding:
         if found is None:
             return cls(why=line.strip())
         return cls(found[1], int(found[2]), int(found[3]), found[4].strip())
+
+
+def shown_end(line: str) -> str:
+    """A line of end.txt as people read it. What became no job had no dataset that could fail: there, the line
+    says `FAILED 0/0`, because tools look for it."""
+    ending = JobEnding.of(line)
+    return f"REJECTED {ending.why}".rstrip() if ending.state and not ending.total else line
 
 
 def dataset_state(

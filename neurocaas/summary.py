@@ -25,7 +25,7 @@ class Summary:
     """Of a job that has a record; else nothing is known. `usd` is what its machines have cost: as the service
     has settled it when the job has ended, else about so much so far. `usd_at_most` is what is reserved, where
     the prices of the machines that may stand in are like that of `instance_type`. `seconds` from `created` to
-    its end, or to now."""
+    its end, or to now. `submitter`: who submitted, "" where nobody can say."""
 
     instance_type: str = ""
     usd_per_hour: float | None = None
@@ -36,6 +36,7 @@ class Summary:
     usd: float | None = None
     usd_at_most: float | None = None
     exit_class: str = ""
+    submitter: str = ""
 
 
 def summary(handle: Any, state: JobState, now: datetime | None = None) -> Summary:
@@ -66,6 +67,7 @@ def summary(handle: Any, state: JobState, now: datetime | None = None) -> Summar
         usd=float(paid) if known and paid is not None else None if state.finished else sofar,
         usd_at_most=at_most(len(job.datasets), job.duration_minutes, hourly) / 1e6,
         exit_class=str(certificate.get("exit_class", "")),
+        submitter=job.submitter,
     )
 
 
@@ -86,7 +88,7 @@ def status_lines(state: JobState, facts: Summary, analysis: str, group: str) -> 
         f"analysis {analysis}, group {group}",
     ]
     if facts.created:
-        lines.append(_when(state, facts))
+        lines.append(_when(state, facts) + (f", by {facts.submitter}" if facts.submitter else ""))
         lines.append(_cost(state, facts))
     if state.datasets:
         lines += ["", *_datasets(state)]

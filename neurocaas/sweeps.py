@@ -210,7 +210,7 @@ def _outcome(handle: JobHandle, row: Mapping[str, Any], there: bool) -> SweptJob
     if state.phase == "SUBMITTED" and not there:
         return SweptJob(handle.timestamp, row, "MISSING")
     if not state.finished or state.phase == "REJECTED":
-        return SweptJob(handle.timestamp, row, state.phase, state.end)
+        return SweptJob(handle.timestamp, row, state.phase, state.ending)
     cost: float | None = None
     with contextlib.suppress(DocumentError, LookupError, TypeError, ValueError):
         raw = handle.objects.get(handle.keys.records.certificate_json) or b""

@@ -22,7 +22,7 @@ from neurocaas.listing import ListedJob
 from neurocaas.protocol.status import FAILED, IN_PROGRESS, INITIALIZING, SUCCESS
 from neurocaas.protocol.units import duration
 from neurocaas.saying import percent, what_is_said
-from neurocaas.states import DatasetState, JobEnding, JobState
+from neurocaas.states import DatasetState, JobState, shown_end
 
 PER_SECOND = 4
 MANY = 20
@@ -54,7 +54,7 @@ def job_lines(jobs: Sequence[ListedJob], ends: Mapping[ListedJob, str]) -> list[
     rows = []
     for one in jobs:
         time = f"{one.submitted.astimezone():%Y-%m-%d %H:%M:%S}" if one.submitted else ""
-        end = f"REJECTED {JobEnding.of(ends[one]).why}" if one.answer == "refused" else ends[one]
+        end = shown_end(ends[one])
         open_ = {"job": "open", "refused": "REJECTED", "": "no answer yet"}[one.answer]
         rows.append((time, cell(one.job), cell(end).rstrip() or open_))
     return columns(rows)

@@ -14,6 +14,7 @@ from components.policies.document import Policy, allow, allow_elsewhere, allow_o
 from components.policies.manager import BUDGET_PARAMETERS
 from components.policies.monitor import WRITER_PATH
 from components.policies.volumes import sealed_volumes
+from neurocaas.protocol import members
 from neurocaas.protocol.budget_parameters import LIMIT
 
 
@@ -109,7 +110,10 @@ def boundary(place: Place) -> Policy:
         allow(
             "Limits",
             ["ssm:PutParameter", "ssm:DeleteParameter"],
-            [place.arn("ssm", f"parameter{BUDGET_PARAMETERS}/*/{LIMIT}")],
+            [
+                place.arn("ssm", f"parameter{BUDGET_PARAMETERS}/*/{LIMIT}"),
+                place.arn("ssm", f"parameter{members.changes_parameter('*')}"),
+            ],
         ),
         allow(
             "Agent",

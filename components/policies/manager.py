@@ -11,6 +11,7 @@ from components.place import Place
 from components.policies import chains, outside
 from components.policies.document import Policy, allow, allow_own, allow_unscoped, deny, document
 from components.policies.volumes import sealed_volumes
+from neurocaas.protocol import members
 from neurocaas.protocol.budget_parameters import EACH, LIMIT, MEMBERS, ROOT
 from neurocaas.protocol.chain import Source
 from neurocaas.protocol.keys import ACTIVE_PREFIX, EVIDENCE, JOBS
@@ -142,6 +143,12 @@ def manager(place: Place, rights: ManagerRights) -> Policy:
                 # of the group, of each member of it, and of one
                 for end in ("", f"/{LIMIT}", f"/{EACH}", f"/{EACH}/{LIMIT}", f"/{MEMBERS}/*")
             ],
+        ),
+        # Who is behind the principal of S3's event, and whom a lead has taken out.
+        allow(
+            "ReadMembers",
+            ["ssm:GetParametersByPath"],
+            [place.arn("ssm", f"parameter{members.folder('*')}")],
         ),
         allow("SendNotices", ["sns:Publish"], [rights.topic_arn]),
         allow("SealNotices", ["kms:Decrypt", "kms:GenerateDataKey"], [rights.topic_key_arn]),

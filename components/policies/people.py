@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from typing import Any
 
 from blueprints.groups import Federation, IdentityCenter
 from components.place import Place
 from components.policies.document import Policy, Statement, allow, allow_own, document
 from components.policies.manager import BUDGET_PARAMETERS
+from neurocaas.protocol import members
 from neurocaas.protocol.analyses import folder
 from neurocaas.protocol.budget_parameters import LIMIT
 from neurocaas.protocol.keys import JOBS
@@ -72,8 +74,9 @@ def analysts(place: Place, *, buckets: Sequence[str], group: str, session_role: 
             },
         ),
     ]
-    index = place.arn("ssm", f"parameter{folder(group)}")
-    statements.append(allow("FindAnalyses", ["ssm:GetParametersByPath"], [index, f"{index}/*"]))
+    paths = [place.arn("ssm", f"parameter{path}") for path in (folder(group), members.folder(group))]
+    listed = [*paths, *(f"{path}/*" for path in paths)]
+    statements.append(allow("FindAnalysesAndMembers", ["ssm:GetParametersByPath"], listed))
     budgets = place.arn("ssm", f"parameter{BUDGET_PARAMETERS}/{group}/*")
     statements.append(allow("ReadBudgets", ["ssm:GetParameter", "ssm:GetParameters"], [budgets]))
     if session_role is not None:
@@ -87,8 +90,8 @@ def take(session_role: str) -> Statement:
 
 
 def leads(place: Place, *, buckets: Sequence[str], group: str) -> Policy:
-    """What a lead has beside the rights of an analyst: the group's compute reports, and lower limits than its
-    budgets."""
+    """What a lead has beside the rights of an analyst: the group's compute reports, lower limits than its
+    budgets, and to ask for changes of who is in the group."""
     own = place.arn("ssm", f"parameter{BUDGET_PARAMETERS}/{group}/*")
     return document(
         allow_own(
@@ -105,8 +108,43 @@ def leads(place: Place, *, buckets: Sequence[str], group: str) -> Policy:
             {"StringLike": {"s3:prefix": [f"logs/{group}/*"]}},
         ),
         allow("SetLimits", ["ssm:PutParameter", "ssm:DeleteParameter"], [f"{own}/{LIMIT}"]),
+        allow(
+            "ChangeMembers",
+            ["ssm:PutParameter", "ssm:DeleteParameter"],
+            [place.arn("ssm", f"parameter{members.changes_parameter(group)}")],
+        ),
     )
 
+
+def nobody_else(
+    sessions: Sequence[str], *, tag: str = "", group: str = "", kept_out: Sequence[str] = ()
+) -> list[Statement]:
+    """Takes all rights from sessions of a group's role that are not of these names, from its next request on:
+    whoever was taken out has none, however long the session would last. `tag`: sessions in which an identity
+    provider says by this tag that they are of the group are not looked at by name, but for `kept_out`.
+
+    `aws:userid` of a session is `ROLE-ID:NAME` (IAM user guide, "Get identity policy elements: principal key
+    values"), and no name has a ':'. A negated operator holds where the key is missing (ibid., "Condition
+    operators"): a session without the tag is judged by its name."""
+    test: dict[str, Any] = {"StringNotLike": {"aws:userid": _ending(members.OUTSIDE + "*", *sessions)}}
+    if tag:
+        test["StringNotEquals"] = {f"aws:PrincipalTag/{tag}": group}
+    statements = [_all_denied("NobodyElse", test)]
+    if kept_out:
+        statements.append(_all_denied("KeptOut", {"StringLike": {"aws:userid": _ending(*kept_out)}}))
+    return statements
+
+
+def _ending(*names: str) -> list[str]:
+    return [f"*:{name}" for name in dict.fromkeys(names)]
+
+
+def _all_denied(sid: str, condition: dict[str, Any]) -> Statement:
+    return {"Sid": sid, "Effect": "Deny", "Action": "*", "Resource": "*", "Condition": condition}
+
+
+SESSION_LIMIT = 10_240
+"""Characters without white space of all inline policies of a role (ibid.)."""
 
 TRUST_LIMIT = 2_048
 """Characters of a role's trust policy, before a raised quota (IAM user guide, "IAM and AWS STS quotas")."""
@@ -121,20 +159,64 @@ def session_trust(
     center: IdentityCenter | None = None,
     in_center: Sequence[str] = (),
     subjects: Sequence[str] = (),
+    others: Sequence[str] = (),
 ) -> Policy:
     """Who may take the role of a group: users of this account whose own policy says so, which is the group's;
     those people of the identity provider whose session tags name the group (and for the role of its leads,
-    say that they lead it), or who are named themselves (`subjects`); and those users of Identity Center who
-    are named (`in_center`)."""
-    statement: Statement = {
-        "Sid": "MembersByTheirPolicy",
-        "Effect": "Allow",
-        "Principal": {"AWS": place.global_arn("iam", "root")},
-        "Action": "sts:AssumeRole",
-    }
-    more = _of_center(place, center, in_center, statement) if center else []
-    if federation is None:
-        return document(statement, *more)
+    say that they lead it), or who are named themselves (`subjects`); those users of Identity Center who
+    are named (`in_center`); and administrators, by roles that have a policy for it.
+
+    Each gets sessions of one name only, so that nobody passes for another: S3's events and CloudTrail name
+    the session. A key of the request is a variable in a policy (IAM user guide, "IAM policy elements:
+    Variables and tags"; "IAM and AWS STS condition context keys" for `sts:RoleSessionName`). `others`: names
+    that a provider which gives the names itself (SAML) may not give."""
+    root = {"AWS": place.global_arn("iam", "root")}
+    # wider than those that are let in: as many characters as a policy can spare
+    wide = f"*AWSReservedSSO_{center.permission_set}_{'?' * 16}" if center else ""
+    roles = place.global_arn("iam", f"role/aws-reserved/sso.amazonaws.com/{wide}")
+    elsewhere = {"ArnNotLike": {"aws:PrincipalArn": roles}} if center else {}
+    statements: list[Statement] = [
+        {
+            "Sid": "MembersByTheirPolicy",
+            "Effect": "Allow",
+            "Principal": root,
+            "Action": "sts:AssumeRole",
+            "Condition": {"StringEquals": {_SESSION_NAME: "${aws:username}"}},
+        },
+        {
+            "Sid": "Administrators",
+            "Effect": "Allow",
+            "Principal": root,
+            "Action": "sts:AssumeRole",
+            # only users have a user name (IAM user guide, "aws:username")
+            "Condition": {
+                "Null": {"aws:username": "true"},
+                "StringLike": {_SESSION_NAME: f"{members.OUTSIDE}*"},
+                **elsewhere,
+            },
+        },
+    ]
+    if federation is not None:
+        statements += _federated(place, group, federation, lead, subjects, others)
+    if center and in_center:
+        statements.append(_of_center(place, center, in_center))
+    return document(*statements)
+
+
+_SESSION_NAME = "sts:RoleSessionName"
+
+
+def _federated(
+    place: Place,
+    group: str,
+    federation: Federation,
+    lead: bool,
+    subjects: Sequence[str],
+    others: Sequence[str],
+) -> list[Statement]:
+    """With SAML, the provider gives the name of the session; with OpenID Connect whoever asks does, and it
+    must be the subject of the token, or what is behind its last `|`, `/` or `:` (`session_of_subject`)."""
+    subject = f"{federation.host}:sub"
     key = "SAML:aud" if federation.saml else f"{federation.host}:aud"
     wanted: dict[str, str | list[str]] = {
         key: federation.audience or sign_in(place),
@@ -142,52 +224,60 @@ def session_trust(
     }
     if lead:
         wanted[f"aws:RequestTag/{federation.lead_tag}"] = "true"
-    # A session without the tag has no such key, and StringEquals then refuses it.
-    federated: Statement = {
-        "Sid": "PeopleByTheirTags",
-        "Effect": "Allow",
-        "Principal": {"Federated": federation.provider},
-        "Action": [
-            "sts:AssumeRoleWithSAML" if federation.saml else "sts:AssumeRoleWithWebIdentity",
-            "sts:TagSession",
-        ],
-        "Condition": {"StringEquals": wanted},
-    }
-    if subjects:
-        audience = {key: federation.audience or "", f"{federation.host}:sub": list(subjects)}
-        named: Statement = {
-            "Sid": "PeopleByTheirSubject",
+    condition: dict[str, Any] = {"StringEquals": wanted}
+    if others:
+        condition["StringNotEquals"] = {_SESSION_NAME: list(others)}
+    if not federation.saml:
+        condition["StringLike"] = {subject: _named(("", "*|"))}
+    actions = ["sts:AssumeRoleWithSAML" if federation.saml else "sts:AssumeRoleWithWebIdentity"]
+    actions.append("sts:TagSession")
+
+    def people_by(sid: str, condition: dict[str, Any]) -> Statement:
+        principal = {"Federated": federation.provider}
+        return {
+            "Sid": sid,
             "Effect": "Allow",
-            "Principal": {"Federated": federation.provider},
-            "Action": ["sts:AssumeRoleWithWebIdentity", "sts:TagSession"],
-            "Condition": {"StringEquals": audience},
+            "Principal": principal,
+            "Action": actions,
+            "Condition": condition,
         }
-        more.insert(0, named)
-    return document(statement, federated, *more)
+
+    # A session without the tag has no such key, and StringEquals then refuses it.
+    statements = [people_by("PeopleByTheirTags", condition)]
+    audience = {key: federation.audience or ""}
+    ends = {one: one.removesuffix(members.session_of_subject(one)) for one in subjects}
+    tied = [one for one, begin in ends.items() if begin != one]
+    if tied:
+        begins = sorted({f"*{ends[one][-1:]}" if ends[one] else "" for one in tied})
+        test = {"StringEquals": {**audience, subject: tied}, "StringLike": {subject: _named(begins)}}
+        statements.append(people_by("PeopleByTheirSubject", test))
+    for number, one in enumerate((one for one in subjects if one not in tied), start=1):
+        test = {"StringEquals": {**audience, subject: one, _SESSION_NAME: members.session_of_subject(one)}}
+        statements.append(people_by(f"PersonByTheirSubject{number}", test))
+    return statements
 
 
-def _of_center(
-    place: Place, center: IdentityCenter, names: Sequence[str], members: Statement
-) -> list[Statement]:
+def _named(begins: Sequence[str]) -> list[str]:
+    """Patterns for a subject that ends in the name of the session."""
+    return [f"{begin}${{{_SESSION_NAME}}}" for begin in begins]
+
+
+def _of_center(place: Place, center: IdentityCenter, names: Sequence[str]) -> Statement:
     """All its users have one policy, that of the permission set, which lets them take the roles of all
     groups; so each role says itself who may: the name of their session, which is their name in Identity
-    Center, and which nobody but Identity Center can give (its roles are in a path that is AWS's own)."""
-    roles = permission_set_roles(place, center)
-    members["Condition"] = {"ArnNotLike": {"aws:PrincipalArn": roles}}
-    if not names:
-        return []
-    return [
-        {
-            "Sid": "PeopleOfIdentityCenter",
-            "Effect": "Allow",
-            "Principal": {"AWS": place.global_arn("iam", "root")},
-            "Action": "sts:AssumeRole",
-            "Condition": {
-                "ArnLike": {"aws:PrincipalArn": roles},
-                "StringLike": {"aws:userid": [f"*:{name}" for name in names]},
-            },
-        }
-    ]
+    Center, and which nobody but Identity Center can give (its roles are in a path that is AWS's own). Their
+    session of the group's role has the same name."""
+    return {
+        "Sid": "PeopleOfIdentityCenter",
+        "Effect": "Allow",
+        "Principal": {"AWS": place.global_arn("iam", "root")},
+        "Action": "sts:AssumeRole",
+        "Condition": {
+            "ArnLike": {"aws:PrincipalArn": permission_set_roles(place, center)},
+            "StringLike": {"aws:userid": f"*:${{{_SESSION_NAME}}}"},
+            "StringEquals": {_SESSION_NAME: list(names)},
+        },
+    }
 
 
 def permission_set_roles(place: Place, center: IdentityCenter) -> list[str]:

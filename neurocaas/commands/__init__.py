@@ -2,11 +2,20 @@
 or outputs differ; 2: a mistake in what was asked; 130: interrupted.
 """
 
-from neurocaas.commands import discovering, fetching, jobs, signing_in, submitting, sweeping, working
+from neurocaas.commands import (
+    belonging,
+    discovering,
+    fetching,
+    jobs,
+    signing_in,
+    submitting,
+    sweeping,
+    working,
+)
 from neurocaas.commands.command import AnalystCommand
 
 CONCERNS: tuple[tuple[str, tuple[AnalystCommand, ...]], ...] = (
-    ("Sign in", signing_in.COMMANDS),
+    ("Sign in", (*signing_in.COMMANDS, *belonging.COMMANDS)),
     ("Choose", discovering.COMMANDS),
     ("Submit", submitting.COMMANDS),
     ("Watch", jobs.COMMANDS),

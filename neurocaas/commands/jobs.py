@@ -42,7 +42,7 @@ _ALL = "Of all analyses that the group may use."
         "names": "Only the names of jobs, sorted: one request for a thousand.",
         "since": "Only those that came since then: 30m, 12h, 2d, 3w, or a date like 2026-11-01.",
         "state": "Only those that are submitted, running, open (both), success, failed or rejected.",
-        "mine": "Only those that were submitted from this computer: the service does not record by whom.",
+        "mine": "Only yours: those that you have submitted, from wherever, or this computer has.",
         "all": _ALL,
     }
 )
@@ -82,8 +82,8 @@ def jobs(
         note(f"none of the {found.every} jobs of group {chosen[0].group} is like that")
     elif found.more:
         note(f"{len(found.rows)} of {found.every} jobs; --limit 0 shows all")
-    if mine and not found.own:
-        note("nothing was submitted from this computer so far: the service does not record who submits")
+    if mine and not found.me and not found.own:
+        note("nothing was submitted from this computer so far, and the service has no name for you")
 
 
 def _only_names(chosen: Any, limit: int, json: bool) -> None:
@@ -329,7 +329,7 @@ def cancel(job: str, analysis: str = "", group: str = "", follow: bool = False, 
 
 
 def _ended(state: Any) -> str:
-    return f"REJECTED {state.why}".rstrip() if state.phase == "REJECTED" else state.end or state.phase
+    return str(state.ending or state.phase)
 
 
 @command(help={**JOB, **JSON})

@@ -127,11 +127,12 @@ def final_line(
 
 @dataclass
 class SetupLog:
-    """The set-up log while it grows. Lines end with the time since `started`."""
+    """The set-up log while it grows. Lines end with the time since `started`. `submitter` as in job.json."""
 
     started: datetime
     version: str
     job_id: str
+    submitter: str = ""
     lines: list[str] = field(default_factory=list)
 
     def manager(self, text: str, now: datetime) -> None:
@@ -165,6 +166,7 @@ class SetupLog:
             f"REQUEST START TIME: {self.started.astimezone(timezone.utc).replace(tzinfo=None)} (GMT)",
             f"ANALYSIS VERSION ID: {self.version}",
             f"JOB ID: {self.job_id}",
+            *([f"SUBMITTED BY: {self.submitter}"] if self.submitter else []),
             "",
         ]
         if datasets:
@@ -361,7 +363,7 @@ class NextJob:
 @dataclass(frozen=True)
 class CertificateFacts:
     """`certificate.json`. `job` is None for a submission that was refused; `exit_class` is one of
-    EXIT_CLASSES.
+    EXIT_CLASSES. `submitter`: of what became no job; a job says its own.
     """
 
     exit_class: str
@@ -375,6 +377,7 @@ class CertificateFacts:
     datasets: tuple[DatasetOutcome, ...] = ()
     problems: tuple[Problem, ...] = ()
     next: NextJob | None = None
+    submitter: str = ""
 
     @property
     def succeeded(self) -> int:
@@ -394,6 +397,7 @@ class CertificateFacts:
             "group": self.group,
             "job_id": self.job_id,
             "submission_key": self.submission_key,
+            "submitter": self.job.submitter if self.job else self.submitter,
             "finished": iso(self.finished),
             "succeeded": self.succeeded,
             "total": len(self.job.datasets) if self.job else 0,
@@ -421,7 +425,6 @@ def _job_facts(job: Job) -> Mapping[str, Any]:
         "duration_minutes": job.duration_minutes,
         "instance_type": job.instance_type,
         "market": job.market,
-        "submitter": job.submitter,
         "after": job.after,
         "by": job.by,
     }

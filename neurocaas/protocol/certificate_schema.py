@@ -36,6 +36,10 @@ def certificate_schema() -> dict[str, Any]:
             "description": "The submission's timestamp; its id when it has no usable one.",
         },
         "submission_key": {"type": "string"},
+        "submitter": {
+            "type": "string",
+            "description": "Who submitted, by the name in groups.yaml; empty where nobody can say.",
+        },
         "finished": _TIME,
         "succeeded": {"type": "integer", "minimum": 0},
         "total": {"type": "integer", "minimum": 0},
@@ -56,7 +60,6 @@ def certificate_schema() -> dict[str, Any]:
         "duration_minutes": {"type": "integer", "minimum": 1},
         "instance_type": {"type": "string"},
         "market": {"type": "string"},
-        "submitter": {"type": "string", "description": 'Who submitted, "" where nobody can say.'},
         "after": {"type": "string", "description": 'The job whose results it took, "" for none.'},
         "by": {
             "type": "string",

@@ -25,17 +25,19 @@ _WHAT = "stop.json"
 
 @dataclass(frozen=True)
 class StopOrder:
-    """`outcome` is one of OUTCOMES, `reason` one line for people, `time` ISO 8601."""
+    """`outcome` is one of OUTCOMES, `reason` one line for people, `time` ISO 8601. `by`: who has cancelled,
+    by the name in groups.yaml; "" where nobody can say, and where nobody has."""
 
     outcome: str = field(metadata=stored(among=OUTCOMES))
     reason: str
     time: str
     schema_version: int = field(default=1, metadata=stored(added=True))
+    by: str = field(default="", metadata=stored(added=True))
 
     @property
     def text(self) -> str:
-        """The reason in a status file: `cancelled: by lab/submissions/a_cancel.json`."""
-        return f"{self.outcome}: {self.reason}"
+        """The reason in a status file: `cancelled: by lab/submissions/a_cancel.json (ann)`."""
+        return f"{self.outcome}: {self.reason}{f' ({self.by})' if self.by else ''}"
 
     def to_json(self) -> str:
         return dumps(data_of(self))

@@ -162,6 +162,7 @@ class Answer:
             bucket=self.settings.bucket,
             job=job,
             problems=tuple(problems),
+            submitter=self.log.submitter,
         )
         if problems:
             note = problems[0].text()
@@ -206,10 +207,11 @@ def rejection(
     submitter: str = "",
 ) -> Answer:
     """The answer to a file that can be about no job, below `results/rejected_{id}/`. `replaced`: the ETag of
-    one whose file another has replaced; the plain name is that of the other's answer."""
+    one whose file another has replaced; the plain name is that of the other's answer. `submitter`: who
+    has written it."""
     name = f"{key.id}-{replaced[:8]}" if replaced else key.id
     now = clock()
-    log = SetupLog(now, version_of(settings), name or key.key.rpartition("/")[2])
+    log = SetupLog(now, version_of(settings), name or key.key.rpartition("/")[2], submitter)
     log.manager("Detected new job: starting up.", now)
     return Answer(cloud, settings, clock, rejected_keys(key.group, name), log, key.key, submitter)
 

@@ -17,7 +17,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from neurocaas.protocol import digest
+from neurocaas.protocol import digest, members
 from neurocaas.protocol.cost import STANDARD_CREDITS, burstable
 from neurocaas.protocol.job_index import IndexEntry, note_job
 from neurocaas.protocol.keys import JobId
@@ -40,6 +40,7 @@ from neurocaas.protocol.ledger import (
     transact,
     waiting_of,
 )
+from neurocaas.protocol.members import Roster
 from neurocaas.protocol.notice import send
 from neurocaas.protocol.objects import code_of
 from neurocaas.protocol.settings import SPOT
@@ -202,6 +203,9 @@ class AwsManagerCloud(Objects):
     def parameters(self, names: Sequence[str]) -> Mapping[str, str]:
         found = self.clients.ssm.get_parameters(Names=list(names))["Parameters"]
         return {str(one["Name"]): str(one["Value"]) for one in found}
+
+    def roster(self, group: str) -> Roster:
+        return members.read(self.clients.ssm, group)
 
     def committed(self, budget: str, member: str | None = None) -> int:
         item = self.clients.dynamodb.get_item(**budget_read(self._table, budget, member)).get("Item", {})

@@ -30,6 +30,7 @@ from runtime.manager.answer import JobAnswer, rejection, version_of
 from runtime.manager.delivery import Delivery, Outcome
 from runtime.manager.early import Early, keep
 from runtime.manager.port import BucketRefusedError, ManagerCloud, ObjectTooLargeError
+from runtime.manager.submitter import submitter_of
 
 _ALLOWED = 'an empty file beside the submission it cancels, or {"timestamp": "…"}'
 _DO = "Correct the file and upload it again"
@@ -60,8 +61,11 @@ def cancel(
 ) -> Outcome:
     """Carry a cancellation out, or answer why there is nothing to cancel."""
     key = CancelKey.parse(delivery.event.key)
-    order = StopOrder(CANCELLED, f"by {key.key}", iso(clock()))
+    who = submitter_of(cloud, key.group, delivery)
+    order = StopOrder(CANCELLED, f"by {key.key}", iso(clock()), by=who.name)
     try:
+        if who.refused is not None:
+            raise InvalidInput([who.refused])
         try:
             return _carry_out(cloud, settings, clock, delivery, key, order)
         except _NotYetError as error:
@@ -71,7 +75,7 @@ def cancel(
             keep(cloud, settings.bucket, key.group, error.name, Early(order, obeyed=digest_of(key.key)))
             return done
     except InvalidInput as error:
-        return rejection(cloud, settings, clock, key).refuse(error.problems)
+        return rejection(cloud, settings, clock, key, submitter=who.name).refuse(error.problems)
 
 
 def _carry_out(

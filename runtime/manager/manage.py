@@ -43,7 +43,7 @@ from runtime.manager.launch import Launcher, next_dataset, own_machines, room_fo
 from runtime.manager.port import JobMachine, ManagerCloud
 from runtime.manager.reading import read_submission
 from runtime.manager.shortfall import NextStep, shortfall
-from runtime.manager.submitter import submitter_of
+from runtime.manager.submitter import Submitter, submitter_of
 from runtime.manager.wording import log_config, log_request
 
 
@@ -67,15 +67,13 @@ def submit(
         stage, exit_class = READ_FAILED, "platform"
     timestamp = submission.timestamp if submission else faulty.timestamp if faulty else None
     delivery.notes.timestamp = timestamp
-    submitter = submitter_of(event.principal)
-    if submission is not None and submission.asked is not None:  # the service's own, in somebody's name
-        submitter = submission.asked.submitter
+    asked = submission.asked if submission is not None else None
+    who = submitter_of(cloud, key.group, delivery, asked.submitter if asked is not None else None)
     if timestamp is None:
         assert faulty is not None
-        answer = rejection(cloud, settings, clock, key, delivery.replaced, submitter)
+        answer = rejection(cloud, settings, clock, key, delivery.replaced, who.name)
         return answer.refuse(faulty.problems, stage, exit_class)
-    sha256 = hashlib.sha256(raw).hexdigest()
-    run = _Run(cloud, settings, clock, delivery, key, timestamp, sha256, submitter)
+    run = _Run(cloud, settings, clock, delivery, key, timestamp, hashlib.sha256(raw).hexdigest(), who)
     ended = run.claim()
     if ended is not None:
         return ended
@@ -99,7 +97,7 @@ class _Run:
     key: SubmissionKey
     timestamp: str
     sha256: str
-    submitter: str
+    who: Submitter
     redelivered: bool = False
     log: SetupLog = field(init=False)
     answer: JobAnswer = field(init=False)
@@ -107,9 +105,9 @@ class _Run:
     def __post_init__(self) -> None:
         self.item = JobId(self.settings.bucket, self.key.group, self.timestamp)
         self.keys = self.item.keys
-        self.log = SetupLog(self.clock(), version_of(self.settings), self.timestamp)
+        self.log = SetupLog(self.clock(), version_of(self.settings), self.timestamp, self.who.name)
         self.answer = JobAnswer(
-            self.cloud, self.settings, self.clock, self.keys, self.log, self.key.key, self.submitter
+            self.cloud, self.settings, self.clock, self.keys, self.log, self.key.key, self.who.name
         )
 
     def claim(self) -> Outcome | None:
@@ -139,9 +137,8 @@ class _Run:
                 "a timestamp that is used once",
                 "Submit again with another timestamp; the earlier job is not touched",
             )
-            answer = rejection(
-                self.cloud, self.settings, self.clock, self.key, self.delivery.replaced, self.submitter
-            )
+            replaced, who = self.delivery.replaced, self.who.name
+            answer = rejection(self.cloud, self.settings, self.clock, self.key, replaced, who)
             return answer.refuse([used])
         if there.ended:
             return _ENDED
@@ -151,8 +148,8 @@ class _Run:
         return None
 
     def _tell_submitted(self) -> None:
-        facts = {"submitter": self.submitter} if self.submitter else {}
-        text = f"submitted{f' by {self.submitter}' if self.submitter else ''}"
+        facts = {"submitter": self.who.name} if self.who.name else {}
+        text = f"submitted{f' by {self.who.name}' if self.who.name else ''}"
         tell(self.cloud, self.item, SUBMITTED, text, now=self.log.started, once="1", **facts)
 
     def refuse(self, faulty: InvalidSubmission) -> Outcome:
@@ -173,7 +170,7 @@ class _Run:
             "submission": self.key.key,
             "analysis": self.settings.analysis,
             "taken": iso(self.log.started),
-            "submitter": self.submitter,
+            "submitter": self.who.name,
         }
         state = self.cloud.lease(self.item, owner, now, self.delivery.until.timestamp(), about)
         if state == "launched":
@@ -241,6 +238,8 @@ class _Run:
 
     def _decide(self, submission: Submission) -> Job | Outcome:
         """The job, planned, paid and written down; or why there is none."""
+        if self.who.refused is not None:
+            return self.answer.refuse([self.who.refused])
         try:
             taken = results(self.cloud, submission)
         except InvalidInput as error:
@@ -273,7 +272,7 @@ class _Run:
             self.sha256,
             found,
             self.log.started,
-            self.submitter,
+            self.who.name,
             began=iso(self.clock()) if submission.after else "",
         )
         unpaid = reserve(self.cloud, self.settings, self.log, job, self.clock(), self.delivery.notes)

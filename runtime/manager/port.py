@@ -9,6 +9,7 @@ from typing import Protocol
 from neurocaas.protocol.job_index import IndexEntry
 from neurocaas.protocol.keys import JobId
 from neurocaas.protocol.ledger import Claim, Waiting
+from neurocaas.protocol.members import Roster
 from neurocaas.protocol.settings import ON_DEMAND, ROOT_DEVICE
 from neurocaas.protocol.spending import Figures
 from runtime.manager.events import ObjectCreated
@@ -211,6 +212,9 @@ class ManagerCloud(Protocol):
 
     def parameters(self, names: Sequence[str]) -> Mapping[str, str]:
         """The values of those SSM parameters (up to 10) that there are."""
+
+    def roster(self, group: str) -> Roster:
+        """Who is in a group; empty for a group that is in no groups.yaml."""
 
     def committed(self, budget: str, member: str | None = None) -> int:
         """Micro-dollars that a budget, or this member of the group in it, has spent or reserved so far."""

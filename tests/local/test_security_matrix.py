@@ -67,9 +67,9 @@ class World:
         monitor = service.role(service.utils["monitor_role_arn"])
         return {
             "analyst of lab1": ann,
-            "analyst of lab1, in a session": self._session(ann, member),
+            "analyst of lab1, in a session": self._session(ann, member, "ann"),
             "lead of lab1": lea,
-            "lead of lab1, in a session": self._session(lea, f"{member}+lead"),
+            "lead of lab1, in a session": self._session(lea, f"{member}+lead", "lea"),
             "analyst of lab10": service.user("bob"),
             "developer (debuggers)": service.user("dev"),
             "CI that reviews": service.user("ci"),
@@ -83,10 +83,10 @@ class World:
             "anonymous": Keys(None),
         }
 
-    def _session(self, who: Keys, role: str) -> Keys:
+    def _session(self, who: Keys, role: str, name: str) -> Keys:
         arn = f"arn:aws:iam::{self.service.utils['account']}:role/{role}"
         taken = self.service.client("sts", who).assume_role(
-            RoleArn=arn, RoleSessionName="matrix", DurationSeconds=43200
+            RoleArn=arn, RoleSessionName=name, DurationSeconds=43200
         )["Credentials"]
         return Keys(taken["AccessKeyId"], taken["SecretAccessKey"], taken["SessionToken"])
 
@@ -172,9 +172,14 @@ def test_everything_else(world: World, who: str) -> None:
         service.analysis["submission_queue_url"],
     )
 
-    def session(group: str) -> Callable[[], Any]:
+    own = {"analyst of lab1": "ann", "lead of lab1": "lea", "analyst of lab10": "bob"}.get(who, "test")
+
+    def session(group: str, name: str = own) -> Callable[[], Any]:
         role = f"arn:aws:iam::{account}:role/neurocaas-{region}-{group}"
-        return lambda: sts.assume_role(RoleArn=role, RoleSessionName="test")
+        return lambda: sts.assume_role(RoleArn=role, RoleSessionName=name)
+
+    def listing(group: str) -> Callable[[], Any]:
+        return lambda: ssm.get_parameters_by_path(Path=f"/neurocaas/members/{group}", Recursive=True)
 
     def put(name: str) -> Callable[[], Any]:
         return lambda: ssm.put_parameter(Name=name, Value="1", Type="String", Overwrite=True)
@@ -186,6 +191,7 @@ def test_everything_else(world: World, who: str) -> None:
         "session1": session("lab1"),
         "lead1": session("lab1+lead"),
         "session10": session("lab10"),
+        "another": session("lab1", "eve"),
         "writer": lambda: sts.assume_role(
             RoleArn=service.utils["monitor_writer_role_arn"], RoleSessionName="test"
         ),
@@ -196,6 +202,11 @@ def test_everything_else(world: World, who: str) -> None:
         "raise": put(f"{budgets}/lab1/analysis"),
         "limit": put(f"{budgets}/lab1/analysis/limit"),
         "limit10": put(f"{budgets}/lab10/analysis/limit"),
+        "members": listing("lab1"),
+        "members10": listing("lab10"),
+        "change": put("/neurocaas/members/lab1/changes"),
+        "change10": put("/neurocaas/members/lab10/changes"),
+        "roster": put("/neurocaas/members/lab1/people/1"),
         "key": lambda: ssm.get_parameter(Name=service.utils["private_key_parameter"], WithDecryption=True),
         "secret": lambda: either(
             lambda: ssm.get_parameter(Name=f"{SECRETS}/analysis-webdev/OTHER", WithDecryption=True),

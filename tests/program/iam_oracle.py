@@ -99,10 +99,12 @@ def _applies(statement: Mapping[str, Any], action: str, resource: str, keys: Map
 def _holds(operator: str, tests: Mapping[str, Any], keys: Mapping[str, str]) -> bool:
     """Every key of an operator must hold, with one of its values (for a negated operator: with none). A key
     that the request does not have holds for the negated ones, and for "ForAllValues:" (all of none)."""
+    if operator == "Null":
+        return all((key.lower() not in keys) is (wanted == "true") for key, wanted in tests.items())
     of_all, operator = operator.startswith("ForAllValues:"), operator.removeprefix("ForAllValues:")
     match = {
-        "StringEquals": str.__eq__, "StringLike": _like, "StringNotLike": _like, "ArnEquals": _like,
-        "ArnLike": _like, "ArnNotLike": _like, "Bool": _same,
+        "StringEquals": str.__eq__, "StringNotEquals": str.__eq__, "StringLike": _like,
+        "StringNotLike": _like, "ArnEquals": _like, "ArnLike": _like, "ArnNotLike": _like, "Bool": _same,
     }[operator]  # fmt: skip
     negated = "Not" in operator
     for key, values in tests.items():

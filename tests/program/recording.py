@@ -33,6 +33,7 @@ USER = "aws:iam/getUser:getUser"
 SUBNET = "aws:ec2/getSubnet:getSubnet"
 IMAGE = "aws:ec2/getAmi:getAmi"
 PARAMETER = "aws:ssm/getParameter:getParameter"
+PARAMETERS = "aws:ssm/getParametersByPath:getParametersByPath"
 ZONES = "aws:index/getAvailabilityZones:getAvailabilityZones"
 TAGGED = "aws:resourcegroupstaggingapi/getResources:getResources"
 
@@ -109,7 +110,8 @@ class Recorder(mocks.Mocks):
     name. `users`: IAM users that are there. `at`: the place that the credentials are of. `subnets`: VPC and
     zone of those that are there. `images`: root device, GiB and architecture of images by id, where they are
     not as Ubuntu's for x86_64; None for one that is not there; `denied`: the credentials may not ask for
-    images. `buckets`: those of other stacks and of earlier deploys, by stack."""
+    images, nor for parameters by their path. `buckets`: those of other stacks and of earlier deploys, by
+    stack. `parameters`: those that are there, by name."""
 
     def __init__(
         self,
@@ -120,12 +122,13 @@ class Recorder(mocks.Mocks):
         images: Mapping[str, tuple[Any, ...] | None] | None = None,
         denied: bool = False,
         buckets: Mapping[str, Collection[str]] | None = None,
+        parameters: Mapping[str, str] | None = None,
     ) -> None:
         self.recorded, self._references, self._users = Recorded(), references, users
         self.public_key: str | None = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIB neurocaas"
         self.at, self._subnets = at, subnets or {}
         self._images, self._denied = images or {}, denied
-        self._buckets = buckets or {}
+        self._buckets, self._parameters = buckets or {}, parameters or {}
         self._seen: set[tuple[str, str]] = set()
 
     def new_resource(self, args: mocks.MockResourceArgs) -> tuple[str | None, dict[Any, Any]]:
@@ -151,7 +154,7 @@ class Recorder(mocks.Mocks):
         if args.token == USER:
             name = args.args["userName"]
             return (
-                ({"id": "AIDA", "userName": name}, [])
+                ({"id": "AIDA", "userName": name, "userId": f"AIDA{zlib.crc32(name.encode()):08X}"}, [])
                 if name in self._users
                 else ({}, [("userName", f"no user {name}")])
             )
@@ -161,6 +164,13 @@ class Recorder(mocks.Mocks):
             return {**args.args, "insecureValue": self.public_key}, []
         if args.token == PARAMETER:
             return {**args.args, "insecureValue": f"ami-{zlib.crc32(args.args['name'].encode()):08x}"}, []
+        if args.token == PARAMETERS:
+            if self._denied:
+                return {}, [("path", "AccessDeniedException: You are not authorized")]
+            found = {
+                name: text for name, text in self._parameters.items() if name.startswith(args.args["path"])
+            }
+            return {**args.args, "names": list(found), "values": list(found.values())}, []
         if args.token == IMAGE:
             return self._image(args.args["filters"][0]["values"][0])
         if args.token == ZONES and self._denied:
@@ -218,7 +228,7 @@ class Recorder(mocks.Mocks):
             what = {"InstanceProfile": "instance-profile"}.get(kind, kind.lower())
             extra |= {
                 "arn": at.global_arn("iam", f"{what}{path}{name}"),
-                "uniqueId": f"AROA{zlib.crc32(name.encode()):08X}",
+                "uniqueId": f"{'AIDA' if kind == 'User' else 'AROA'}{zlib.crc32(name.encode()):08X}",
             }
         elif kind == "Queue":
             extra |= {

@@ -128,8 +128,11 @@ def test_a_group_may_list_its_own_index_and_no_other(project: Path) -> None:
     for group in ("lab1", "lab10"):
         policy = made.one("GroupPolicy", f"-{group}-analysts").policy()
         (lists,) = [one for one in policy["Statement"] if "ssm:GetParametersByPath" in one["Action"]]
-        arn = f"arn:aws:ssm:{REGION}:{ACCOUNT}:parameter/neurocaas/analyses/{group}"
-        assert lists["Resource"] == [arn, f"{arn}/*"]
+        arns = [
+            f"arn:aws:ssm:{REGION}:{ACCOUNT}:parameter/neurocaas/{what}/{group}"
+            for what in ("analyses", "members")
+        ]
+        assert lists["Resource"] == [f"{arn}{end}" for arn in arns for end in ("", "/*")]
 
 
 def test_stages_do_not_take_the_tags_of_what_they_share_from_each_other(project: Path) -> None:

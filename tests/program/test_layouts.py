@@ -213,6 +213,8 @@ def test_people_of_an_identity_provider_take_the_role_of_their_tag_and_no_other(
         provider = f"arn:{place.partition}:iam::{place.account}:{name}"
         federation = Federation(provider=provider, audience=None if kind == "saml" else "client-1")
         assertion = {key: SIGN_IN[place.partition] if kind == "saml" else "client-1"}
+        if kind == "oidc":  # who asks says the name of the session, which is the subject's last part
+            assertion |= {f"{key.removesuffix(':aud')}:sub": "a|70", "sts:RoleSessionName": "70"}
         for group in layout.groups:
             analyst, lead = (
                 people.session_trust(place, group, federation, lead=lead) for lead in (False, True)

@@ -12,7 +12,8 @@ import pytest
 from checks.rule import run
 from checks.rules import RULES
 from components import program
-from tests.program.iam_oracle import may_take
+from neurocaas.protocol.members import Changes, Roster, roster, session_of_subject
+from tests.program.iam_oracle import allowed, may_take
 from tests.program.projects import REFERENCE, make_project
 from tests.program.recording import ACCOUNT, Recorded, Recorder, deploy
 
@@ -50,8 +51,8 @@ def test_a_group_is_four_resources_four_more_with_leads_and_its_budgets(
     shared: Recorded, utils: Recorded
 ) -> None:
     added = len(shared.resources) - len(utils.resources)
-    leads, budgets, users, memberships = 4, 3, 2, 3
-    assert added == 2 * 4 + leads + budgets + users + memberships
+    leads, budgets, users, memberships, rosters = 4, 3, 2, 3, 2
+    assert added == 2 * 4 + leads + budgets + users + memberships + rosters
     found = [one.inputs for one in shared.of_type("Parameter") if "budget" in one.name]
     assert {one["name"]: (one["insecureValue"], one["type"]) for one in found} == {
         "/neurocaas/budgets/north/spikes": ("12.50", "String"),
@@ -145,13 +146,21 @@ def test_a_session_of_a_lead_is_an_analysts_and_a_leads_rights(shared: Recorded)
         "Upload",
         "Fetch",
         "List",
-        "FindAnalyses",
+        "FindAnalysesAndMembers",
         "ReadReports",
         "ListReports",
         "ReadBudgets",
         "SetLimits",
+        "ChangeMembers",
+        "NobodyElse",
     }
-    assert group == {"ReadReports", "ListReports", "SetLimits", "TakeSession"}  # the rest as an analyst
+    assert group == {
+        "ReadReports",
+        "ListReports",
+        "SetLimits",
+        "ChangeMembers",
+        "TakeSession",
+    }  # the rest as an analyst
 
 
 def test_the_analysis_takes_groups_from_both_places(analysis: Recorded, shared: Recorded) -> None:
@@ -257,9 +266,9 @@ def trusts(stack: Recorded) -> dict[str, list[dict[str, Any]]]:
 
 def test_nobody_of_an_identity_provider_is_let_in_unless_groups_yaml_says_so(shared: Recorded) -> None:
     assert {name: [one["Sid"] for one in statements] for name, statements in trusts(shared).items()} == {
-        "neurocaas-us-east-1-north": ["MembersByTheirPolicy"],
-        "neurocaas-us-east-1-north+lead": ["MembersByTheirPolicy"],
-        "neurocaas-us-east-1-south.2": ["MembersByTheirPolicy"],
+        "neurocaas-us-east-1-north": ["MembersByTheirPolicy", "Administrators"],
+        "neurocaas-us-east-1-north+lead": ["MembersByTheirPolicy", "Administrators"],
+        "neurocaas-us-east-1-south.2": ["MembersByTheirPolicy", "Administrators"],
     }
 
 
@@ -274,7 +283,7 @@ def test_people_of_an_identity_provider_take_their_groups_role(tmp_path: Path, s
         "the leads of the group that has none with a user"
     )
     assert set(trusts(federated)) == {*trusts(shared), "neurocaas-us-east-1-south.2+lead"}
-    for name, (members, people) in trusts(federated).items():
+    for name, (members, _, people) in trusts(federated).items():
         assert members["Sid"] == "MembersByTheirPolicy"
         wanted = {
             "SAML:aud": [
@@ -285,7 +294,9 @@ def test_people_of_an_identity_provider_take_their_groups_role(tmp_path: Path, s
         }
         assert people["Principal"] == {"Federated": PROVIDER}
         assert people["Condition"] == {
-            "StringEquals": wanted | ({"aws:RequestTag/lead": "true"} if "+lead" in name else {})
+            "StringEquals": wanted | ({"aws:RequestTag/lead": "true"} if "+lead" in name else {}),
+            # the provider gives the names of sessions, and none of those that others have
+            "StringNotEquals": {"sts:RoleSessionName": ["ann"] if "south" in name else ["ann", "lea", "old"]},
         }
     report = run(RULES, federated.stack())
     assert not report.findings
@@ -300,10 +311,13 @@ users:
   ann: {{access_key: true}}
   bob: {{identity_center: bob@example.org}}
   lea: {{identity_center: true}}
-  eve: {{subject: 'id|7'}}
+  eve: {{subject: 'id|70'}}
+  fay: {{subject: id-9}}
+  short: {{subject: 'id|7'}}
 groups:
   north: {{members: [ann, bob], leads: [lea], analyses: {{spikes: }}}}
-  south: {{members: [bob, eve], analyses: {{spikes: }}}}
+  south: {{members: [bob, eve, fay], analyses: {{spikes: }}}}
+  west: {{members: [short], analyses: {{spikes: }}}}
 """
 
 
@@ -338,16 +352,30 @@ def test_a_user_of_identity_center_takes_the_roles_of_their_groups_and_no_other(
     ):
         for folder in ("", "us-east-2/"):
             keys = {"aws:PrincipalArn": ours.format(folder, "NeuroCAAS"), "aws:userid": f"AROAX:{session}"}
-            may = {name for name, trust in roles.items() if may_take(trust, root, "sts:AssumeRole", **keys)}
-            assert may == wanted, person
+            for name, may in ((session, wanted), *((one, set()) for one in ("bob@example.org", "lea", "=x"))):
+                if name != session or may is wanted:
+                    given = {**keys, "sts:RoleSessionName": name}
+                    found = {
+                        role
+                        for role, trust in roles.items()
+                        if may_take(trust, root, "sts:AssumeRole", **given)
+                    }
+                    assert found == (wanted if name == session else set()), (person, name)
     for other in ("AdministratorAccess", "NeuroCAAS_admin", "XNeuroCAAS"):
         # an administrator of another permission set is let in by their own policy, as before
-        keys = {"aws:PrincipalArn": ours.format("", other), "aws:userid": "AROAX:root@example.org"}
-        assert {name for name, one in roles.items() if may_take(one, root, "sts:AssumeRole", **keys)} == set(
-            roles
-        )
-    keys = {"aws:PrincipalArn": f"arn:aws:iam::{ACCOUNT}:user/ann", "aws:userid": "AIDAX"}
-    assert may_take(roles["north"], root, "sts:AssumeRole", **keys)
+        keys = {"aws:PrincipalArn": ours.format("", other), "aws:userid": "AROAX:lea"}
+        for name, may in (("=lea", set(roles)), ("lea", set())):
+            given = {**keys, "sts:RoleSessionName": name}
+            found = {role for role, one in roles.items() if may_take(one, root, "sts:AssumeRole", **given)}
+            assert found == may, name
+    keys = {
+        "aws:PrincipalArn": f"arn:aws:iam::{ACCOUNT}:user/ann",
+        "aws:userid": "AIDAX",
+        "aws:username": "ann",
+    }
+    for name, may_ann in (("ann", True), ("bob@example.org", False), ("=ann", False), ("an", False)):
+        given = {**keys, "sts:RoleSessionName": name}
+        assert may_take(roles["north"], root, "sts:AssumeRole", **given) is may_ann
 
 
 def test_a_person_of_the_provider_takes_the_roles_of_their_groups_by_their_subject(
@@ -355,18 +383,147 @@ def test_a_person_of_the_provider_takes_the_roles_of_their_groups_by_their_subje
 ) -> None:
     provider = ("Federated", f"arn:aws:iam::{ACCOUNT}:oidc-provider/login.example.org/uni")
     host = "login.example.org/uni"
-    for subject, audience, wanted in (
-        ("id|7", "cli", {"south"}),
-        ("id|7", "another-program", set()),
-        ("id|77", "cli", set()),
+    own = session_of_subject("id|7")  # no session can be called 7
+    for subject, audience, session, wanted in (
+        ("id|70", "cli", "70", {"south"}),
+        ("id|70", "cli", "id-9", set()),
+        ("id|70", "cli", "0", set()),
+        ("id|70", "cli", "ann", set()),
+        ("id-9", "cli", "id-9", {"south"}),
+        ("id-9", "cli", "70", set()),
+        ("id|7", "cli", own, {"west"}),
+        ("id|7", "cli", "id-9", set()),
+        ("id-9", "cli", own, set()),
+        ("id|70", "another-program", "70", set()),
+        ("id|77", "cli", "77", set()),
     ):
-        keys = {f"{host}:aud": audience, f"{host}:sub": subject}
+        keys = {f"{host}:aud": audience, f"{host}:sub": subject, "sts:RoleSessionName": session}
         may = {
             name.removeprefix("neurocaas-us-east-1-")
             for name, trust in trusts(in_center).items()
             if may_take({"Statement": trust}, provider, "sts:AssumeRoleWithWebIdentity", **keys)
         }
-        assert may == wanted, subject
+        assert may == wanted, (subject, session)
+
+
+def policy_of(stack: Recorded, name: str) -> dict[str, Any]:
+    return next(one for one in stack.of_type("RolePolicy") if one.name.endswith(name)).policy()
+
+
+def test_a_session_of_somebody_who_is_not_in_the_group_any_more_has_no_right(
+    tmp_path: Path, in_center: Recorded
+) -> None:
+    arn = f"arn:aws:ssm:us-east-1:{ACCOUNT}:parameter/neurocaas/budgets/{{}}/spikes"
+    tag = {"aws:PrincipalTag/group": "north"}
+    for group, session, more, may in (
+        ("north", "ann", {}, True),
+        ("north", "bob@example.org", {}, True),
+        ("north", "lea", {}, True),
+        ("north", "=root@example.org", {}, True),
+        ("north", "eve", {}, False),
+        ("north", "ann2", {}, False),
+        ("north", "lann", {}, False),
+        ("north", "somebody-of-the-provider", tag, True),
+        ("south", "somebody-of-the-provider", tag, False),
+        ("south", "70", {}, True),
+        ("south", "id-9", {}, True),
+        ("west", session_of_subject("id|7"), {}, True),
+    ):
+        keys = {"aws:userid": f"AROAX:{session}", **more}
+        found = allowed(
+            [policy_of(in_center, f"-{group}")], "ssm:GetParameter", arn.format(group), None, **keys
+        )
+        assert found is may, (group, session)
+    leads = policy_of(in_center, "-north-leads")
+    for session, may in (("lea", True), ("ann", False)):
+        keys = {"aws:userid": f"AROAX:{session}"}
+        assert allowed([leads], "ssm:GetParameter", arn.format("north"), None, **keys) is may
+    project = make_project(tmp_path)
+    out = IN_CENTER.replace("north: {", "north: {kept_out: [mal], ")
+    (project / "groups.yaml").write_text(out)
+    policy = policy_of(deploy(lambda: program.outputs(project), "utils"), "-north")
+    for session, may in (("mal", False), ("somebody", True)):
+        keys = {"aws:userid": f"AROAX:{session}", **tag}
+        assert allowed([policy], "ssm:GetParameter", arn.format("north"), None, **keys) is may
+
+
+def rosters(stack: Recorded) -> dict[str, Roster]:
+    texts = {
+        one.inputs["name"]: one.inputs["insecureValue"]
+        for one in stack.of_type("Parameter")
+        if one.inputs["name"].startswith("/neurocaas/members/")
+    }
+    return {group: roster(group, texts) for group in {name.split("/")[3] for name in texts}}
+
+
+def test_the_service_is_told_by_which_identity_aws_names_whom(shared: Recorded, in_center: Recorded) -> None:
+    north, center = rosters(shared)["north"], rosters(in_center)["north"]
+    assert {name: (one.lead, one.sessions) for name, one in north.people.items()} == {
+        "ann": (False, ("ann",)),
+        "lea": (True, ("lea",)),
+        "old": (False, ("old",)),
+    }
+    assert len({one.user_id for one in north.people.values()}) == 3
+    assert len(north.roles) == 2
+    assert north.submitter(f"AWS:{north.people['old'].user_id}") == "old"
+    assert center.submitter(f"AWS:{center.roles[0]}:bob@example.org") == "bob"
+    assert not north.provider
+    assert center.provider
+
+
+def test_two_hundred_people_are_told_in_parameters_that_have_room(tmp_path: Path) -> None:
+    project = make_project(tmp_path)
+    names = [f"somebody-{number:03}" for number in range(200)]
+    (project / "groups.yaml").write_text(
+        f"schema_version: 1\nusers: {{{', '.join(f'{one}: ' for one in names)}}}\n"
+        f"groups: {{north: {{members: [{', '.join(names)}], analyses: {{spikes: }}}}}}\n"
+    )
+    stack = deploy(lambda: program.outputs(project), "utils")
+    assert list(rosters(stack)["north"].people) == names
+    for one in stack.of_type("Parameter"):
+        assert len(one.inputs.get("insecureValue", "").encode()) <= 4096
+
+
+def changed(group: str, **changes: tuple[str, ...]) -> dict[str, str]:
+    return {f"/neurocaas/members/{group}/changes": Changes(**changes).to_json()}
+
+
+def test_a_deploy_does_what_a_lead_has_asked_for_within_what_the_file_allows(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    warned: list[str] = []
+    monkeypatch.setattr(pulumi.log, "warn", warned.append)
+    project = make_project(tmp_path)
+    (project / "groups.yaml").write_text(GROUPS.replace("north: {", "north: {members_max: 3, "))
+    asked = changed("north", add=("new", "ann", "kim", "max"), remove=("old", "lea"))
+    asked |= changed("south.2", add=("lea",), remove=("ann",))
+    text = (project / "groups.yaml").read_text().replace("  lea:\n", "  lea:\n  kim:\n  max:\n")
+    (project / "groups.yaml").write_text(text)
+    recorder = Recorder({}, users=["old"], parameters=asked)
+    stack = deploy(lambda: program.outputs(project), "utils", recorder=recorder)
+    found = rosters(stack)
+    assert {name: one.lead for name, one in found["north"].people.items()} == {
+        "ann": False,
+        "kim": False,
+        "lea": True,
+    }
+    assert not found["south.2"].people
+    assert sorted(warned) == [
+        "groups.yaml: north: lea is not taken out: groups.yaml says who leads",
+        "groups.yaml: north: max is not added: the group has its 3 people",
+        "groups.yaml: north: new is not added: groups.yaml has no such user",
+        "groups.yaml: south.2: lea is not added: the group has no members_max",
+    ]
+    policy = policy_of(stack, "-north")
+    (limit,) = [one for one in policy["Statement"] if one["Sid"] == "NobodyElse"]
+    assert limit["Condition"]["StringNotLike"]["aws:userid"] == ["*:=*", "*:ann", "*:kim", "*:lea"]
+
+
+def test_a_deploy_that_cannot_read_what_leads_have_asked_for_lets_nobody_in_again(peopled: Path) -> None:
+    recorder = Recorder({}, users=["old"], denied=True)
+    with pytest.raises(pulumi.RunError, match=r"leads have changed .* cannot be read.*GetParametersByPath"):
+        deploy(lambda: program.outputs(peopled), "utils", recorder=recorder)
+    assert {resource.name for resource in recorder.recorded.resources} <= {"aws"}
 
 
 def test_a_group_whose_people_do_not_fit_into_a_trust_policy_is_told(tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ from neurocaas.protocol.job_index import IndexEntry, segment_key
 from neurocaas.protocol.keys import JobId
 from neurocaas.protocol.ledger import Claim, Waiting
 from neurocaas.protocol.limits import JOB_MAX_BYTES
+from neurocaas.protocol.members import Roster, roster
 from neurocaas.protocol.spending import Figures
 from runtime.manager.events import ObjectCreated, objects_created
 from runtime.manager.port import (
@@ -662,6 +663,10 @@ class FakeAws:
     def parameters(self, names: Sequence[str]) -> Mapping[str, str]:
         self._call("parameters", ",".join(names))
         return {name: self.parameters_[name] for name in names if name in self.parameters_}
+
+    def roster(self, group: str) -> Roster:
+        self._call("roster", group)
+        return roster(group, self.parameters_)
 
     def committed(self, budget: str, member: str | None = None) -> int:
         self._call("committed")

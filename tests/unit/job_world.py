@@ -9,6 +9,7 @@ from dataclasses import fields, replace
 from datetime import timedelta
 from typing import Any
 
+from neurocaas.protocol import members
 from neurocaas.protocol.job import Job
 from neurocaas.protocol.keys import EvidenceKeys, JobKeys
 from neurocaas.protocol.settings import AnalysisSettings, Code, Group, Image, InstanceSettings, Limits
@@ -70,8 +71,12 @@ class World:
         self.clock = Clock()
         self.aws = FakeAws(clock=self.clock)
         self.log: list[str] = []
-        self.principal = ""
         self._runs = 0
+        self.principal = ""
+        """Who puts files into the bucket, as S3 names them: a session of role AROAX or AROAXX."""
+        for group in settings.groups:
+            text = members.text_of(["AROAX", "AROAXX"], provider=True, most=None, people=())
+            self.aws.parameters_[members.people_parameter(group, 1)] = text
         for name in ("a.zip", "b.zip", "c.zip"):
             self.aws.upload(BUCKET, f"lab/inputs/{name}")
         self.aws.upload(BUCKET, "lab/configs/c.json", "{}")
@@ -88,13 +93,8 @@ class World:
         self._runs += 1
         until = self.clock() + timedelta(seconds=121)
         etag = self.aws.etag(BUCKET, key) if (BUCKET, key) in self.aws.objects_ else "gone"
-        delivery = Delivery(
-            ObjectCreated(BUCKET, key, 1, etag, principal=self.principal),
-            receives,
-            f"run-{self._runs}",
-            "arn:manager",
-            until,
-        )
+        event = ObjectCreated(BUCKET, key, 1, etag, principal=self.principal)
+        delivery = Delivery(event, receives, f"run-{self._runs}", "arn:manager", until)
         return process(ManagerView(self.aws), self.settings, self.clock, delivery)
 
     def job(self, timestamp: str = "t1", group: str = "lab") -> Job:

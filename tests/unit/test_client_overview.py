@@ -129,7 +129,7 @@ def test_only_what_came_since_then(s3: Any) -> None:
 def test_mine_is_what_was_submitted_from_here(s3: Any, capsys: pytest.CaptureFixture[str]) -> None:
     world(s3)
     assert main(["jobs", "--mine"]) == 0
-    assert "the service does not record who submits" in capsys.readouterr().err
+    assert "the service has no name for you" in capsys.readouterr().err
     for key in ("inputs/a", "configs/c.json"):
         put(s3, f"{GROUP}/{key}", "{}")
     job = Analysis(BUCKET, GROUP).submit([f"{GROUP}/inputs/a"], f"{GROUP}/configs/c.json", "own")

@@ -15,6 +15,7 @@ from moto import mock_aws
 from components.policies import manager
 from console import limits
 from console.errors import UserError
+from neurocaas.protocol.budget_parameters import LIMIT
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -52,7 +53,7 @@ def test_a_limit_is_shown_set_and_taken_away(ssm: Any, capsys: pytest.CaptureFix
     }
     assert shown(capsys, "lab1", "dti", usd="49.9")["limit_usd"] == 49.9
     assert (
-        ssm.get_parameter(Name=f"{manager.BUDGET_PARAMETERS}/lab1/dti/{manager.LIMIT}")["Parameter"]["Value"]
+        ssm.get_parameter(Name=f"{manager.BUDGET_PARAMETERS}/lab1/dti/{LIMIT}")["Parameter"]["Value"]
         == "49.90"
     )
     assert shown(capsys, "lab1", "dti", usd="0")["limit_usd"] == 0.0

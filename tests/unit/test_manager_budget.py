@@ -200,7 +200,7 @@ def submit(world: World, name: str, principal: str = ANN) -> bool:
 )
 def test_a_member_may_have_a_budget_of_its_own(parameters: dict[str, str], started: bool) -> None:
     world = with_budget(10)
-    world.aws.parameters_ = {OWN + name: value for name, value in parameters.items()}
+    world.aws.parameters_ |= {OWN + name: value for name, value in parameters.items()}
     assert submit(world, "t1") is started
     if not started:
         end = world.end() or ""
