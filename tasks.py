@@ -29,6 +29,7 @@ import console.upkeep
 import demo.commands
 import image_builder.commands
 import image_builder.dev.commands
+import image_builder.dev.held
 import image_builder.golden_commands
 import image_builder.images_commands
 import image_builder.lint.commands
@@ -131,6 +132,7 @@ for rooms, in_a_cloud in ((OF_THIS_MACHINE, False), (IN_A_CLOUD, True)):
 for room, in_a_cloud in (
     (ci.commands.named, True),
     (dev, True),
+    (image_builder.dev.held.collection(shell_here), True),
     (image_builder.images_commands.collection, True),
     (localcloud.commands.collection(lambda: all_stacks(project_root())), False),
 ):

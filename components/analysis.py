@@ -319,6 +319,7 @@ class AnalysisStack(pulumi.ComponentResource):
                     secrets=args.blueprint.secrets,
                     kms_key_arn=utils.kms_key_arn,
                     sources=self._sources(group),
+                    held=args.blueprint.runs.hold_minutes > 0,
                 ),
                 opts=self._below,
             )

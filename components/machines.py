@@ -31,7 +31,7 @@ class GroupMachinesArgs:
     """`image_id`: an AMI id or `resolve:ssm:<parameter>`. `root_device`: what the image calls its root
     volume. `instance_type`: default type; the manager may name another of the blueprint's list. `volume_gib`:
     root volume, 8 to 16384 GiB; the manager adds a submission's __dataset_size__. `secrets`: names of those
-    that machines read, sealed with the key `kms_key_arn`."""
+    that machines read, sealed with the key `kms_key_arn`. `held`: machines may stay after a failure."""
 
     place: Place
     stack: str
@@ -50,6 +50,7 @@ class GroupMachinesArgs:
     secrets: Sequence[str] = ()
     kms_key_arn: pulumi.Input[str]
     sources: Sequence[Source] = ()
+    held: bool = False
 
     def __post_init__(self) -> None:
         if not 8 <= self.volume_gib <= 16384:
@@ -90,6 +91,7 @@ class GroupMachines(pulumi.ComponentResource):
                     outside_buckets=args.outside_buckets,
                     sources=args.sources,
                     secrets=args.secrets,
+                    held=args.held,
                     **known,
                 ),
                 bucket=args.bucket,

@@ -120,5 +120,16 @@ def boundary(place: Place) -> Policy:
             ["ssm:UpdateInstanceInformation"],
             [place.arn("ec2", "instance/*"), place.arn("ssm", "managed-instance/*")],
         ),
+        # What the developers' role may do on held machines.
+        allow(
+            "Shells",
+            ["ssm:StartSession", "ssm:ResumeSession", "ssm:TerminateSession"],
+            [
+                place.arn("ec2", "instance/*"),
+                place.arn("ssm", "document/SSM-SessionManagerRunShell"),
+                place.public_arn("ssm", "document/AWS-StartNonInteractiveCommand"),
+                place.arn("ssm", "session/*"),
+            ],
+        ),
         allow_unscoped("Unscoped", list(UNSCOPED)),
     )

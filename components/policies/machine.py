@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from components.place import Place
 from components.policies import chains, outside
 from components.policies.document import Policy, Statement, allow, allow_own, document
+from components.policies.managed import managed_by_ssm
 from neurocaas.protocol.chain import Source
 from neurocaas.protocol.keys import EVIDENCE, INPUTS, JOBS, RESULTS
 from neurocaas.protocol.outside import OutsideBucket, registered
@@ -25,10 +26,12 @@ def machine(
     stack: str = "",
     secrets: Sequence[str] = (),
     kms_key_arn: str = "",
+    held: bool = False,
 ) -> Policy:
     """Prefixes end in '/', so `lab1` never reaches `lab10`. Of the registered outside buckets, those of the
     group; of other analyses (`sources`), the group's results. `secrets`: names of those of the `stack` that
     its machines read, sealed with the key.
+    `held`: a machine whose script has failed may be held, and is entered by Session Manager then.
 
     A machine's own place for evidence is its `aws:userid`, which for a role on an instance is the role's id
     and the instance's (IAM user guide, "IAM policy elements: Variables and tags"): it cannot write that of
@@ -71,6 +74,7 @@ def machine(
         *outside.writable(place, registered(outside_buckets, group, RESULTS)),
         *chains.machine(place, sources, group),
         *(_secrets(place, stack, secrets, kms_key_arn) if secrets else ()),
+        *(managed_by_ssm(place) if held else ()),
     )
 
 

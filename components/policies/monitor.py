@@ -14,6 +14,7 @@ from components.names import PREFIX
 from components.place import Place
 from components.policies.document import Policy, Statement, allow, allow_own, allow_unscoped, document
 from neurocaas.protocol import digest
+from neurocaas.protocol.hold import TAG as HELD
 from neurocaas.protocol.keys import ACTIVE_PREFIX, EVIDENCE, JOBS, RESULTS
 
 WRITER_PATH = f"/{PREFIX}-writers/"
@@ -84,6 +85,16 @@ def monitor(
             ["ec2:TerminateInstances"],
             [place.arn("ec2", "instance/*")],
             {"StringEquals": {"aws:ResourceTag/PriceTracking": "On"}},
+        ),
+        # so that developers may enter those, and no others
+        allow(
+            "MarkHeldMachines",
+            ["ec2:CreateTags"],
+            [place.arn("ec2", "instance/*")],
+            {
+                "StringEquals": {"aws:ResourceTag/PriceTracking": "On"},
+                "ForAllValues:StringEquals": {"aws:TagKeys": [HELD]},
+            },
         ),
         allow(
             "StopMachinesWithoutJob",

@@ -18,6 +18,8 @@ from components.policies.manager import BUDGET_PARAMETERS
 from neurocaas.protocol import members
 from neurocaas.protocol.analyses import folder
 from neurocaas.protocol.budget_parameters import LIMIT
+from neurocaas.protocol.development import GROUP as DEVELOPERS
+from neurocaas.protocol.hold import TAG as HELD
 from neurocaas.protocol.keys import JOBS
 
 FOLDERS = ("inputs", "configs", "submissions", "results")
@@ -79,9 +81,44 @@ def analysts(place: Place, *, buckets: Sequence[str], group: str, session_role: 
     statements.append(allow("FindAnalysesAndMembers", ["ssm:GetParametersByPath"], listed))
     budgets = place.arn("ssm", f"parameter{BUDGET_PARAMETERS}/{group}/*")
     statements.append(allow("ReadBudgets", ["ssm:GetParameter", "ssm:GetParameters"], [budgets]))
+    if group == DEVELOPERS:
+        statements += held_machines(place)
     if session_role is not None:
         statements.append(take(session_role))
     return document(*statements)
+
+
+def held_machines(place: Place) -> Sequence[Statement]:
+    """A shell on the machines that stay after a failure, and their release. No other machine has the tag:
+    only the monitor may set it (Service Authorization Reference, "AWS Systems Manager": StartSession takes
+    `ssm:resourceTag` of the instance, and needs the document of the session as well)."""
+    return (
+        allow(
+            "EnterHeldMachines",
+            ["ssm:StartSession"],
+            [place.arn("ec2", "instance/*")],
+            {"StringLike": {f"ssm:resourceTag/{HELD}": "*"}},
+        ),
+        allow(
+            "OpenShells",
+            ["ssm:StartSession"],
+            [
+                place.arn("ssm", "document/SSM-SessionManagerRunShell"),
+                place.public_arn("ssm", "document/AWS-StartNonInteractiveCommand"),
+            ],
+        ),
+        allow(
+            "EndOwnShells",
+            ["ssm:ResumeSession", "ssm:TerminateSession"],
+            [place.arn("ssm", "session/${aws:userid}-*")],
+        ),
+        allow(
+            "ReleaseHeldMachines",
+            ["ec2:TerminateInstances"],
+            [place.arn("ec2", "instance/*")],
+            {"StringLike": {f"aws:ResourceTag/{HELD}": "*"}},
+        ),
+    )
 
 
 def take(session_role: str) -> Statement:

@@ -71,7 +71,8 @@ class Job:
     `oom_types` are the larger types, the next larger first, on which a dataset that ran out of memory may be
     run again; `results_required` are patterns (`protocol.required`), each of which a result of each dataset
     must fit. `submitter`: the person who submitted, by the name in groups.yaml; "" where nobody can say.
-    `runs`: how its blueprint wants its runs.
+    `runs`: how its blueprint wants its runs; `hold_limit`: micro-dollars of the developers' own budget of a
+    month, from which machines are held.
     `secrets`: names of secrets that its machines read (`protocol.secrets`).
     `after`: the job whose results it takes, as its submission names it; `by`: what made the submission where
     that was the service (`protocol.chain`), as the `step`-th job of a chain; `next`: what follows it by
@@ -116,6 +117,7 @@ class Job:
     subnets: tuple[Subnet, ...] = field(default=(), metadata=stored(added=True))
     submitter: str = field(default="", metadata=stored(added=True))
     runs: RunRules = field(default=RunRules(), metadata=stored(added=True))
+    hold_limit: int = field(default=0, metadata=stored(added=True))
     secrets: tuple[str, ...] = field(default=(), metadata=stored(added=True))
     after: str = field(default="", metadata=stored(added=True))
     by: str = field(default="", metadata=stored(added=True))

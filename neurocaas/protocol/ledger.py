@@ -42,6 +42,8 @@ Items:
 - searches: `pk = "search"`, `sk = "{bucket}"`. Where the search for files that were not heard of goes on; see
   there.
 - index, indexed, index/…: the index of each group's jobs (`neurocaas.protocol.job_index`).
+- held machines: `pk = "hold"`, `sk = "{bucket}/{group}/{timestamp}/{instance}"`. `hold` S: the JSON of a
+  `neurocaas.protocol.hold.Hold`; deleted when it is settled.
 - budgets: `pk = "budget"`, `sk = "{analysis}/{group}/{month}"`, one for each group, analysis and month (UTC,
   of the submission). Attributes: `committed` N = what is spent and what open jobs may still spend, `spent` N,
   in micro-dollars; `limit` N, that of the last reservation; `told` SS, which alarms were sent

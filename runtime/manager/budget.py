@@ -7,6 +7,7 @@ from datetime import datetime
 from neurocaas.protocol.budget_parameters import Limits, limits, names
 from neurocaas.protocol.certificate import SetupLog
 from neurocaas.protocol.cost import at_most, micro_dollars
+from neurocaas.protocol.development import GROUP
 from neurocaas.protocol.job import Job
 from neurocaas.protocol.ledger import budget_name
 from neurocaas.protocol.logline import BUDGET_USED
@@ -96,6 +97,15 @@ def limits_of(cloud: ManagerCloud, settings: AnalysisSettings, group: str, membe
 
 def _who(job: Job) -> str:
     return job.submitter or "submissions of nobody that the service knows"
+
+
+def hold_limit(cloud: ManagerCloud, settings: AnalysisSettings) -> int:
+    """What the developers' group may spend in a month on machines that are held; nothing where its budget
+    cannot be read: no job stays open for that."""
+    try:
+        return limits_of(cloud, settings, GROUP, "").group
+    except InvalidInput:
+        return 0
 
 
 def over_member_budget(job: Job, cost: int, left: int, limit: int) -> Problem:

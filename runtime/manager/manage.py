@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from neurocaas.protocol.certificate import SetupLog, claim_id
@@ -32,7 +32,7 @@ from runtime.manager.answer import (
     rejection,
     version_of,
 )
-from runtime.manager.budget import reserve
+from runtime.manager.budget import hold_limit, reserve
 from runtime.manager.cancel import read_order
 from runtime.manager.delivery import Delivery, Outcome
 from runtime.manager.earlier import as_then
@@ -275,6 +275,8 @@ class _Run:
             self.who.name,
             began=iso(self.clock()) if submission.after else "",
         )
+        if job.runs.hold_minutes:
+            job = replace(job, hold_limit=hold_limit(self.cloud, self.settings))
         unpaid = reserve(self.cloud, self.settings, self.log, job, self.clock(), self.delivery.notes)
         if unpaid:
             return self.answer.refuse(unpaid, BUDGET, "quota")

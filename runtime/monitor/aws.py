@@ -5,7 +5,8 @@ bucket policies), the same on the settings of analyses in the artifact bucket, s
 which has s3:PutObject, s3:DeleteObject and, for copies, s3:GetObject on objects of the analysis buckets, and
 s3:PutObject where outside buckets take results; dynamodb:GetItem, BatchGetItem, UpdateItem, DeleteItem and
 Query on the table, sqs:SendMessage to the queues of submissions, ec2:DescribeInstances,
-ec2:DescribeInstanceStatus, ec2:TerminateInstances and StopInstances (machines tagged PriceTracking=On),
+ec2:DescribeInstanceStatus, ec2:CreateTags (neurocaas-held), ec2:TerminateInstances and StopInstances
+(machines tagged PriceTracking=On),
 ec2:DescribeSpotPriceHistory, sns:Publish on the topic.
 """
 
@@ -19,7 +20,9 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from neurocaas.protocol import digest, logline
+from neurocaas.protocol.development import GROUP
 from neurocaas.protocol.documents import DocumentError
+from neurocaas.protocol.hold import HOLDS, NO_MONEY, TAKEN, Hold, hold_key, hold_writes, release_writes
 from neurocaas.protocol.job_index import IndexEntry, note_job
 from neurocaas.protocol.keys import JobId
 from neurocaas.protocol.ledger import (
@@ -28,6 +31,7 @@ from neurocaas.protocol.ledger import (
     SEARCHES,
     STARTING,
     Waiting,
+    budget_key,
     change,
     close_writes,
     followers_of,
@@ -143,6 +147,33 @@ class AwsMonitorCloud(ConfinedObjects, Ec2Machines):
 
     def take_alarm(self, budget: str, mark: str) -> bool:
         return take_alarm(self.clients.dynamodb, self._table, budget, mark)
+
+    def hold(self, hold: Hold, limit: int) -> str | Hold:
+        writes = hold_writes(self._table, budget_key(hold.budget), hold, limit)
+        refused = transact(self.clients.dynamodb, writes)
+        if refused and refused[1] != "None":
+            found = self._item(hold_key(hold.job, hold.instance))
+            return Hold.from_json(found["hold"]["S"]) if found else NO_MONEY
+        if refused:
+            return NO_MONEY
+        self._tell_spending(JobId(hold.bucket, GROUP, ""), hold.budget)
+        return TAKEN
+
+    def holds(self) -> Iterator[Hold]:
+        pages = self.clients.dynamodb.get_paginator("query").paginate(
+            TableName=self._table,
+            KeyConditionExpression="pk = :holds",
+            ExpressionAttributeValues={":holds": {"S": HOLDS}},
+            ConsistentRead=True,
+        )
+        for page in pages:
+            for item in page["Items"]:
+                yield Hold.from_json(item["hold"]["S"])
+
+    def release_hold(self, hold: Hold, spent: int) -> None:
+        # refused when another has settled it already
+        transact(self.clients.dynamodb, release_writes(self._table, budget_key(hold.budget), hold, spent))
+        self._tell_spending(JobId(hold.bucket, GROUP, ""), hold.budget)
 
     def _tell_spending(self, job: JobId, budget: str, *, settling: bool = False) -> None:
         s3 = self.acting_for(job.bucket, job.group)._writer()

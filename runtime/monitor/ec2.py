@@ -8,6 +8,7 @@ from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from neurocaas.protocol.hold import TAG
 from neurocaas.protocol.objects import code_of
 from neurocaas.protocol.tags import PRICE_TRACKING
 from runtime.aws.clients import Clients
@@ -71,6 +72,13 @@ class Ec2Machines:
             except ClientError as error:
                 if code_of(error) != "InvalidInstanceID.NotFound":
                     raise
+
+    def mark_held(self, instance: str, until: str) -> None:
+        try:
+            self.clients.ec2.create_tags(Resources=[instance], Tags=[{"Key": TAG, "Value": until}])
+        except ClientError as error:
+            if code_of(error) != "InvalidInstanceID.NotFound":
+                raise
 
     def switch_off(self, ids: Sequence[str]) -> None:
         for instance in ids:  # one by one: EC2 refuses all when one is not in the right state

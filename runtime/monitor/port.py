@@ -9,6 +9,7 @@ from typing import Protocol
 
 from neurocaas.protocol.chain import Source
 from neurocaas.protocol.digest import Digest
+from neurocaas.protocol.hold import Hold
 from neurocaas.protocol.job_index import IndexEntry
 from neurocaas.protocol.keys import JobId
 from neurocaas.protocol.ledger import Waiting
@@ -238,6 +239,20 @@ class MonitorCloud(Protocol):
         """Take it on to write the end of an open job. False when there is none, or when another monitor has
         begun after `stale`.
         """
+
+    def hold(self, hold: Hold, limit: int) -> str | Hold:
+        """Reserve a hold in its budget, which may have `limit` micro-dollars, and note it: TAKEN, NO_MONEY,
+        or the hold that there is already."""
+
+    def holds(self) -> Iterator[Hold]:
+        """The machines that are held, or whose hold is not settled yet."""
+
+    def release_hold(self, hold: Hold, spent: int) -> None:
+        """A hold is over: what it cost (micro-dollars) replaces what was reserved. Doing it twice changes
+        nothing."""
+
+    def mark_held(self, instance: str, until: str) -> None:
+        """Tag a machine as held until then (ISO 8601). One that is gone is no error."""
 
     def settle(self, item: OpenJob, spent: int, ended: str) -> None:
         """The job has ended (ISO 8601): its item goes, its claim says so, and in its budget what it spent

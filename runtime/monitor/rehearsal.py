@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 
 from neurocaas.protocol.digest import Digest
+from neurocaas.protocol.hold import TAKEN, Hold
 from neurocaas.protocol.job_index import IndexEntry
 from neurocaas.protocol.keys import JobId
 from neurocaas.protocol.ledger import Waiting
@@ -141,6 +142,19 @@ class Rehearsal:
 
     def begin_end(self, job: JobId, now: float, stale: float) -> bool:
         return True
+
+    def hold(self, hold: Hold, limit: int) -> str:
+        self._tell(f"hold {hold.instance} until {hold.until}")
+        return TAKEN
+
+    def holds(self) -> Iterator[Hold]:
+        return self._cloud.holds()
+
+    def release_hold(self, hold: Hold, spent: int) -> None:
+        self._tell(f"settle the hold of {hold.instance} for ${spent / 1e6:.4f}")
+
+    def mark_held(self, instance: str, until: str) -> None:
+        self._tell(f"tag {instance} as held")
 
     def settle(self, item: OpenJob, spent: int, ended: str) -> None:
         self._tell(f"end {'/'.join(item.job)} for ${spent / 1e6:.4f}")

@@ -14,7 +14,7 @@ from datetime import datetime, timedelta, timezone
 
 from neurocaas.protocol.attempt import CAPACITY, HOST, MEMORY, RECLAIM, AttemptRequest
 from neurocaas.protocol.cost import micro_dollars
-from neurocaas.protocol.documents import DocumentError, iso
+from neurocaas.protocol.documents import DocumentError, iso, moment
 from neurocaas.protocol.events import STOPPED, tell
 from neurocaas.protocol.job import Job
 from neurocaas.protocol.keys import ACTIVE_PREFIX, JobId, report_key
@@ -41,6 +41,7 @@ from runtime.monitor.chain import wake_in_vain
 from runtime.monitor.digests import tell_digests
 from runtime.monitor.evidence import status_of
 from runtime.monitor.finish import filed_reports, finish, finish_without_document
+from runtime.monitor.holding import end_holds, hold, to_be_held
 from runtime.monitor.jobless import exempt, lifetime, overdue
 from runtime.monitor.machine import (
     HOST_FAILED,
@@ -81,6 +82,8 @@ def sweep(
         if where is not None:
             machines[where.job][where.index] = instance
     faults: list[str] = []
+    holds = list(cloud.holds())
+    held = {one.instance for one in holds}
     impaired = (
         frozenset(cloud.impaired(clock() - timedelta(seconds=HOST_GRACE))) if open_jobs else frozenset()
     )
@@ -91,11 +94,15 @@ def sweep(
                 if wake_in_vain(cloud, item, ids, clock().timestamp()):
                     log("woke a job that waits for nothing any more", item.job)
                 continue
-            _Reconciliation(cloud, clock, item, machines.get(item.job, {}), log, impaired).run()
+            _Reconciliation(cloud, clock, item, machines.get(item.job, {}), log, impaired, held).run()
         except ComeAgainError as error:
             log(f"again: {error}", item.job)
         except Exception as error:  # noqa: BLE001 (one job that cannot be repaired must not keep the others open)
             faults.append(f"{'/'.join(item.job)}: {type(error).__name__}: {error}")
+    end_holds(cloud, holds, {one.instance_id: one for one in every}, clock, log)
+    # those whose time is over were ended just now, or are by what follows
+    kept = held - {one.instance for one in holds if clock() >= moment(one.until)}
+    every = [one for one in every if one.instance_id not in kept]
     orphans = _orphans(every, {item.job: item for item in open_jobs}, clock())
     # some may have begun meanwhile
     again = {job: cloud.open_job(job) for job in {where.job for where in map(place, orphans) if where}}
@@ -174,9 +181,10 @@ class _Reconciliation:
         machines: dict[int, Instance],
         log: Callable[[str, JobId | None], None],
         impaired: Collection[str] = (),
+        held: set[str] | None = None,
     ) -> None:
         self._cloud, self._clock, self._item, self._machines = cloud, clock, item, machines
-        self._impaired = impaired
+        self._impaired, self._held = impaired, set[str]() if held is None else held
         self._log = log
         self._watch = JobWatch(cloud, clock)
 
@@ -214,7 +222,11 @@ class _Reconciliation:
         if item.reserved is None or item.stop is not None:
             return
         ahead = timedelta(seconds=SWEEP_INTERVAL + STOP_GRACE)
-        alive = [machine for machine in self._machines.values() if machine.state in ALIVE]
+        alive = [
+            machine
+            for machine in self._machines.values()
+            if machine.state in ALIVE and machine.instance_id not in self._held
+        ]
         cost = sum(new_report(job, 0, machine, machine.launched).cost_until(now + ahead) for machine in alive)
         if alive and (item.retries or micro_dollars(cost) > item.reserved):
             cost += sum(report.cost for report in filed_reports(self._cloud, item))
@@ -234,6 +246,8 @@ class _Reconciliation:
         if machine is None:
             if now.timestamp() - (self._item.since or self._item.created) > SETTLE_GRACE:
                 self._lost(job, index)
+        elif machine.state in ALIVE and self._is_held(job, index, machine):
+            pass
         elif machine.state in ALIVE:
             limit, stopped = job.duration_minutes, self._item.stopped
             if stopped is not None and now.timestamp() - stopped > STOP_GRACE:
@@ -271,6 +285,28 @@ class _Reconciliation:
                 self._item.job,
             )
             self._watch.ended(job, index, machine, ended_at(machine, now))
+
+    def _is_held(self, job: Job, index: int, machine: Instance) -> bool:
+        """Whether a machine waits to be held, or was to be: then its dataset is over."""
+        if not job.runs.hold_minutes or self._item.stop is not None:
+            return False
+        status = status_of(self._cloud, job, machine.instance_id)
+        if not status.final:
+            return False
+        verdict, now = self._watch.judged(job, index, status, machine), self._clock()
+        if not to_be_held(job, verdict, status):
+            return False
+        why = verdict.reason or f"exit code {verdict.exit_code}"
+        if hold(self._cloud, job, index, machine, why, now) is None:
+            self._cloud.terminate([machine.instance_id])
+            self._log(
+                f"did not hold {machine.instance_id}: the developers' budget is used up", self._item.job
+            )
+        else:
+            self._held.add(machine.instance_id)
+            self._log(f"dataset {index}: holds {machine.instance_id}", self._item.job)
+        self._watch.ended(job, index, machine, now)
+        return True
 
     def _asked_for_another(self, job: Job, index: int, machine: Instance) -> bool:
         """Whether the manager was to be asked for another machine after this one (and is asked now, if that

@@ -593,3 +593,40 @@ def test_a_statement_that_is_too_wide_is_refused() -> None:
         allow_own(PLACE, "X", ["s3:GetObject"], ["*"])
     with pytest.raises(ValueError, match="tied to resources"):
         allow_unscoped("X", ["s3:GetObject"])
+
+
+@pytest.mark.parametrize(("group", "may"), [("debuggers", True), ("lab1", False)])
+def test_developers_enter_and_end_held_machines_and_no_others(group: str, may: bool) -> None:
+    rights, limit = [people.analysts(PLACE, buckets=["spikes"], group=group)], boundary.boundary(PLACE)
+    machine_ = PLACE.arn("ec2", "instance/i-1")
+    until = "2026-01-31T12:00:00.000Z"
+    for action, key in (
+        ("ssm:StartSession", "ssm:resourceTag"),
+        ("ec2:TerminateInstances", "aws:ResourceTag"),
+    ):
+        assert allowed(rights, action, machine_, limit, **{f"{key}/neurocaas-held": until}) is may
+        assert not allowed(rights, action, machine_, limit, **{f"{key}/PriceTracking": "On"})
+    shell = PLACE.arn("ssm", "document/SSM-SessionManagerRunShell")
+    assert allowed(rights, "ssm:StartSession", shell, limit) is may
+    assert not allowed(
+        rights, "ssm:StartSession", PLACE.public_arn("ssm", "document/AWS-RunShellScript"), limit
+    )
+    for session, own in (("AIDADEV-1", True), ("AIDAOTHER-1", False)):
+        arn = PLACE.arn("ssm", f"session/{session}")
+        assert allowed(rights, "ssm:TerminateSession", arn, limit, **{"aws:userid": "AIDADEV"}) is (
+            may and own
+        )
+
+
+def test_the_monitor_marks_machines_as_held_and_changes_no_other_tag(utils: Recorded) -> None:
+    own, limit = utils.one("RolePolicy", "monitor").policy(), boundary.boundary(PLACE)
+    machine_, ours = PLACE.arn("ec2", "instance/i-1"), {"aws:ResourceTag/PriceTracking": "On"}
+    assert allowed([own], "ec2:CreateTags", machine_, limit, **ours, **{"aws:TagKeys": "neurocaas-held"})
+    assert not allowed([own], "ec2:CreateTags", machine_, limit, **ours, **{"aws:TagKeys": "PriceTracking"})
+    assert not allowed([own], "ec2:CreateTags", machine_, limit, **{"aws:TagKeys": "neurocaas-held"})
+
+
+def test_only_machines_that_may_be_held_talk_to_session_manager() -> None:
+    for held in (True, False):
+        policy = machine.machine(PLACE, bucket="spikes", group="lab1", artifact_bucket="code", held=held)
+        assert allowed([policy], "ssmmessages:OpenControlChannel", "*") is held

@@ -14,6 +14,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from neurocaas.protocol.digest import Digest
+from neurocaas.protocol.hold import NO_MONEY, TAKEN, Hold
 from neurocaas.protocol.job_index import IndexEntry, segment_key
 from neurocaas.protocol.keys import JobId
 from neurocaas.protocol.ledger import Claim, Waiting
@@ -61,7 +62,8 @@ class Clock:
 class FakeAws:
     """Both ports (`ManagerCloud` and `MonitorCloud`, each in its room's `port`) over dictionaries.
 
-    `failing`: machines whose host fails EC2's check, since when.
+    `failing`: machines whose host fails EC2's check, since when. `marked`: machines tagged as held, until
+    when.
     `spot` is what spot costs by type (missing: nobody knows); `immovable` what S3 does not let be moved
     (keys); each write of an object gives it the next version (`version`). `capacity` is how many more
     machines of a type EC2 has (missing: any number); `limit` how many machines the account may have (a call
@@ -99,6 +101,8 @@ class FakeAws:
     times: dict[tuple[str, str], datetime] = field(default_factory=dict)
     spot: dict[str, float] = field(default_factory=dict)
     failing: dict[str, datetime] = field(default_factory=dict)
+    holds_: dict[str, Hold] = field(default_factory=dict)
+    marked: dict[str, str] = field(default_factory=dict)
     immovable: set[str] = field(default_factory=set)
     budgets: dict[str, tuple[int, int]] = field(default_factory=dict)
     member_budgets: dict[str, tuple[int, int]] = field(default_factory=dict)
@@ -329,6 +333,35 @@ class FakeAws:
                 for name, when in self.failing.items()
                 if when <= since and self.ec2[name].state == "running"
             ]
+
+    def hold(self, hold: Hold, limit: int) -> str | Hold:
+        with self.lock:
+            self._call("hold", hold.instance)
+            if hold.instance in self.holds_:
+                return self.holds_[hold.instance]
+            committed, spent = self.budgets.get(hold.budget, (0, 0))
+            if committed + hold.reserved > limit:
+                return NO_MONEY
+            self.budgets[hold.budget] = (committed + hold.reserved, spent)
+            self.holds_[hold.instance] = hold
+            return TAKEN
+
+    def holds(self) -> Iterator[Hold]:
+        with self.lock:
+            self._call("holds")
+            yield from list(self.holds_.values())
+
+    def release_hold(self, hold: Hold, spent: int) -> None:
+        with self.lock:
+            self._call("release", hold.instance)
+            if self.holds_.pop(hold.instance, None):
+                committed, earlier = self.budgets[hold.budget]
+                self.budgets[hold.budget] = (committed + spent - hold.reserved, earlier + spent)
+
+    def mark_held(self, instance: str, until: str) -> None:
+        with self.lock:
+            self._call("tag", instance)
+            self.marked[instance] = until
 
     def terminate(self, ids: Sequence[str]) -> None:
         with self.lock:

@@ -427,7 +427,7 @@ def test_a_quiet_sweep_reads_only_the_open_jobs_the_machines_and_what_is_to_be_t
     world.complete(machine)
     world.aws.calls.clear()
     world.sweep()
-    assert [name for name, _ in world.aws.calls] == ["query", "describe", "digests"]
+    assert [name for name, _ in world.aws.calls] == ["query", "describe", "holds", "digests"]
 
 
 @pytest.mark.parametrize(

@@ -21,6 +21,10 @@ def main(arguments: Sequence[str]) -> int:
         from .session import run
 
         return run(chosen.words, chosen.state, os.environ)
+    if chosen.command == "hold":
+        from .hold import wait
+
+        return wait(chosen.state)
     if chosen.command in ("watch", "finish"):
         from .watch import ScriptWatch  # the transfers start faster without it
 
@@ -80,6 +84,8 @@ def _parser() -> argparse.ArgumentParser:
             "--logs", type=Path, required=True, help="folder of joboutput.txt and joberror.txt"
         )
         command.add_argument("--state", type=Path, required=True, help="folder of the job's parts")
+    command = commands.add_parser("hold")
+    command.add_argument("--state", type=Path, required=True, help="folder of the job's parts")
     command = commands.add_parser("run")
     command.add_argument("--state", type=Path, required=True, help="folder of the job's parts")
     command.add_argument("words", nargs="+", help="the program and its arguments, after --")

@@ -24,6 +24,7 @@ from . import measure, processes
 from .checkpoint import Checkpoint
 from .context import UPDATE, Context, service_files
 from .ending import REFUSED, Ending, reason
+from .hold import wait_to_be_held
 from .log_pieces import LogPieces
 from .logs import ScriptLog
 from .memory import Memory
@@ -144,6 +145,8 @@ class ScriptWatch:
             if verdict.get("out_of_memory"):  # a larger machine may go on from here
                 self._checkpoint.save()
             self._status = replace(self._status, **verdict, exit_code=self._exit, job_finish=_now())
+            if not good and self._exit and not self._ending.because and not verdict.get("out_of_memory"):
+                wait_to_be_held(self.context, self.state)
         text = self._report()
         if self.context.evidence:
             self.reporter.put(self.context.evidence.below("status.json"), text.encode())

@@ -220,6 +220,7 @@ errorlog_final() {
         0 | 3) ;; ## 3: it tried long enough, and has left the status in the console log
         *) neurocaas_agent finish --logs "$neurocaas_logs" --state "$NEUROCAAS_STATE" </dev/null ;; ## it was killed
     esac
+    [ ! -e "$NEUROCAAS_STATE/hold" ] || neurocaas_agent hold --state "$NEUROCAAS_STATE" </dev/null ## all is there yet
     exec {neurocaas_control}>&-
     rm -rf "$NEUROCAAS_STATE" "$NEUROCAAS_OUTPUT" "$CHECKPOINT_DIR"
     unset neurocaas_control NEUROCAAS_STATE NEUROCAAS_OUTPUT CHECKPOINT_DIR
