@@ -192,9 +192,9 @@ def _empty(target: Path, analysis: str) -> Path:
 
 def _checked(blueprint: "Blueprint", file: Path) -> "JobConfig":
     """The configuration as the manager would check it. Raises InvalidInput with every problem."""
-    from neurocaas.protocol.config import parse_config
+    from neurocaas.protocol.config import parse_single
 
-    return parse_config(file.read_bytes(), file.name, blueprint.config_rules)
+    return parse_single(file.read_bytes(), file.name, blueprint.config_rules)
 
 
 def _hear(text: bytes) -> None:

@@ -140,7 +140,7 @@ def _run(settings_json: bytes, tree: Path, dataset: Path, config: Path, scratch:
     folder of its results.
     """
     sys.path.insert(0, str(tree))
-    from neurocaas.protocol.config import parse_config
+    from neurocaas.protocol.config import parse_single
     from neurocaas.protocol.keys import JobKeys
     from neurocaas.protocol.problems import InvalidInput
     from neurocaas.protocol.settings import AnalysisSettings
@@ -155,7 +155,7 @@ def _run(settings_json: bytes, tree: Path, dataset: Path, config: Path, scratch:
     (bucket / inputpath).symlink_to(dataset)
     (bucket / configpath).write_bytes(text)
     try:
-        checked = parse_config(text, CONFIG, settings)
+        checked = parse_single(text, CONFIG, settings)
     except InvalidInput as error:
         raise GoldenError(f"{CONFIG}: {error}") from None
     row = {"index": 0, "name": dataset.name, "inputpath": inputpath, "status_key": keys.status(dataset.name)}

@@ -260,6 +260,11 @@ def _count(found: CheckedWish, about: About, config: JobConfig | None) -> list[A
         got = f"{count} datasets" if count else "no datasets"
         allowed = f"1 to {about.max_datasets} datasets"
         return [AnalysisError(got, allowed, "name files with --data, or keys in the bucket with --key")]
+    if config is not None and config.combinations and count * config.runs > about.max_datasets:
+        runs = f"{config.runs} combinations for {count} dataset{'' if count == 1 else 's'}"
+        do = "take fewer values or datasets, or split it into several jobs"
+        allowed = f"up to {about.max_datasets} runs in a job"
+        return [AnalysisError(f"{count * config.runs} runs ({runs})", allowed, do)]
     if config is not None and config.members is not None and count > 1:
         return [
             AnalysisError(

@@ -17,6 +17,7 @@ from neurocaas.protocol.job import Job
 from neurocaas.protocol.outside import SCHEME
 from neurocaas.protocol.status import FAILED
 from neurocaas.steps import UploadedData, planned, submitted
+from neurocaas.swept_job import failed_config
 from neurocaas.typed import command as typed
 
 _FOLDER = "resubmit_of_"
@@ -43,14 +44,24 @@ def datasets_of(handle: JobHandle, *, failed: bool) -> list[str]:
     return list(dict.fromkeys(one.input for one in chosen))
 
 
-def again(analysis: Any, handle: JobHandle, datasets: list[str], config: str, timestamp: str) -> JobHandle:
-    """Submit them with the job's config (as it was then, whatever lies at its name now), or another."""
+def again(
+    analysis: Any,
+    handle: JobHandle,
+    datasets: list[str],
+    config: str,
+    timestamp: str,
+    *,
+    failed: bool = False,
+) -> JobHandle:
+    """Submit them with the job's config (as it was then, whatever lies at its name now), or another. Of a
+    sweep, `failed` takes the combinations alone of which a run has failed."""
     record: Job = handle.job()
+    own = failed_config(record, handle.status()) if failed and record.swept else dict(record.config)
     about = analysis.about()
     same = record.instance_type in about.instance_types and record.instance_type != about.instance_type
     wish = Wish(
         keys=datasets,
-        config=config or dict(record.config),
+        config=config or own,
         timestamp=timestamp,
         instance_type=record.instance_type if same else "",
         resultpath=_resultpath(record),
@@ -61,7 +72,7 @@ def again(analysis: Any, handle: JobHandle, datasets: list[str], config: str, ti
     stamp = plan.wish.timestamp
     folder = f"{_FOLDER}{handle.timestamp}/{stamp}"
     if not config:
-        key = analysis.upload_config(dict(record.config), f"{folder}/{record.configname}")
+        key = analysis.upload_config(own, f"{folder}/{record.configname}")
     elif Path(config).is_file():
         key = analysis.upload_config(config, f"{folder}/{Path(config).name}")
     else:

@@ -189,7 +189,7 @@ def answered(
 
 def _foreseen(analysis: Submitter, wish: Wish, checked: CheckedWish, *, past: bool) -> Forecast:
     config, sizes = checked.config, checked.sizes
-    machines = sizes * (config.members or 1) if config else sizes
+    machines = sizes * config.runs if config else sizes
     return analysis.forecast(
         machines,
         minutes=config.duration_minutes if config else None,

@@ -1,4 +1,5 @@
-"""Sweeps: one set of data with many sets of parameters, a job for each, under one name.
+"""Sweeps of an earlier version: one set of data with many sets of parameters, a job for each, under one name.
+A service of this version takes a sweep as one job (`neurocaas.protocol.sweep`).
 
 The jobs of the sweep NAME are NAME-001, NAME-002, …; what each has for parameters is written down in the
 group's `configs/NAME_sweep.json` before the first is submitted, so that everybody of the group can look at
@@ -25,7 +26,6 @@ from neurocaas.bucket import AT_ONCE, Bucket
 from neurocaas.checks import Wish
 from neurocaas.errors import AnalysisError
 from neurocaas.job import JobHandle
-from neurocaas.nearest import did_you_mean
 from neurocaas.places import state_folder
 from neurocaas.protocol.documents import DocumentError, loads
 from neurocaas.protocol.keys import CONFIGS, SUBMISSION_SUFFIX, SUBMISSIONS
@@ -85,24 +85,6 @@ def read(objects: Bucket, group: str, name: str) -> Sweep | None:
             f"a sweep that `{next_command('submit')} --sweep` has made",
             f"look at its jobs one by one: `{next_command('jobs')}`",
         ) from error
-
-
-def found(objects: Bucket, group: str, name: str) -> Sweep:
-    """The same; AnalysisError where there is none."""
-    sweep = read(objects, group, name)
-    if sweep is None:
-        ending = "_sweep.json"
-        known = [
-            str(entry["Key"]).rpartition("/")[2].removesuffix(ending)
-            for entry in objects.list(f"{group}/{CONFIGS}/")
-            if str(entry["Key"]).endswith(ending)
-        ]
-        raise AnalysisError(
-            f"group {group} has no sweep {name!r}",
-            f"a sweep of the group: {', '.join(known[-5:])}" if known else "a sweep that was submitted",
-            did_you_mean(name, known, f"`{next_command('submit')} --sweep NAME=VALUE,VALUE` makes one"),
-        )
-    return sweep
 
 
 def begun(

@@ -3,14 +3,14 @@
 import os
 import sys
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
 from neurocaas.commands.choosing import BIDS, bids_trees, tree_lines
 from neurocaas.commands.command import Ended, command
 from neurocaas.commands.speaking import JSON, WHERE, analysis_of, as_json, end_with, note, say, state_facts
 from neurocaas.commands.speaking import follow as follow_job
-from neurocaas.commands.sweeping import SWEEP, submit_sweep
+from neurocaas.commands.sweeping import SWEEP, in_one_job, submit_sweep, sweep_note, swept_config
 from neurocaas.typed import command as typed
 
 if TYPE_CHECKING:
@@ -115,7 +115,9 @@ def submit(
         after=after,
         after_when=after_when,
     )
-    if sweep or sweep_file:
+    if (sweep or sweep_file) and in_one_job(chosen):
+        wish = replace(wish, config=swept_config(chosen, config, sweep, sweep_file))
+    elif sweep or sweep_file:
         told_first = {"dry_run": dry_run, "forecast": forecast, "yes": yes}
         submit_sweep(chosen, wish, sweep, sweep_file, **told_first, json=json)
         return
@@ -132,7 +134,7 @@ def submit(
             say(line)
         return
     if forecast and not yes and sys.stdin.isatty() and sys.stderr.isatty():
-        _ask()
+        _ask(plans[0])
     with shown() as progress:
         (sent,) = uploaded(chosen, plans, SILENT if json else progress)
     handle = submitted(chosen, plans[0], sent)
@@ -211,9 +213,11 @@ def _trees(
     return bids_trees(bids, participants, session, include, ignore)
 
 
-def _ask() -> None:
+def _ask(plan: "SubmissionPlan") -> None:
     """Exit unless the person at the terminal says yes."""
-    sys.stderr.write("submit? [y/N] ")
+    config = plan.checked.config
+    swept = config is not None and config.combinations
+    sys.stderr.write(f"submit {plan.forecast.datasets} runs? [y/N] " if swept else "submit? [y/N] ")
     sys.stderr.flush()
     if sys.stdin.readline().strip().lower() not in ("y", "yes"):
         raise Ended("nothing was uploaded or submitted", code=1)
@@ -285,6 +289,9 @@ def _planned(
     notes = [text for plan in plans if plan.checked.config for text in plan.checked.config.notes]
     for text in dict.fromkeys(notes):
         note(f"note: {text}")
+    for plan in plans:
+        if plan.checked.config and plan.checked.config.combinations:
+            note(sweep_note(plan.checked.config, len(plan.checked.sizes)))
     return plans
 
 

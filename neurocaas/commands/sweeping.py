@@ -1,4 +1,9 @@
-"""Sweeps on the command line: `submit --sweep`, the table of a sweep, and its results."""
+"""Sweeps on the command line: `submit --sweep`, the table of a sweep, and its results.
+
+A sweep is one job, whose config says what is swept. Those of an earlier version are a job for each
+combination (`neurocaas.sweeps`): they are shown and fetched as they were, and made where the analysis's
+service knows nothing else.
+"""
 
 from __future__ import annotations
 
@@ -16,14 +21,45 @@ from neurocaas.typed import command as typed
 
 if TYPE_CHECKING:
     from neurocaas.checks import Wish
+    from neurocaas.protocol.outcomes import SweepTable
     from neurocaas.sweeps import Sweep, SweptJob
 
 SWEEP = {
     "sweep": (
-        "NAME=VALUE,VALUE: a job for each value of a parameter; given several times, for each combination."
+        "NAME=VALUE,VALUE: a run for each value of a parameter; given several times, for each combination."
     ),
-    "sweep-file": "A CSV or JSON file of parameters: a job for each row.",
+    "sweep-file": "A CSV or JSON file of parameters: a run for each row.",
 }
+
+
+def in_one_job(chosen: Any) -> bool:
+    """Whether the analysis's service takes a sweep as one job; that of an earlier version gets a job for each
+    combination (`submit_sweep`)."""
+    rules = chosen.about().config
+    return bool(rules and rules.max_sweep)
+
+
+def swept_config(chosen: Any, config: Any, options: Sequence[str], file: str) -> dict[str, Any]:
+    """The config that was named, with the sweep that was asked for."""
+    from neurocaas.protocol.sweep import SWEEP as KEY
+    from neurocaas.sweep_values import rows_of
+    from neurocaas.swept_job import value_of
+
+    rules = chosen.about().config
+    base = _base(chosen, config)
+    if KEY in base:
+        raise AnalysisError(
+            f"a sweep in {config} and on the command line", "one of them", "leave one of the two out"
+        )
+    return {**base, KEY: value_of(rows_of(options, file, rules.parameters), product=not file)}
+
+
+def sweep_note(config: Any, datasets: int) -> str:
+    """What a sweep makes of so many datasets, in one line."""
+    names = list(dict.fromkeys(name for row in config.combinations for name in row))
+    count, many = len(config.combinations), "1 dataset" if datasets == 1 else f"{datasets} datasets"
+    said = f"sweep over {', '.join(names)}: {count} combination{'' if count == 1 else 's'}"
+    return f"{said} for {many}: {count * datasets} runs in one job"
 
 
 def submit_sweep(
@@ -138,16 +174,65 @@ def _lines(sweep: Sweep) -> list[str]:
     return table(["job", *names], rows)
 
 
-@command(help={**WHERE, **JSON, "sweep": "The sweep's name, as `submit --sweep` has printed it.",
+@command(help={**WHERE, **JSON, "sweep": "The job with the sweep, as `submit` has printed it.",
                "csv": "The table as CSV."})  # fmt: skip
 def sweep(sweep: str, analysis: str = "", group: str = "", csv: bool = False, json: bool = False) -> None:
-    """Show the jobs of a sweep: parameters, state and cost of each. Exit code 1 when one has failed."""
+    """Show the runs of a sweep: parameters, state, time and cost of each. Exit code 1 when one has failed."""
+    from neurocaas import sweeps
+    from neurocaas.swept_job import table_of
+
+    chosen, name = named_job(sweep, analysis, group)
+    found = sweeps.read(chosen.objects, chosen.group, name)
+    if found is not None:
+        _show_jobs(chosen, name, found, csv=csv, json=json)
+        return
+    _show_runs(table_of(chosen.find(name)), csv=csv, json=json)
+
+
+def _show_runs(found: SweepTable, *, csv: bool, json: bool) -> None:
+    from neurocaas.layout import cell, table
+    from neurocaas.protocol.outcomes import plain, table_csv
+    from neurocaas.protocol.status import FINAL
+    from neurocaas.protocol.units import duration, money
+
+    cost = found.cost
+    if json:
+        runs = [asdict(one) for one in found.runs]
+        facts = {"sweep": found.job, "parameters": found.parameters, "cost_usd": round(cost, 6)}
+        say(as_json({**facts, "runs": runs}))
+    elif csv:
+        say(table_csv(found).rstrip("\n"))
+    else:
+        several = len({one.input for one in found.runs}) > 1
+        rows = [
+            [
+                *([cell(one.input.rstrip("/").rpartition("/")[2])] if several else []),
+                *(cell(plain(one.parameters[n])) if n in one.parameters else "" for n in found.parameters),
+                one.state,
+                duration(one.seconds) if one.seconds is not None else "",
+                money(one.cost_usd) if one.cost_usd is not None else "",
+                cell(one.reason or ""),
+            ]
+            for one in found.runs
+        ]
+        names = [*(["dataset"] if several else []), *map(cell, found.parameters)]
+        for line in table([*names, "state", "time", "cost", "reason"], rows, right=["time", "cost"]):
+            say(line.rstrip())
+        ended = sum(one.state in FINAL for one in found.runs)
+        so_far = f"; {money(cost)}" if cost else ""
+        say(f"{ended} of {len(found.runs)} runs have ended{so_far}")
+        if ended == len(found.runs):
+            note(f"`{typed('results', found.job)}` fetches them all")
+    if any(one.state == "FAILED" for one in found.runs):
+        raise Ended(code=1)
+
+
+def _show_jobs(chosen: Any, name: str, found: Sweep, *, csv: bool, json: bool) -> None:
+    """A sweep of an earlier version: a job for each combination."""
     from neurocaas import sweeps
     from neurocaas.layout import table
     from neurocaas.protocol.units import money
 
-    chosen, name = named_job(sweep, analysis, group)
-    found = sweeps.found(chosen.objects, chosen.group, name)
     jobs = _outcomes(chosen, found)
     costs = [one.cost_usd for one in jobs if one.cost_usd is not None]
     if json:

@@ -53,7 +53,7 @@ def resubmit(
 
     chosen, handle = job_of(job, analysis, group)
     datasets = datasets_of(handle, failed=failed)
-    new = again(chosen, handle, datasets, config, timestamp)
+    new = again(chosen, handle, datasets, config, timestamp, failed=failed)
     note(f"job {new.timestamp} has {_many(len(datasets), 'dataset')} of {handle.timestamp}")
     if not json:
         say(new.timestamp)

@@ -220,6 +220,7 @@ def run(machine: Machine, payload: "dict[str, Any]", job: "dict[str, Any]", data
         "NEUROCAAS_PYTHON": sys.executable,
         "NEUROCAAS_DATASET_INDEX": str(payload["offset"] + machine.index),
         "NEUROCAAS_DATASET": dataset["name"],
+        "NEUROCAAS_COMBINATION": dataset.get("folder", ""),
         "NEUROCAAS_ACCOUNT": machine.account,
         "NEUROCAAS_GROUP": job["group"],
         "NEUROCAAS_STOP": records + "/stop.json",

@@ -6,7 +6,7 @@ import datetime
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from difflib import get_close_matches
 from typing import Any, Protocol
 
@@ -15,6 +15,8 @@ from neurocaas.protocol.documents import TwiceError, once
 from neurocaas.protocol.limits import CONFIG_MAX_BYTES, CONFIG_MAX_NODES, CONFIG_YAML_MAX_BYTES
 from neurocaas.protocol.problems import InvalidInput, Problem, shown
 from neurocaas.protocol.schema import as_whole, check, closed, is_closed, with_defaults
+from neurocaas.protocol.sweep import SWEEP, combinations, twice
+from neurocaas.protocol.typed_json import stored
 
 SUFFIXES = (".json", ".yaml", ".yml")
 DURATION = "__duration__"
@@ -26,18 +28,22 @@ the analysis's own.
 """
 
 ENSEMBLE_KEYS = (MODE, ENSEMBLE_SIZE, MEMBER)
+_SHOWN = 20
+"""So many mistakes of a sweep are told."""
 
 
 @dataclass(frozen=True)
 class ConfigRules:
     """What a configuration is checked by. Minutes, GiB; `parameters` is the JSON Schema of the analysis's own
-    names, None where any will do."""
+    names, None where any will do; `max_sweep`: most combinations of a sweep, 0 for a service that knows no
+    sweeps, to which `sweep` is a name like any other."""
 
     duration_minutes: int
     max_duration_minutes: int
     max_dataset_size_gib: int
     max_ensemble_size: int
     parameters: Mapping[str, Any] | None = None
+    max_sweep: int = field(default=0, metadata=stored(added=True))
 
 
 class HasRules(Protocol):
@@ -51,8 +57,9 @@ class HasRules(Protocol):
 class JobConfig:
     """`values` is the file with the blueprint's defaults filled in. `duration_minutes` bounds a machine's
     life, `dataset_size_gib` is added to its volume; `given` holds the service keys that the file really has;
-    `members` is the size of an ensemble, None for a plain job. `notes` are what its author may not have
-    meant, and nothing is refused for."""
+    `members` is the size of an ensemble, None for a plain job. `combinations`: of a sweep, what each sets,
+    as the machines get it; empty for a job without one. `notes` are what its author may not have meant, and
+    nothing is refused for."""
 
     values: Mapping[str, Any]
     duration_minutes: int
@@ -60,6 +67,12 @@ class JobConfig:
     given: frozenset[str]
     members: int | None = None
     notes: tuple[str, ...] = ()
+    combinations: tuple[Mapping[str, Any], ...] = ()
+
+    @property
+    def runs(self) -> int:
+        """Machines for each dataset."""
+        return self.members or len(self.combinations) or 1
 
 
 def max_bytes(key: str) -> int:
@@ -78,21 +91,99 @@ def parse_config(raw: bytes, key: str, by: ConfigRules | HasRules) -> JobConfig:
     size = _whole(values, DATASET_SIZE, 0, 0, rules.max_dataset_size_gib, "GiB", problems)
     given = frozenset(values) & frozenset(SERVICE_KEYS)
     problems += _unknown_service_keys(values, rules.parameters)
-    filled: Mapping[str, Any] = values
-    if rules.parameters is not None:
-        own = {
-            name: value
-            for name, value in values.items()
-            if not is_service_key(name) or name in _named(rules.parameters)
-        }
-        problems += check(own, closed(rules.parameters, ENSEMBLE_KEYS), "config", SERVICE_KEYS)
-        filled = {**values, **with_defaults(own, rules.parameters)}
-    members = _members(filled, rules, problems, notes)
+    swept = has_sweep(values, rules)
+    base = {name: value for name, value in values.items() if name != SWEEP} if swept else values
+    members, runs = None, tuple[Mapping[str, Any], ...]()
+    if swept:
+        runs = _combined(base, values[SWEEP], rules, problems, notes)
+        filled = {**_filled(base, rules), SWEEP: values[SWEEP]}
+    else:
+        problems += _own_problems(base, rules)
+        filled = _filled(base, rules)
+        members = _members(filled, rules, problems, notes)
     if problems:
         raise InvalidInput(problems)
-    return JobConfig(
-        {**filled, **_service_values(values, duration, size)}, duration, size, given, members, tuple(notes)
-    )
+    config = {**filled, **_service_values(values, duration, size)}
+    return JobConfig(config, duration, size, given, members, tuple(notes), runs)
+
+
+def parse_single(raw: bytes, key: str, by: ConfigRules | HasRules) -> JobConfig:
+    """The same, where one dataset is run once and there is no job: no sweep."""
+    config = parse_config(raw, key, by)
+    if config.combinations:
+        got = f"a sweep of {len(config.combinations)} combinations"
+        allowed = "one set of parameters, as the dataset is run once here"
+        raise InvalidInput([Problem(f"config {SWEEP}", got, allowed, f"Take {SWEEP} out")])
+    return config
+
+
+def has_sweep(values: Mapping[str, Any], rules: ConfigRules) -> bool:
+    """Whether `sweep` in a configuration is the service's: an analysis may have a parameter of that name."""
+    return rules.max_sweep > 0 and SWEEP in values and SWEEP not in _named(rules.parameters)
+
+
+def _own(values: Mapping[str, Any], parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """The analysis's part of a configuration."""
+    named = _named(parameters)
+    return {name: one for name, one in values.items() if not is_service_key(name) or name in named}
+
+
+def _own_problems(values: Mapping[str, Any], rules: ConfigRules) -> list[Problem]:
+    if rules.parameters is None:
+        return []
+    schema = closed(rules.parameters, ENSEMBLE_KEYS)
+    others = (*SERVICE_KEYS, SWEEP) if rules.max_sweep else SERVICE_KEYS
+    return check(_own(values, rules.parameters), schema, "config", others)
+
+
+def _filled(values: Mapping[str, Any], rules: ConfigRules) -> dict[str, Any]:
+    if rules.parameters is None:
+        return dict(values)
+    return {**values, **with_defaults(_own(values, rules.parameters), rules.parameters)}
+
+
+def _combined(
+    base: Mapping[str, Any], value: Any, rules: ConfigRules, problems: list[Problem], notes: list[str]
+) -> tuple[Mapping[str, Any], ...]:
+    """What each combination of a sweep sets. Each is checked as the configuration that its machines get, and
+    what is wrong with several of them is told once."""
+    kept = "parameters of the analysis: what the service itself goes by is the same for the whole job"
+    refused = dict.fromkeys((*SERVICE_KEYS, SWEEP, ENSEMBLE_SIZE, MEMBER), kept)
+    for name in _named(rules.parameters):
+        refused.pop(name, None)
+    wanted = combinations(value, rules.max_sweep, problems, refused)
+    if not wanted:  # what may be missing would be in the sweep
+        problems += [one for one in _own_problems(base, rules) if one.got != "nothing"]
+        return ()
+    told, rows = dict[Problem, None](), list[Mapping[str, Any]]()
+    for one in wanted:
+        values = {**base, **one.parameters}
+        wrong = _own_problems(values, rules)
+        filled = _filled(values, rules)
+        if _members(filled, rules, wrong, []) is not None:
+            allowed = f"{SWEEP}, or {MODE}: {TRAIN} with {ENSEMBLE_SIZE}: one of them in a job"
+            do = f"Sweep over a parameter that the analysis draws its random numbers by, or take {SWEEP} out"
+            wrong.append(Problem(f"config {ENSEMBLE_SIZE}", "an ensemble in a sweep", allowed, do))
+        told.update((one.told(problem), None) for problem in wrong)
+        rows.append({name: filled[name] for name in one.parameters})
+    if not told:
+        told.update(
+            (
+                Problem(
+                    f"config {SWEEP}",
+                    f"the same parameters twice: {shown(json.dumps(row, ensure_ascii=False))}",
+                    "each combination once",
+                    "Take one out",
+                ),
+                None,
+            )
+            for row in twice(rows)
+        )
+    problems += list(told)[:_SHOWN]
+    if len(told) > _SHOWN:
+        got = f"{len(told) - _SHOWN} more mistakes"
+        problems.append(Problem(f"config {SWEEP}", got, "parameters of the analysis", "Correct them too"))
+    return tuple(rows)
 
 
 def is_service_key(name: str) -> bool:

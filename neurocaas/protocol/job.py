@@ -45,7 +45,9 @@ class Dataset:
     folder), or a whole s3:// path of an outside bucket; `size` in bytes, of all its objects for a folder.
     `etag` and `version_id` are the object's as the manager saw it (`neurocaas.protocol.pins`); `pins`: it is
     a folder, whose objects are in a record of their own. `configpath` is the record with the configuration
-    that its machine gets. A member of an ensemble has its number `jobnb` (from 1)."""
+    that its machine gets. A member of an ensemble has its number `jobnb` (from 1). Of a sweep, `parameters`
+    are what its combination sets (None: the job is none), and `folder` is the folder of its results below
+    `process_results/` ("" for that itself)."""
 
     index: int
     name: str
@@ -57,6 +59,8 @@ class Dataset:
     etag: str | None = None
     version_id: str | None = None
     pins: bool = field(default=False, metadata=stored(added=True))
+    parameters: Mapping[str, Any] | None = None
+    folder: str = field(default="", metadata=stored(added=True))
 
 
 @dataclass(frozen=True)
@@ -76,7 +80,9 @@ class Job:
     `secrets`: names of secrets that its machines read (`protocol.secrets`).
     `after`: the job whose results it takes, as its submission names it; `by`: what made the submission where
     that was the service (`protocol.chain`), as the `step`-th job of a chain; `next`: what follows it by
-    itself; `began`: since when it waits no more for another job, "" where it never did."""
+    itself; `began`: since when it waits no more for another job, "" where it never did.
+    `swept`: of a sweep, the parameters that differ among its datasets, in the order of the configuration;
+    none of another job."""
 
     analysis: str
     stage: str
@@ -124,6 +130,7 @@ class Job:
     step: int = field(default=0, metadata=stored(added=True))
     next: NextStep | None = None
     began: str = field(default="", metadata=stored(added=True))
+    swept: tuple[str, ...] = field(default=(), metadata=stored(added=True))
     schema_version: int = field(default=SCHEMA_VERSION)
 
     @property
@@ -146,6 +153,11 @@ class Job:
     def besides_per_hour(self) -> float:
         """USD an hour for the volume and the address of each machine."""
         return self.rates.hourly(self.volume_gib)
+
+    def results_prefix(self, index: int) -> str:
+        """Where the results of dataset `index` begin, in the bucket of `results`."""
+        folder = self.datasets[index].folder
+        return self.results[1].process_prefix + (f"{folder}/" if folder else "")
 
     def configpath_of(self, index: int) -> str:
         """The configuration that the machine of dataset `index` gets."""

@@ -73,6 +73,10 @@ class RecordKeys:
         """The line of `end.txt`, written when every dataset is final, whatever the outcome."""
         return f"{self.prefix}end.txt"
 
+    def sweep(self, ending: str) -> str:
+        """The table of a sweep's outcomes, as `json` or `csv` (`neurocaas.protocol.outcomes`)."""
+        return f"{self.prefix}sweep.{ending}"
+
     def pins(self, index: int) -> str:
         """The objects of the folder that is the dataset of that index (`neurocaas.protocol.pins`)."""
         return f"{self.prefix}pins/{index}.json"
@@ -120,6 +124,10 @@ class ResultKeys:
     @property
     def certificate_json(self) -> str:
         return f"{self.logs_prefix}certificate.json"
+
+    def sweep(self, ending: str) -> str:
+        """The copy for people of the table of a sweep's outcomes."""
+        return f"{self.logs_prefix}sweep.{ending}"
 
     @property
     def process_prefix(self) -> str:
@@ -206,6 +214,10 @@ class JobKeys(ResultKeys):
     def member_config(self, number: int, configname: str) -> str:
         """The configuration of member `number` (from 1) of an ensemble: the job's, with `jobnb`."""
         return self.records.config(f"inst{number}_{configname}")
+
+    def combination_config(self, number: int, configname: str) -> str:
+        """The configuration of combination `number` (from 1) of a sweep: plain, with its parameters."""
+        return self.records.config(f"run{number}_{configname}")
 
     def status(self, name: str) -> str:
         """The status file of the dataset with display name `name` (unique in its job, see

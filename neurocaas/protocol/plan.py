@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from typing import Any
 
 from neurocaas.protocol.config import MEMBER, JobConfig
 from neurocaas.protocol.documents import iso
@@ -16,6 +17,7 @@ from neurocaas.protocol.pins import Pin, pins_text
 from neurocaas.protocol.problems import Problem
 from neurocaas.protocol.settings import AnalysisSettings
 from neurocaas.protocol.submission import Submission
+from neurocaas.protocol.sweep import SWEEP, label
 
 
 @dataclass(frozen=True)
@@ -59,14 +61,40 @@ class FoundInputs:
             self.passed_over.append(path)
 
 
-def display_names(paths: Iterable[str], config: JobConfig) -> list[str]:
-    """The names of the job's datasets: of each path, or of each member of an ensemble over the only path."""
-    names = dataset_names(list(paths))
-    return (
-        names
-        if config.members is None
-        else [f"{names[0]}_inst{number}" for number in range(1, config.members + 1)]
-    )
+@dataclass(frozen=True)
+class PlannedRun:
+    """One dataset of the job: the data at `path` under the display name `name`. `number` is that of its
+    configuration where it has one of its own: a member of an ensemble, or a combination (`parameters` are
+    what it sets, `folder` is that of its results)."""
+
+    name: str
+    path: str
+    number: int | None = None
+    parameters: Mapping[str, Any] | None = None
+    folder: str = ""
+
+
+def planned_runs(paths: Iterable[str], config: JobConfig) -> list[PlannedRun]:
+    """The job's datasets: each path, each member of an ensemble over the only path, or each path with each
+    combination of a sweep."""
+    every = list(paths)
+    names = dataset_names(every)
+    if config.members is not None:
+        return [
+            PlannedRun(f"{names[0]}_inst{number}", every[0], number)
+            for number in range(1, config.members + 1)
+        ]
+    if not config.combinations:
+        return [PlannedRun(name, path) for name, path in zip(names, every, strict=True)]
+    labels = [label(one) for one in config.combinations]
+    runs = [
+        PlannedRun(f"{name}_{folder}", path, number, parameters, folder)
+        for name, path in zip(names, every, strict=True)
+        for number, (folder, parameters) in enumerate(zip(labels, config.combinations, strict=True), 1)
+    ]
+    # a name of a dataset may have an end that looks like a combination
+    own = dataset_names([run.name for run in runs])
+    return [replace(run, name=name) for run, name in zip(runs, own, strict=True)]
 
 
 def plan(
@@ -134,6 +162,7 @@ def plan(
         step=submission.asked.step if submission.asked else 0,
         next=settings.next,
         began=began,
+        swept=tuple(dict.fromkeys(name for one in config.combinations for name in one)),
     )
 
 
@@ -141,18 +170,20 @@ def _datasets(
     submission: Submission, inputs: Mapping[str, DatasetInput], config: JobConfig
 ) -> tuple[Dataset, ...]:
     keys, configname = submission.keys, submission.configname.rpartition("/")[2]
-    names = display_names(inputs, config)
     common = keys.records.config(configname)
-    if config.members is None:
-        return tuple(
-            _dataset(keys, index, *one, common)
-            for index, one in enumerate(zip(names, inputs.items(), strict=True))
-        )
-    (item,) = inputs.items()
-    return tuple(
-        replace(_dataset(keys, index, name, item, keys.member_config(index + 1, configname)), jobnb=index + 1)
-        for index, name in enumerate(names)
-    )
+    made = []
+    for index, run in enumerate(planned_runs(inputs, config)):
+        item = run.path, inputs[run.path]
+        if run.number is None:
+            made.append(_dataset(keys, index, run.name, item, common))
+        elif run.parameters is None:
+            own = keys.member_config(run.number, configname)
+            made.append(replace(_dataset(keys, index, run.name, item, own), jobnb=run.number))
+        else:
+            own = keys.combination_config(run.number, configname)
+            one = _dataset(keys, index, run.name, item, own)
+            made.append(replace(one, parameters=run.parameters, folder=run.folder))
+    return tuple(made)
 
 
 def _dataset(
@@ -175,11 +206,18 @@ def records(job: Job, found: FoundInputs) -> Iterator[tuple[str, str | bytes]]:
 
 
 def configs(job: Job) -> dict[str, str]:
-    """Key and text of the configuration of each machine: one for all, or one for each member of an
-    ensemble.
+    """Key and text of the configuration of each machine: one for all, or one for each member of an ensemble
+    or each combination of a sweep.
     """
-    numbers = {job.configpath_of(dataset.index): dataset.jobnb for dataset in job.datasets}
-    return {
-        key: normal_text(job.config if number is None else {**job.config, MEMBER: number})
-        for key, number in numbers.items()
-    }
+    every = {job.configpath_of(dataset.index): dataset for dataset in job.datasets}
+    return {key: normal_text(config_of(job, dataset)) for key, dataset in every.items()}
+
+
+def config_of(job: Job, dataset: Dataset) -> Mapping[str, Any]:
+    """The configuration that the machine of a dataset gets."""
+    if dataset.jobnb is not None:
+        return {**job.config, MEMBER: dataset.jobnb}
+    if dataset.parameters is None:
+        return job.config
+    base = {name: value for name, value in job.config.items() if name != SWEEP}
+    return {**base, **dataset.parameters}

@@ -118,7 +118,7 @@ class InstanceSettings:
 @dataclass(frozen=True, kw_only=True)
 class Limits:
     """Upper bounds: of one submission, of attempts for one dataset, of machines at a time (None: any
-    number).
+    number), of combinations of a sweep (0: settings of a version that knew none).
     """
 
     datasets: int
@@ -127,6 +127,7 @@ class Limits:
     attempts: int = 3
     machines: int | None = None
     account_machines: int | None = None
+    sweep: int = field(default=0, metadata=stored(added=True))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -188,6 +189,7 @@ class BlueprintValues:
             max_dataset_size_gib=self.limits.dataset_size_gib,
             max_ensemble_size=self.limits.ensemble_size,
             parameters=self.parameters,
+            max_sweep=self.limits.sweep,
         )
 
     @property

@@ -29,11 +29,12 @@ from neurocaas.protocol.limits import FOLDER_MAX_OBJECTS, FOLDERS_MAX_OBJECTS
 from neurocaas.protocol.names import folder_faults, key_fault
 from neurocaas.protocol.outside import SCHEME, place_of, whole
 from neurocaas.protocol.pins import Pin
-from neurocaas.protocol.plan import DatasetInput, FoundInputs, ReadConfig, display_names
+from neurocaas.protocol.plan import DatasetInput, FoundInputs, ReadConfig, planned_runs
 from neurocaas.protocol.problems import InvalidInput, Problem, shown
 from neurocaas.protocol.required import fits
 from neurocaas.protocol.settings import AnalysisSettings
 from neurocaas.protocol.submission import long_names
+from neurocaas.protocol.sweep import SWEEP
 from runtime.manager.following import Results
 from runtime.manager.port import (
     BucketRefusedError,
@@ -86,8 +87,11 @@ def look_up(
             problems.append(
                 Problem("dataname", got, f"one dataset with {MODE}: {TRAIN} and {ENSEMBLE_SIZE}", do)
             )
+        elif (count := len(found.inputs) * config.runs) > settings.limits.datasets and config.combinations:
+            problems.append(_too_many_runs(len(found.inputs), config.runs, count, settings.limits.datasets))
         else:
-            problems += long_names(keys, display_names(found.inputs, config), resultpath)
+            names = [run.name for run in planned_runs(found.inputs, config)]
+            problems += long_names(keys, names, resultpath)
         try:
             found.dataset_size_gib = room(
                 settings.disk_rules,
@@ -97,6 +101,13 @@ def look_up(
         except InvalidInput as error:
             problems += error.problems
     return found
+
+
+def _too_many_runs(datasets: int, combinations: int, count: int, limit: int) -> Problem:
+    """Those of a sweep: each combination with each dataset is one."""
+    got = f"{combinations} combinations for {datasets} dataset{'' if datasets == 1 else 's'}: {count} runs"
+    do = "Take fewer values or datasets, or split it into several jobs"
+    return Problem(f"config {SWEEP}", got, f"up to {limit} datasets in a submission", do)
 
 
 def _taken(cloud: ManagerCloud, settings: AnalysisSettings, resultpath: str) -> list[Problem]:

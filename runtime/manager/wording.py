@@ -82,6 +82,14 @@ def log_config(log: SetupLog, job: Job, now: datetime) -> None:
         log.detail(
             "parse_config", f"ensemble of {len(job.datasets)} members over {job.datasets[0].inputpath}", now
         )
+    if job.swept:
+        combinations = len({dataset.folder for dataset in job.datasets})
+        log.detail(
+            "parse_config",
+            f"sweep over {', '.join(map(shown, job.swept))}: {combinations} combinations, "
+            f"{len(job.datasets)} runs",
+            now,
+        )
     log.step_done(2, now)
     log.step_done(3, now)
 

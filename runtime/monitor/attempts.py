@@ -26,24 +26,26 @@ from runtime.monitor.port import MonitorCloud, Move
 
 def service_files(job: Job, index: int) -> frozenset[str]:
     """Keys in `process_results/` that the service, or the frame of each machine, writes itself."""
-    name = job.configpath_of(index).rpartition("/")[2]
-    return frozenset({job.keys.end, job.keys.update, f"{job.keys.process_prefix}{name}"})
+    name, combination = job.configpath_of(index).rpartition("/")[2], job.datasets[index].folder
+    place = job.keys.process_prefix + (f"{combination}/" if combination else "")
+    return frozenset({job.keys.end, job.keys.update, f"{place}update.txt", f"{place}{name}"})
 
 
 def results_of(cloud: MonitorCloud, job: Job, index: int, recorded: Sequence[MovedFile]) -> Iterator[str]:
-    """Paths below `process_results/` of the results of a dataset: those `recorded` by its machine, and in a
-    job of one dataset all that lies there, however it came. Whoever takes only some of them, lists no
-    more."""
+    """Paths of the results of a dataset below `process_results/`, or below the folder of its combination
+    there: those `recorded` by its machine, and in a job of one dataset all that lies there, however it came.
+    Whoever takes only some of them, lists no more."""
     bucket, keys = job.results
+    prefix = job.results_prefix(index)
     yield from (
-        file.key.removeprefix(keys.process_prefix)
+        file.key.removeprefix(prefix if file.key.startswith(prefix) else keys.process_prefix)
         for file in recorded
         if file.key.startswith(keys.process_prefix)
     )
     if bucket == job.bucket and len(job.datasets) == 1:
         own = service_files(job, index)
         yield from (
-            key.removeprefix(keys.process_prefix)
+            key.removeprefix(prefix if key.startswith(prefix) else keys.process_prefix)
             for key in cloud.keys(bucket, keys.process_prefix)
             if key not in own
         )

@@ -34,6 +34,7 @@ from neurocaas.protocol.job_index import IndexEntry, brief, entry_of
 from neurocaas.protocol.keys import JobKeys, report_key
 from neurocaas.protocol.limits import ENDING_GRACE, LOGS_MAX_COPIES
 from neurocaas.protocol.notice import JOB_FAILED, notice
+from neurocaas.protocol.outcomes import sweep_table, table_csv, table_json
 from neurocaas.protocol.printable import one_line
 from neurocaas.protocol.problems import Problem
 from neurocaas.protocol.report import ComputeReport
@@ -166,6 +167,11 @@ def _write_end(
     cloud.put(bucket, keys.certificate, certificate)
     for place in (keys.records, keys):
         cloud.put(bucket, place.certificate_json, facts.to_json())
+    if facts.job is not None and facts.job.swept:
+        table = sweep_table(facts.job, facts.datasets)
+        for ending, text in (("json", table_json(table)), ("csv", table_csv(table))):
+            for place in (keys.records, keys):
+                cloud.put(bucket, place.sweep(ending), text)
     cloud.put(bucket, keys.end, line)
     refused = tell_outside()
     cloud.put(bucket, keys.records.end, line)
@@ -185,6 +191,7 @@ def _tell_outside(cloud: MonitorCloud, job: Job, line: str) -> str | None:
     first = [
         job.keys.certificate,
         job.keys.certificate_json,
+        *([job.keys.sweep("csv"), job.keys.sweep("json")] if job.swept else []),
         *(dataset.status_key for dataset in job.datasets),
     ]
     keys = dict.fromkeys([*first, *islice(cloud.keys(job.bucket, own), LOGS_MAX_COPIES)])

@@ -1,4 +1,4 @@
-"""A21: one dataset trained several times, each member with its number."""
+"""A21: one dataset trained several times, each member with its number; many sets of parameters in one job."""
 
 import json
 
@@ -25,6 +25,7 @@ def jobs(lab: Lab) -> dict[str, JobHandle]:
         "predict": lab.submit("train.txt", configname=lab.config(mode="predict", ensemble_size=3)),
         "no mode": lab.submit("train.txt", configname=lab.config(ensemble_size=3)),
         "two": lab.submit("train.txt", "more.txt", configname=train),
+        "swept": lab.submit("train.txt", "more.txt", configname=lab.config(sweep={"wait": [0, 1]})),
     }
 
 
@@ -67,3 +68,21 @@ def test_a21_an_ensemble_over_two_datasets_is_refused_in_its_own_words(jobs: dic
     text = jobs["two"].certificate()
     assert "for ensembles, we must have only one dataset" in text
     assert "budget" not in text.lower()
+
+
+def test_a_sweep_runs_each_combination_with_each_dataset(lab: Lab, jobs: dict[str, JobHandle]) -> None:
+    """Results of a combination lie in its folder, and the table beside the certificate has all of them."""
+    job = jobs["swept"]
+    assert ended(job).succeeded, job.certificate()
+    prefix = job.keys.process_prefix
+    results = [key.removeprefix(prefix) for key in lab.keys_below(prefix) if key.endswith("/summary.json")]
+    folders = sorted(path.partition("/")[0] for path in results)
+    assert folders == ["wait=0", "wait=0", "wait=1", "wait=1"]
+    table = json.loads(lab.text(job.keys.sweep("json")))
+    assert [(one["parameters"]["wait"], one["state"]) for one in table["runs"]] == [
+        (0, "SUCCESS"), (1, "SUCCESS"), (0, "SUCCESS"), (1, "SUCCESS"),
+    ]  # fmt: skip
+    assert all(one["cost_usd"] > 0 for one in table["runs"])
+    for path in results:
+        summary = json.loads(lab.text(prefix + path))
+        assert f"wait={summary['waited_seconds']}/" in path, summary

@@ -57,7 +57,7 @@ EVERYTHING: dict[str, Any] = {
     },
     "limits": {
         "datasets": 10000, "dataset_size_gib": 16384, "ensemble_size": 1000, "attempts": 20, "machines": 10,
-        "account_machines": 100,
+        "account_machines": 100, "sweep": 1000,
     },
     "datasets": {"folder": "each", "ignore": ["*.tmp"], "disk_factor": 1.5,
         "description": "A recording, as the rig writes it.", "example": "tests/data.txt"},

@@ -41,7 +41,7 @@ def test_each_group_can_read_what_the_analysis_is(analysis: Recorded) -> None:
     templates = {one.id for one in analysis.of_type("LaunchTemplate")}
     assert {About.from_json(one.inputs["content"]).launch_template_id for one in objects} == templates
     assert (about.folder, about.ignore) == ("one", LEFT_BEHIND)
-    assert about.config == ConfigRules(60, 2880, 1024, 20, None)
+    assert about.config == ConfigRules(60, 2880, 1024, 20, None, 100)
     assert not about.image_ready
 
 

@@ -98,7 +98,7 @@ class Context:
             bucket=bucket,
             group=group,
             logs=logs,
-            results=home.below("process_results"),
+            results=results_of(home, environment),
             inputpath=environment["inputpath"],
             configpath=environment["configpath"],
             configname=environment["configname"],
@@ -124,11 +124,19 @@ def service_files(environment: Mapping[str, str]) -> frozenset[str]:
     """The keys among a job's results that the service writes itself; none outside of a job."""
     if not {"bucketname", "groupdir", "resultdir", "configname"} <= environment.keys():
         return frozenset()
-    results = result_place(
-        environment["bucketname"], environment["groupdir"], environment["resultdir"]
-    ).below("process_results")
+    results = results_of(
+        result_place(environment["bucketname"], environment["groupdir"], environment["resultdir"]),
+        environment,
+    )
     names = (END, UPDATE, environment["configname"])
     return frozenset(results.below(name).key for name in names if name)
+
+
+def results_of(home: Location, environment: Mapping[str, str]) -> Location:
+    """Where the results of this dataset go: in a sweep each combination has a folder of its own."""
+    combination = environment.get("NEUROCAAS_COMBINATION")
+    results = home.below("process_results")
+    return results.below(combination) if combination else results
 
 
 def result_place(bucket: str, group: str, resultdir: str) -> Location:

@@ -26,7 +26,8 @@ parseargsstd() {
     else
         inputdir="$(dirname "$inputpath")"
     fi
-    processdir="$resultdir/process_results"
+    ## In a sweep each combination of parameters has a folder of its own.
+    processdir="$resultdir/process_results${NEUROCAAS_COMBINATION:+/$NEUROCAAS_COMBINATION}"
     dataname="$(basename "$inputpath")"
     configname="$(basename "$configpath")"
     ## The dataset's name in reports and result folders: unlike $dataname, no other dataset of the job has it.

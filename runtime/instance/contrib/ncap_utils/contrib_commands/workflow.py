@@ -113,7 +113,8 @@ def results_folder(store: Store, _: argparse.Namespace) -> str:
 
 
 def result_path(store: Store, given: argparse.Namespace) -> str:
-    place = f"{store.results()}/process_results"
+    combination = os.environ.get("NEUROCAAS_COMBINATION")  # of a sweep
+    place = f"{store.results()}/process_results" + (f"/{combination}" if combination else "")
     return f"{place}/{given.local.name}" if given.local else place
 
 
