@@ -79,7 +79,7 @@ VARIABLES = (
     Variable(
         "CHECKPOINT_DIR",
         "/…/checkpoint",
-        "An empty folder; after AWS took the machine back, its files are in it again.",
+        "An empty folder for the script's state: saved while it works, and there again on a later machine.",
     ),
 )
 """For scripts: they stay as they are."""
