@@ -34,7 +34,7 @@ from components.queue import WorkQueue, WorkQueueArgs
 from components.settings import SettingsObject, SettingsObjectArgs, settings_key
 from components.start_images import RootDevices
 from components.storage import AnalysisBucket, AnalysisBucketArgs
-from neurocaas.protocol import limits
+from neurocaas.protocol import limits, linking
 from neurocaas.protocol.chain import Source
 from neurocaas.protocol.keys import RESULTS
 from neurocaas.protocol.settings import CLOSED, Image, Subnet
@@ -204,6 +204,14 @@ class AnalysisStack(pulumi.ComponentResource):
                 ledger_table=utils.ledger_table,
                 dead_letter_queue_url=queue.dead_letter_url,
                 template_ids={group: machines[group].template_id for group in blueprint.groups},
+                roles={
+                    group: {
+                        linking.MANAGER: manager.role_arn,
+                        linking.MACHINE: machines[group].role_arn,
+                        linking.WRITER: utils.monitor_writer_role_arn,
+                    }
+                    for group in blueprint.groups
+                },
                 sources={group: self._sources(group) for group in blueprint.groups},
             ),
             opts=child(self, depends_on=[bucket]),

@@ -23,7 +23,8 @@ from neurocaas.protocol.settings import Image
 @dataclass(frozen=True, kw_only=True)
 class AboutObjectArgs:
     """What the document names. `bucket`: of the analysis, where it is put. `template_ids`: the launch
-    template of each group; `sources`: other analyses whose results it may take.
+    template of each group; `roles`: for each group the ARNs of those
+    that reach outside buckets; `sources`: other analyses whose results it may take.
     """
 
     blueprint: Blueprint
@@ -35,6 +36,7 @@ class AboutObjectArgs:
     ledger_table: str
     dead_letter_queue_url: pulumi.Input[str]
     template_ids: Mapping[str, pulumi.Input[str]]
+    roles: Mapping[str, Mapping[str, pulumi.Input[str]]]
     sources: Mapping[str, Sequence[Source]]
 
 
@@ -45,9 +47,14 @@ class AboutObject(pulumi.ComponentResource):
         super().__init__("neurocaas:storage:AboutObject", name, {}, opts)
         for group in args.blueprint.groups:
             known = pulumi.Output.all(
-                group=group, url=args.dead_letter_queue_url, template=args.template_ids[group]
+                group=group,
+                url=args.dead_letter_queue_url,
+                template=args.template_ids[group],
+                roles=pulumi.Output.all(**args.roles[group]),
             )
-            text = known.apply(lambda found: render(args, found["group"], found["url"], found["template"]))
+            text = known.apply(
+                lambda found: render(args, found["group"], found["url"], found["template"], found["roles"])
+            )
             aws.s3.BucketObjectv2(
                 logical(name, group),
                 bucket=args.bucket,
@@ -59,10 +66,19 @@ class AboutObject(pulumi.ComponentResource):
         self.register_outputs({})
 
 
-def render(args: AboutObjectArgs, group: str, dead_letter_queue_url: str, template_id: str) -> str:
+def render(
+    args: AboutObjectArgs,
+    group: str,
+    dead_letter_queue_url: str,
+    template_id: str,
+    roles: Mapping[str, str],
+) -> str:
     """The document's text for one group: the same analysis gives the same bytes. Of outside buckets it names
     those that the group may use."""
     blueprint, instance = args.blueprint, args.blueprint.instance
+    outside = tuple(
+        replace(one, groups=()) for one in blueprint.outside_buckets if not one.groups or group in one.groups
+    )
     return About(
         analysis=blueprint.name,
         stage=blueprint.stage.value,
@@ -95,11 +111,8 @@ def render(args: AboutObjectArgs, group: str, dead_letter_queue_url: str, templa
         description=blueprint.description,
         dataset_description=blueprint.dataset_description,
         dataset_example=blueprint.dataset_example,
-        outside_buckets=tuple(
-            replace(one, groups=())
-            for one in blueprint.outside_buckets
-            if not one.groups or group in one.groups
-        ),
+        outside_buckets=outside,
+        outside_roles=dict(roles) if outside else {},
         ledger_table=args.ledger_table,
         dead_letter_queue_url=dead_letter_queue_url,
     ).to_json()

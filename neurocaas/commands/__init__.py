@@ -7,6 +7,7 @@ from neurocaas.commands import (
     discovering,
     fetching,
     jobs,
+    linking,
     signing_in,
     submitting,
     sweeping,
@@ -16,7 +17,7 @@ from neurocaas.commands.command import AnalystCommand
 
 CONCERNS: tuple[tuple[str, tuple[AnalystCommand, ...]], ...] = (
     ("Sign in", (*signing_in.COMMANDS, *belonging.COMMANDS)),
-    ("Choose", discovering.COMMANDS),
+    ("Choose", (*discovering.COMMANDS, *linking.COMMANDS)),
     ("Submit", submitting.COMMANDS),
     ("Watch", jobs.COMMANDS),
     ("Results", (*fetching.COMMANDS, *sweeping.COMMANDS, *working.COMMANDS)),

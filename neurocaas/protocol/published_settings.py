@@ -47,6 +47,8 @@ class About:
     what one is called, for instance. `outside_buckets`: those that the group's submissions may name, None in
     a document of an earlier version.
     `sources`: other analyses whose results its jobs may take (`neurocaas.protocol.chain`).
+    `outside_roles`: the ARNs of the roles that reach outside buckets (`neurocaas.protocol.linking`), where
+    the group has any.
     `tells_spending`: its manager keeps the documents of `neurocaas.protocol.spending`.
     `ledger_table` and `dead_letter_queue_url` may be read by administrators only."""
 
@@ -84,6 +86,7 @@ class About:
     tells_spending: bool = field(default=False, metadata=stored(added=True))
     input_addresses: tuple[str, ...] = field(default=(), metadata=stored(added=True))
     sources: tuple[Source, ...] = field(default=(), metadata=stored(added=True))
+    outside_roles: Mapping[str, str] = field(default_factory=dict, metadata=stored(added=True))
     schema_version: int = field(default=SCHEMA_VERSION)
 
     def to_json(self) -> str:

@@ -111,6 +111,32 @@ def test_a20_what_is_refused(lab: Lab, fields: dict[str, Any], said: str) -> Non
     assert outside(lab).keys() == before
 
 
+def test_a20_the_bucket_s_owner_sees_whether_the_service_may_use_it(service: Deployed, lab: Lab) -> None:
+    def link(*words: str) -> Any:
+        where = ("--analysis", "analysis", "--group", "lab1", "--json", "--local")
+        done = service.ground.invoke("link-bucket", *words, *where, check=False)
+        return {one["bucket"]: one for one in json.loads(done.stdout)["buckets"]}
+
+    bucket = "lab1-archive"
+    (archive,) = link("--place", bucket, "--check").values()
+    assert archive["checked"]["problems"] == [], "of the same account: the roles' own policies do"
+    denial = {
+        "Effect": "Deny",
+        "Principal": {"AWS": archive["policy"]["Statement"][2]["Principal"]["AWS"]},
+        "Action": "s3:PutObject",
+        "Resource": f"arn:aws:s3:::{bucket}/res/*",
+    }
+    document = {"Version": "2012-10-17", "Statement": [*archive["policy"]["Statement"], denial]}
+    lab.s3.put_bucket_policy(Bucket=bucket, Policy=json.dumps(document))
+    try:
+        (problem,) = link("--place", bucket, "--check")[bucket]["checked"]["problems"]
+    finally:
+        lab.s3.delete_bucket_policy(Bucket=bucket)
+    assert "denies s3:PutObject" in problem["got"]
+    assert "machine" in problem["allowed"]
+    assert "nowhere-at-all" in link()
+
+
 def test_a20_a_bucket_of_one_group_is_no_others(service: Deployed, lab: Lab) -> None:
     refused = Lab(service, "lab10").submit(**BYPASS)
     assert ended(refused).phase == "REJECTED"

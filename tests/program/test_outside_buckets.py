@@ -8,6 +8,8 @@ import pulumi
 import pytest
 
 from components import program
+from neurocaas.protocol.linking import MACHINE, MANAGER, WHO, WRITER, grants, lacking, policy
+from neurocaas.protocol.published_settings import About, about_key
 from tests.program.projects import BLUEPRINT, REFERENCE, make_project
 from tests.program.recording import Recorded, deploy
 from tests.program.test_policies import reaches
@@ -44,6 +46,32 @@ def stack(tmp_path_factory: pytest.TempPathFactory, utils: Recorded) -> Recorded
 )
 def test_who_reaches_what(stack: Recorded, role: str, action: str, key: str, allowed: bool) -> None:
     assert reaches(stack.one("RolePolicy", role).policy(), action, f"arn:aws:s3:::{key}") is allowed
+
+
+def told(stack: Recorded, group: str) -> About:
+    """What the stack tells a group of itself."""
+    (found,) = [one for one in stack.of_type("BucketObjectv2") if one.inputs["key"] == about_key(group)]
+    return About.from_json(found.inputs["content"])
+
+
+@pytest.mark.parametrize("group", ["lab1", "lab10"])
+def test_what_owners_are_asked_to_allow_is_what_the_roles_have(stack: Recorded, group: str) -> None:
+    about = told(stack, group)
+    assert set(about.outside_roles) == set(WHO)
+    names = {MANAGER: "-manager", MACHINE: f"{group}-machine", WRITER: "-webdev-monitor"}
+    entries = about.outside_buckets or ()
+    assert len(entries) == (2 if group == "lab1" else 1)
+    for entry in entries:
+        assert lacking(policy([entry], about.outside_roles), entry, about.outside_roles) == []
+        for grant in grants(entry):
+            for who in grant.who:
+                role = stack.one("RolePolicy", names[who]).policy()
+                for action in grant.actions:
+                    assert reaches(role, action, grant.resource.replace("*", "job_1/x"))
+
+
+def test_without_outside_buckets_nobody_is_told_of_roles(analysis: Recorded) -> None:
+    assert told(analysis, "lab1").outside_roles == {}
 
 
 def test_the_monitors_policy_is_attached_to_its_writer_of_utils(stack: Recorded, utils: Recorded) -> None:
