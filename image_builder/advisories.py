@@ -73,7 +73,7 @@ class Advisory:
 
 
 @dataclass(frozen=True)
-class Finding:
+class Vulnerability:
     """`kind` and `package` as in the inventory. `fixed`: the version in which it is no more, "" while there
     is none."""
 
@@ -87,11 +87,11 @@ class Finding:
 
 
 @dataclass(frozen=True)
-class Report:
+class AdvisoryReport:
     """`as_of`: when the advisories of each ecosystem were fetched. `unchecked`: what of the inventory was
     compared with nothing, and why."""
 
-    findings: tuple[Finding, ...]
+    findings: tuple[Vulnerability, ...]
     as_of: Mapping[str, str]
     unchecked: tuple[str, ...]
 
@@ -129,10 +129,10 @@ def ecosystems_of(manifest: Manifest) -> list[str]:
     return [one for one in ("PyPI" if python else None, system) if one]
 
 
-def check(manifest: Manifest, folder: Path) -> Report:
+def check(manifest: Manifest, folder: Path) -> AdvisoryReport:
     """Compare an inventory with the advisories in `folder`."""
     known: dict[str, tuple[str, dict[str, list[Advisory]]]] = {}
-    unchecked, findings = [], list[Finding]()
+    unchecked, findings = [], list[Vulnerability]()
     for kind, packages in manifest.packages.items():
         ecosystem = "PyPI" if kind.startswith("pip:") else ecosystem_of(manifest) if kind == "dpkg" else None
         if ecosystem is None:
@@ -146,12 +146,14 @@ def check(manifest: Manifest, folder: Path) -> Report:
                 continue
         findings += _of_packages(kind, packages, known[ecosystem][1])
     findings.sort(key=lambda one: (SEVERITIES.index(one.severity), one.kind, one.package, one.id))
-    return Report(tuple(findings), {name: fetched for name, (fetched, _) in known.items()}, tuple(unchecked))
+    return AdvisoryReport(
+        tuple(findings), {name: fetched for name, (fetched, _) in known.items()}, tuple(unchecked)
+    )
 
 
 def _of_packages(
     kind: str, packages: Mapping[str, str], advisories: Mapping[str, list[Advisory]]
-) -> Iterator[Finding]:
+) -> Iterator[Vulnerability]:
     for package, installed in packages.items():
         seen = set[str]()
         name = _python_name(package) if kind != "dpkg" else package
@@ -161,7 +163,7 @@ def _of_packages(
                 continue
             seen |= {one.id, *one.aliases}
             best = next((alias for alias in (one.id, *one.aliases) if alias.startswith("CVE-")), one.id)
-            yield Finding(best, kind, package, installed, fixed, one.severity, one.summary)
+            yield Vulnerability(best, kind, package, installed, fixed, one.severity, one.summary)
 
 
 def _affected(kind: str, installed: str, advisory: Advisory) -> str | None:
@@ -362,7 +364,7 @@ def _texts(value: Any) -> set[str]:
 
 
 def lines(report: Mapping[str, Any], most: int = 10) -> Iterable[str]:
-    """A report (`Report.to_dict`) for a terminal."""
+    """A report (`AdvisoryReport.to_dict`) for a terminal."""
     findings = report["findings"]
     if report["as_of"]:
         oldest = min(report["as_of"].values())[:10]

@@ -173,7 +173,7 @@ def find(images: Iterable[BakedImage], image_id: str, analysis: str) -> BakedIma
 class Details:
     """How an image was built, what is installed in it, and what its golden test found (None when the build's
     log is gone; the last also when there was no such test). `advisories`: known vulnerabilities of what is
-    installed (`image_builder.advisories.Report`)."""
+    installed (`image_builder.advisories.AdvisoryReport`)."""
 
     steps: list[provenance.WorkflowStep]
     manifest: manifest.Manifest | None

@@ -23,7 +23,7 @@ _ABSENT = frozenset({"NoSuchBucket", "404", "NotFound"})
 
 
 @dataclass
-class Checked:
+class LinkCheck:
     """`problems`: what keeps the service from using the bucket. `unknown`: what could not be looked at, and
     so is neither well nor ill. `tried`: what whoever asks could do, and not, with their own rights."""
 
@@ -32,9 +32,9 @@ class Checked:
     tried: list[str] = field(default_factory=list)
 
 
-def check(s3: Any, entries: Sequence[OutsideBucket], roles: Mapping[str, str]) -> Checked:
+def check(s3: Any, entries: Sequence[OutsideBucket], roles: Mapping[str, str]) -> LinkCheck:
     """Look at a bucket. `s3`: a client that expects no owner; `entries`: all of the one bucket."""
-    found, bucket = Checked(), entries[0].bucket
+    found, bucket = LinkCheck(), entries[0].bucket
     own = _owned(s3, bucket, next(iter(roles.values())).split(":")[4])
     if own is None:
         do = "Correct outside_buckets in the blueprint, or make the bucket"
@@ -59,7 +59,7 @@ def _owned(s3: Any, bucket: str, account: str) -> bool | None:
 
 
 def _policy(
-    s3: Any, entries: Sequence[OutsideBucket], roles: Mapping[str, str], own: bool, found: Checked
+    s3: Any, entries: Sequence[OutsideBucket], roles: Mapping[str, str], own: bool, found: LinkCheck
 ) -> None:
     bucket = entries[0].bucket
     try:
@@ -100,7 +100,7 @@ def _problem(lack: Lack, roles: Mapping[str, str]) -> Problem:
     return Problem("bucket policy", got, f"{lack.action} for {roles[lack.who]} ({WHO[lack.who]})", do)
 
 
-def _encryption(s3: Any, bucket: str, found: Checked) -> None:
+def _encryption(s3: Any, bucket: str, found: LinkCheck) -> None:
     """The service's roles have no right to other accounts' keys, nor to keys of this one."""
     try:
         rules = s3.get_bucket_encryption(Bucket=bucket)["ServerSideEncryptionConfiguration"]["Rules"]
@@ -120,7 +120,7 @@ def _encryption(s3: Any, bucket: str, found: Checked) -> None:
             )
 
 
-def _ownership(s3: Any, bucket: str, found: Checked) -> None:
+def _ownership(s3: Any, bucket: str, found: LinkCheck) -> None:
     """Where access lists are still in use, an object is its writer's (Amazon S3 user guide, "Controlling
     ownership of objects")."""
     try:
