@@ -73,6 +73,18 @@ class Bucket:
             for page in self.s3.get_paginator("list_objects_v2").paginate(Bucket=self.name, Prefix=prefix):
                 yield from page.get("Contents", [])
 
+    def after(self, prefix: str, name: str, most: int) -> Iterator[dict[str, Any]]:
+        """Of the objects below a prefix, those behind `name`, at most so many of them."""
+        with s3_errors(self.name, prefix):
+            pages = self.s3.get_paginator("list_objects_v2").paginate(
+                Bucket=self.name,
+                Prefix=prefix,
+                StartAfter=f"{prefix}{name}",
+                PaginationConfig={"MaxItems": most},
+            )
+            for page in pages:
+                yield from page.get("Contents", [])
+
     def entry(self, key: str) -> dict[str, Any] | None:
         """The object of that very key, as S3 lists it; None when there is none. What it has in it need not be
         readable.

@@ -15,6 +15,7 @@ from neurocaas.bucket import AT_ONCE, Bucket
 from neurocaas.errors import AnalysisError
 from neurocaas.protocol.certificate import STARTED_METADATA, SUBMISSION_METADATA, digest_of
 from neurocaas.protocol.documents import DocumentError, moment
+from neurocaas.protocol.job_index import IndexEntry
 from neurocaas.protocol.keys import (
     CANCEL_SUFFIX,
     JOBS,
@@ -83,6 +84,26 @@ def listing(objects: Bucket, group: str) -> list[ListedJob]:
     found = [ListedJob(name, times.get(name), "job") for name in jobs]
     found += [ListedJob(name, times.get(name), "refused") for name in refusals]
     found += [ListedJob(name, sent.time, "") for name, sent in waiting.items() if not _answers(claims, sent)]
+    return sorted(found, key=lambda one: (one.submitted or _BEGINNING, one.job))
+
+
+PAGES_OF_WAITING = 2
+"""So many thousand submission files are looked at for those without an answer, beside an index."""
+
+
+def unanswered(objects: Bucket, group: str, entries: Iterable[IndexEntry]) -> list[ListedJob]:
+    """The submissions of the last half hour without an answer, where the answered ones are in the index
+    (`entries`, the latest of it at least). Files are listed from those on that have yesterday's date for a
+    name, as `neurocaas` gives them; of a group that has more than PAGES_OF_WAITING thousand files with other
+    names, those behind them are found when a manager has taken them."""
+    prefix = f"{group}/{SUBMISSIONS}/"
+    answered, now = {entry.submission for entry in entries}, datetime.now(timezone.utc)
+    yesterday = f"{now - timedelta(days=1):%Y-%m-%d}"
+    found = []
+    for entry in objects.after(prefix, yesterday, 1000 * PAGES_OF_WAITING):
+        key, time = str(entry["Key"]), entry["LastModified"]
+        if key.endswith(SUBMISSION_SUFFIX) and key not in answered and time >= now - JUST_SUBMITTED:
+            found.append(ListedJob(SubmissionKey.parse(key).id, time, ""))
     return sorted(found, key=lambda one: (one.submitted or _BEGINNING, one.job))
 
 

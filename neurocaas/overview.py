@@ -1,8 +1,10 @@
 """What a list of jobs says of each, for a bounded number of requests.
 
-Of a job that has ended, two objects are read (`end.txt`, `certificate.json`); of one that is open, its record
-and a listing of the verdicts on its datasets, of which at most `VERDICTS` are read. Of a submission without
-an answer, nothing is. Jobs are read sixteen at once.
+Jobs stand in the index that the service keeps (`neurocaas.job_index`): a few reads for all of them. What is
+not in it is looked up: a submission that nobody has answered yet, and, until the index is complete, jobs of
+before the service kept one. Of such a job that has ended, two objects are read (`end.txt`,
+`certificate.json`); of one that is open, its record and a listing of the verdicts on its datasets, of which
+at most `VERDICTS` are read. Of a submission without an answer, nothing is. Jobs are read sixteen at once.
 """
 
 from __future__ import annotations
@@ -20,12 +22,14 @@ from typing import Any
 from neurocaas import own_jobs
 from neurocaas.bucket import AT_ONCE, Bucket
 from neurocaas.errors import AnalysisError
+from neurocaas.job_index import index_of
 from neurocaas.layout import edge, table
-from neurocaas.listing import ListedJob
+from neurocaas.listing import ListedJob, unanswered
 from neurocaas.membership import name_of
 from neurocaas.protocol.documents import DocumentError, loads, moment
 from neurocaas.protocol.job import Job
-from neurocaas.protocol.keys import JobKeys, ResultKeys, rejected_keys
+from neurocaas.protocol.job_index import IndexEntry
+from neurocaas.protocol.keys import SUBMISSION_SUFFIX, SUBMISSIONS, JobKeys, ResultKeys, rejected_keys
 from neurocaas.protocol.status import FAILED, DatasetStatus
 from neurocaas.protocol.units import brief_time, duration, minute, money
 from neurocaas.states import JobEnding
@@ -46,8 +50,9 @@ STATES = (SUBMITTED, RUNNING, "SUCCESS", FAILED, REJECTED)
 class JobRow:
     """One job. `state` is one of STATES; `done` of its `datasets` have ended, and `failed` of those without
     success. `seconds` from the submission to the end, or to now. Of what is not known, None. `usd` is known
-    when the job has ended. `submitter`: who submitted it, by the name in groups.yaml; "" where nobody can
-    say. `mine`: it was submitted from this computer, or by the person who asks."""
+    when the job has ended, `reserved_usd` while it is open. `submitter`: who submitted it, by the name in
+    groups.yaml; "" where nobody can say. `mine`: it was submitted from this computer, or by the person who
+    asks."""
 
     analysis: str
     group: str
@@ -62,6 +67,7 @@ class JobRow:
     why: str = ""
     mine: bool = False
     submitter: str = ""
+    reserved_usd: float | None = None
 
     @property
     def open(self) -> bool:
@@ -79,9 +85,15 @@ class AnalysisPlace:
     own: frozenset[str] = frozenset()
     me: str = ""
 
+    def mine(self, job: str, submitter: str = "") -> bool:
+        """Whether a job is the person's who asks."""
+        return job in self.own or bool(self.me and submitter == self.me)
+
 
 def rows(
-    listed: Iterable[tuple[AnalysisPlace, ListedJob]], wanted: Callable[[JobRow], bool], limit: int
+    listed: Iterable[tuple[AnalysisPlace, ListedJob | IndexEntry]],
+    wanted: Callable[[JobRow], bool],
+    limit: int,
 ) -> list[JobRow]:
     """Of the jobs, the latest first as they come, the first `limit` (0: all) that are `wanted`. Not many more
     are read than that takes."""
@@ -94,8 +106,10 @@ def rows(
     return found
 
 
-def row(place: AnalysisPlace, one: ListedJob) -> JobRow:
+def row(place: AnalysisPlace, one: ListedJob | IndexEntry) -> JobRow:
     """What there is to say of one job."""
+    if isinstance(one, IndexEntry):
+        return _of_index(place, one)
     facts: dict[str, Any] = {
         "analysis": place.analysis,
         "group": place.group,
@@ -122,6 +136,26 @@ def row(place: AnalysisPlace, one: ListedJob) -> JobRow:
         usd=_number(certificate.get("cost_usd")) if known else None,
         why=ending.why or _reason(certificate),
         **facts,
+    )
+
+
+def _of_index(place: AnalysisPlace, one: IndexEntry) -> JobRow:
+    planned = one.datasets > 0
+    return JobRow(
+        analysis=place.analysis,
+        group=place.group,
+        job=one.name,
+        state=one.state,
+        submitted=moment(one.created),
+        datasets=one.datasets if planned else None,
+        done=one.done if planned else None,
+        failed=one.failed if planned else None,
+        seconds=_since(moment(one.created), one.ended or None),
+        usd=one.cost / 1e6 if planned and not one.open else None,
+        why=one.why,
+        mine=place.mine(one.name, one.submitter),
+        submitter=one.submitter,
+        reserved_usd=one.reserved / 1e6 if one.open and one.reserved else None,
     )
 
 
@@ -230,15 +264,24 @@ def chosen_states(text: str) -> frozenset[str]:
 
 @dataclass(frozen=True)
 class Overview:
-    """`rows`, the latest last, of `every` jobs and submissions; `more`: there may be others like them. `own`
-    of all were submitted from this computer. `me`: the name of who asks, where it was asked for and is
-    known."""
+    """`rows`, the latest last, of some `every` jobs and submissions; `more`: there may be others like them.
+    `own` of those that were looked at are the person's who asks. `me`: the name of who asks, where it was
+    asked for and is known."""
 
     rows: tuple[JobRow, ...]
     every: int
     more: bool
     own: int
     me: str = ""
+
+
+@dataclass
+class _Listed:
+    """What there is of one analysis: of the index, as much as was asked for."""
+
+    place: AnalysisPlace
+    jobs: list[ListedJob | IndexEntry]
+    every: int
 
 
 def overview(
@@ -250,32 +293,88 @@ def overview(
     mine: bool = False,
 ) -> Overview:
     """The latest `limit` (0: all) of the jobs of `analyses` (each a `neurocaas.Analysis`) that came `since`
-    then, are in one of `states` (none: any), and are `mine`. Those whose time is not known any more are left
-    out where it matters."""
+    then, are in one of `states` (none: any), and are `mine`: those that the person who asks has submitted, or
+    anybody from this computer. Those whose time is not known any more are left out where it matters."""
     me = name_of(analyses[0].session, analyses[0].group) if mine and analyses else ""
+
+    def fits(place: AnalysisPlace, one: ListedJob | IndexEntry) -> bool:
+        came = _came(one)
+        if since is not None and (came is None or came < since):
+            return False
+        if isinstance(one, IndexEntry):
+            return (not mine or place.mine(one.name, one.submitter)) and (not states or one.state in states)
+        perhaps = not mine or one.job in place.own or bool(me and one.answer)
+        return perhaps and (not states or bool(_possible(one.answer) & states))
+
+    def listed(one: Any) -> _Listed:
+        place = AnalysisPlace(one.name, one.group, one.objects, own_jobs.own(one.bucket, one.group), me)
+        return _listed(one, place, lambda job: fits(place, job), limit, since)
+
     with ThreadPoolExecutor(AT_ONCE) as pool:
-        listings = list(pool.map(lambda one: one.listing(), analyses))
-    places = [
-        AnalysisPlace(one.name, one.group, one.objects, own_jobs.own(one.bucket, one.group), me)
-        for one in analyses
+        found = list(pool.map(listed, analyses))
+    pairs = [(one.place, job) for one in found for job in one.jobs]
+    own = sum(_mine(place, job) for place, job in pairs)
+    fitting = [(place, job) for place, job in pairs if fits(place, job)]
+    fitting.sort(key=lambda pair: (_came(pair[1]) or _BEGINNING, _name(pair[1])), reverse=True)
+    shown = rows(fitting, lambda one: (not states or one.state in states) and (not mine or one.mine), limit)
+    every = sum(one.every for one in found)
+    more = bool(limit) and len(shown) == limit and len(fitting) > limit
+    return Overview(tuple(reversed(shown)), every, more, own, me)
+
+
+def _listed(
+    analysis: Any,
+    place: AnalysisPlace,
+    fits: Callable[[IndexEntry], bool],
+    limit: int,
+    since: datetime | None,
+) -> _Listed:
+    """The jobs of one analysis, until there are more than `limit` that fit (0: all of them)."""
+    index = index_of(place.objects, place.group)
+    known = dict[str, IndexEntry]()
+    last, fitting = 0, 0
+    for number, some in enumerate(index.latest(since if index.complete else None)):
+        last = last or len(some)
+        for entry in some:
+            before = known.get(entry.folder)
+            if before is None or before.created < entry.created:  # of a name that was used again, the latest
+                known[entry.folder] = entry
+        fitting += sum(map(fits, some))
+        if index.complete and limit and fitting > limit and number > 0:
+            break
+    entries = list(known.values())
+    if index.complete:
+        waiting = unanswered(place.objects, place.group, entries)
+        return _Listed(place, [*entries, *waiting], index.about(last) + len(waiting))
+    answered = {"job": "job_", "refused": "rejected_"}
+    others = [
+        one
+        for one in analysis.listing()
+        if not one.answer or _folder(place.group, answered[one.answer], one.job) not in known
     ]
-    every = [(place, job) for place, listing in zip(places, listings, strict=True) for job in listing]
-    every.sort(key=lambda pair: (pair[1].submitted or _BEGINNING, pair[1].job), reverse=True)
-    fitting = [
-        (place, job)
-        for place, job in every
-        if (since is None or (job.submitted is not None and job.submitted >= since))
-        and (not mine or me or job.job in place.own)
-        and (not states or _possible(job.answer) & states)
+    there = {one.submission for one in entries}
+    others = [
+        one
+        for one in others
+        if one.answer or f"{place.group}/{SUBMISSIONS}/{one.job}_{SUBMISSION_SUFFIX}" not in there
     ]
-    found = rows(fitting, lambda one: (not states or one.state in states) and (not mine or one.mine), limit)
-    return Overview(
-        tuple(reversed(found)),
-        len(every),
-        bool(limit) and len(found) == limit and len(fitting) > limit,
-        sum(job.job in place.own for place, job in every),
-        me,
-    )
+    return _Listed(place, [*entries, *others], len(entries) + len(others))
+
+
+def _folder(group: str, kind: str, name: str) -> str:
+    return rejected_keys(group, name).folder if kind == "rejected_" else f"{kind}{name}"
+
+
+def _came(one: ListedJob | IndexEntry) -> datetime | None:
+    return moment(one.created) if isinstance(one, IndexEntry) else one.submitted
+
+
+def _name(one: ListedJob | IndexEntry) -> str:
+    return one.name if isinstance(one, IndexEntry) else one.job
+
+
+def _mine(place: AnalysisPlace, one: ListedJob | IndexEntry) -> bool:
+    return place.mine(_name(one), one.submitter if isinstance(one, IndexEntry) else "")
 
 
 def _possible(answer: str) -> frozenset[str]:
@@ -310,11 +409,18 @@ def job_table(found: Sequence[JobRow], *, analyses: bool = False) -> list[str]:
 
 
 def open_jobs(analyses: Sequence[Any]) -> list[tuple[Any, Any]]:
-    """Those of the latest `LOOKED_AT` jobs of each analysis that have not ended, each with its analysis and
-    its handle. One read for each job that is looked at."""
+    """The jobs of each analysis that have not ended, each with its analysis and its handle. Where the service
+    keeps no index, those of the latest `LOOKED_AT`, with one read for each that is looked at."""
     found = []
     for one in analyses:
-        latest = [job for job in one.listing()[-LOOKED_AT:] if job.answer != "refused"]
-        ends = one.ends(latest)
-        found += [(one, one.job(job.job)) for job in latest if not ends[job]]
+        index = index_of(one.objects, one.group)
+        if index.complete:
+            entries = index.entries()
+            names = [entry.name for entry in entries if entry.open]
+            names += [waiting.job for waiting in unanswered(one.objects, one.group, entries)]
+        else:
+            latest = [job for job in one.listing()[-LOOKED_AT:] if job.answer != "refused"]
+            ends = one.ends(latest)
+            names = [job.job for job in latest if not ends[job]]
+        found += [(one, one.job(name)) for name in names]
     return found

@@ -59,8 +59,7 @@ def jobs(
 ) -> None:
     """List the group's jobs as a table, the latest last.
 
-    Two listings for a thousand jobs, and for each job that is shown (or looked at by --state) two small
-    reads; one that is open has up to 34.
+    The service keeps an index of them: two listings and a few reads, however many jobs there are.
     """
     from neurocaas.overview import chosen_states, job_table, overview, since_when
 

@@ -48,8 +48,8 @@ WHY_MAX = 160
 """Characters of why a job failed: the whole reason is in its certificate."""
 
 COUNTS, PLACES, LINES = "index", "indexed", "index"
-RUNNING, REJECTED = "RUNNING", "REJECTED"
-STATES = (RUNNING, SUCCESS, FAILED, REJECTED)
+SUBMITTED, RUNNING, REJECTED = "SUBMITTED", "RUNNING", "REJECTED"
+STATES = (SUBMITTED, RUNNING, SUCCESS, FAILED, REJECTED)
 _TRIES = 5
 _TEXT_MAX = 200
 _LAST = 1_000_000_000
@@ -74,7 +74,8 @@ class IndexEntry:
     """What the index says of one job, or of a submission that became none.
 
     `folder` is `job_{timestamp}` or `rejected_{id}`; `created` when a manager took it, `ended` "" while it is
-    open (ISO 8601). `state` is one of STATES. `done` of its `datasets` are final, `failed` of those without
+    open (ISO 8601). `state` is one of STATES; SUBMITTED while it waits before anything is
+    planned. `done` of its `datasets` are final, `failed` of those without
     success. `cost` and `reserved` in micro-dollars: what it has cost, known when it has ended, and what may
     still be spent while it is open. `seconds`: the life of its machines together. `submitter` as in
     `job.json`, "" where nobody can say; `submission` its file's key. `config`: SHA-256 of the
@@ -120,6 +121,8 @@ class IndexEntry:
     @property
     def rank(self) -> int:
         """How far it has come."""
+        if self.state == SUBMITTED:
+            return -1
         return _LAST if self.ended else self.done
 
     def line(self) -> str:

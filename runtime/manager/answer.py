@@ -33,7 +33,7 @@ from neurocaas.protocol.events import (
     tell,
 )
 from neurocaas.protocol.job import Job
-from neurocaas.protocol.job_index import REJECTED, IndexEntry, brief, entry_of
+from neurocaas.protocol.job_index import REJECTED, SUBMITTED, IndexEntry, brief, entry_of
 from neurocaas.protocol.keys import (
     CANCEL_SUFFIX,
     CancelKey,
@@ -273,6 +273,18 @@ class JobAnswer(Answer):
         else:
             self.part(job, done, order.text)
         return Outcome(0, order.text)
+
+    def waits(self) -> None:
+        """Show the submission among the group's jobs while it waits before anything is planned."""
+        entry = IndexEntry(
+            self.keys.folder,
+            iso(self.log.started),
+            SUBMITTED,
+            self.settings.analysis,
+            self.submitter,
+            self.source,
+        )
+        self.cloud.index(self.settings.bucket, self.keys.group, entry)
 
     def launched(self, job: Job) -> Outcome:
         """All machines of the job are there."""

@@ -225,6 +225,7 @@ class _Run:
         if waits is not None and not waits.again:
             self.log.manager(f"Waiting for job {earlier.name} to end. Nothing is reserved.", now)
             self.answer.certify(self.log.render())
+            self.answer.waits()
             tell(
                 self.cloud,
                 self.item,

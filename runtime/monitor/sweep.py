@@ -53,6 +53,7 @@ from runtime.monitor.machine import (
     place,
 )
 from runtime.monitor.port import ALIVE, ComeAgainError, Instance, MonitorCloud, OpenJob
+from runtime.monitor.reindex import complete_indexes
 from runtime.monitor.unheard import deliver_unheard
 from runtime.monitor.watch import JobWatch, complete
 
@@ -120,6 +121,7 @@ def sweep(
     )
     # last: where the analyses cannot be read, machines have been ended all the same
     faults += deliver_unheard(cloud, clock, log)
+    faults += complete_indexes(cloud, clock, log)
     try:
         tell_digests(cloud, clock, log)
     except Exception as error:  # noqa: BLE001 (the next sweep tells them)

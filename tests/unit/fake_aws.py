@@ -423,7 +423,9 @@ class FakeAws:
     def submissions(self, bucket: str, prefix: str, after: str, limit: int) -> list[Written]:
         found = list(self.objects(bucket, prefix, after, limit))
         return [
-            Written(one.key, self.etag(bucket, one.key), self.times[bucket, one.key], one.size)
+            Written(
+                one.key, self.etag(bucket, one.key), self.times.get((bucket, one.key), self.clock()), one.size
+            )
             for one in found
         ]
 

@@ -14,8 +14,10 @@ from botocore.exceptions import ClientError
 from neurocaas import Analysis, AnalysisError, own_jobs, places
 from neurocaas.cli import main
 from neurocaas.commands import speaking
-from neurocaas.overview import VERDICTS, chosen_states, overview, since_when
+from neurocaas.overview import VERDICTS, chosen_states, open_jobs, overview, since_when
 from neurocaas.protocol.analyses import DeployedAnalysis, parameter
+from neurocaas.protocol.documents import iso
+from neurocaas.protocol.job_index import IndexEntry, complete_key, segment_key
 from neurocaas.protocol.keys import JobKeys, rejected_keys
 from neurocaas.protocol.published_settings import about_key
 from neurocaas.protocol.status import DatasetStatus
@@ -167,7 +169,7 @@ def test_a_list_takes_few_requests_however_many_jobs_and_datasets_there_are(s3: 
     assert [one.job for one in found.rows][-1] == "zz"
     assert (found.rows[-1].done, found.rows[-1].datasets, found.rows[-1].failed) == (33, 200, None)
     counts = Counter(calls)
-    assert counts["ListObjectsV2"] <= 3 + 1, "three listings, one of verdicts"
+    assert counts["ListObjectsV2"] <= 4 + 1, "three listings, one of an index, one of verdicts"
     assert counts["GetObject"] <= 2 * 16, "two for each that is looked at, sixteen at a time"
 
 
@@ -286,3 +288,91 @@ def test_a_job_that_waits_says_why_while_it_is_followed(
     waits = speaking.Waits(Away(), None, lambda: 1e9)
     assert waits(JobState("t", "SUBMITTED")) == ""
     assert waits(JobState("t", "RUNNING", (DatasetState("a", "a", "IN PROGRESS", 1.0),))) == ""
+
+
+# With an index
+# ------------------------------------------------------------------------------------------------------------
+NOW = datetime.now(UTC)
+
+
+def entry(name: str, hours: float = 1, **facts: Any) -> IndexEntry:
+    """A job that came so many hours ago."""
+    began = NOW - timedelta(hours=hours)
+    standard = {"state": "SUCCESS", "datasets": 2, "done": 2, "cost": 20_000, "submitter": "ann",
+                "ended": iso(began + timedelta(minutes=5)), "analysis": "dti"}  # fmt: skip
+    key = f"{GROUP}/submissions/{name}_submit.json"
+    return IndexEntry(f"job_{name}", iso(began), **{"submission": key, **standard, **facts})
+
+
+def index(s3: Any, *entries: IndexEntry, segment: int = 0, complete: bool = True) -> None:
+    put(s3, segment_key(GROUP, segment), "".join(f"{one.line()}\n" for one in entries))
+    if complete:
+        put(s3, complete_key(GROUP), "{}")
+
+
+def test_an_index_says_all_of_its_jobs(
+    s3: Any, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    index(
+        s3,
+        entry("good", 3),
+        entry("bad", 2, state="FAILED", failed=1, why="b: out of memory"),
+        entry("going", 1, state="RUNNING", done=1, ended="", cost=0, reserved=240_000, submitter="bob"),
+        IndexEntry("rejected_typo", iso(NOW), "REJECTED", ended=iso(NOW), why="no such config"),
+    )
+    sent(s3, "good", "new")
+    found = rows()
+    assert list(found) == ["good", "bad", "going", "typo", "new"]
+    good, bad, going, typo, new = found.values()
+    assert (good.state, good.done, good.datasets, good.failed, good.usd, good.seconds) == (
+        "SUCCESS", 2, 2, 0, 0.02, 300.0)  # fmt: skip
+    assert (bad.failed, bad.why, bad.submitter) == (1, "b: out of memory", "ann")
+    assert (going.done, going.usd, going.reserved_usd, going.submitter) == (1, None, 0.24, "bob")
+    assert (typo.state, typo.datasets, typo.usd, typo.why) == ("REJECTED", None, None, "no such config")
+    assert new.state == "SUBMITTED"
+    assert set(rows(states=chosen_states("open"))) == {"going", "new"}
+    assert set(rows(since=NOW - timedelta(hours=1.5))) == {"going", "typo", "new"}
+    monkeypatch.setattr("neurocaas.overview.name_of", lambda *_: "bob")
+    assert set(rows(mine=True)) == {"going"}
+    assert main(["jobs", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)[2]["submitter"] == "bob"
+    assert main(["jobs"]) == 0
+    assert "  bob  " in capsys.readouterr().out
+
+
+def test_a_large_index_takes_few_requests(s3: Any) -> None:
+    for segment in range(10):
+        some = [entry(f"j{segment}-{number}", 100 - segment) for number in range(4)]
+        index(s3, *some, segment=segment)
+    sent(s3, "new")
+    analysis = Analysis(BUCKET, GROUP)
+    calls: list[str] = []
+    analysis.s3.meta.events.register("before-call.s3", lambda model, **_: calls.append(model.name))
+    found = overview([analysis], limit=5)
+    assert [one.job for one in found.rows][-2:] == ["j9-3", "new"]
+    assert found.more
+    assert Counter(calls) == {"ListObjectsV2": 2, "GetObject": 2}
+    calls.clear()
+    assert len(overview([analysis], limit=0).rows) == 41
+    assert Counter(calls) == {"ListObjectsV2": 2, "GetObject": 10}
+
+
+def test_until_an_index_is_complete_what_is_not_in_it_is_looked_up(s3: Any) -> None:
+    world(s3)
+    index(s3, entry("fresh"), entry("going", state="RUNNING", ended="", done=1), complete=False)
+    sent(s3, "fresh")
+    found = rows()
+    assert set(found) == {"good", "going", "typo", "new", "fresh"}
+    assert found["going"].done == 1, "as the index says"
+    assert found["good"].usd == 0.0123, "as its certificate says"
+
+
+def test_open_jobs_are_those_of_the_index(s3: Any) -> None:
+    index(s3, entry("good"), entry("going", state="RUNNING", ended=""))
+    sent(s3, "new")
+    assert [handle.timestamp for _, handle in open_jobs([Analysis(BUCKET, GROUP)])] == ["going", "new"]
+
+
+def test_a_name_that_was_used_again_is_listed_once(s3: Any) -> None:
+    index(s3, entry("a", 9, state="FAILED"), entry("a", 1))
+    assert [one.state for one in rows().values()] == ["SUCCESS"]

@@ -16,12 +16,15 @@ from neurocaas.protocol.job_index import (
     RUNNING,
     STATES,
     IndexEntry,
+    complete_key,
     index_prefix,
     note_job,
     read_lines,
     segment_key,
     worth_telling,
 )
+from runtime.monitor import reindex
+from runtime.monitor.port import Deployed
 from tests.unit.fake_aws import KilledError
 from tests.unit.job_world import BUCKET, World
 from tests.unit.test_ledger_conditions import Table, table
@@ -230,3 +233,66 @@ def test_who_writes_late_does_not_leave_an_old_document(world: Table) -> None:
 def test_a_bucket_that_takes_nothing_hinders_no_job(table: Table) -> None:
     note(table, FIRST)
     assert table.kinds() == {"index", "indexed", f"index/{BUCKET}/lab/0"}
+
+
+# Jobs of before
+# ------------------------------------------------------------------------------------------------------------
+def earlier(*names: str) -> World:
+    """A service that was upgraded: jobs that have ended, one that is open, refusals, and no index."""
+    world = World()
+    world.aws.deployed = [Deployed(BUCKET, ("lab",), "queue")]
+    for name in names:
+        world.submit(world.submission(timestamp=name), f"lab/submissions/{name}_submit.json")
+        machine = list(world.aws.ec2)[-1]
+        if name != "open":
+            world.complete(machine)
+    world.submit(world.submission(timestamp="no", dataname="nowhere"), "lab/submissions/no_submit.json")
+    world.submit({"dataname": "lab/inputs/a.zip"}, "lab/submissions/odd_submit.json")
+    return world
+
+
+def forget(world: World) -> None:
+    world.aws.index_.clear()
+    for key in [key for key in world.aws.objects_ if "/index/" in key[1]]:
+        del world.aws.objects_[key]
+    reindex._done.clear()
+
+
+def test_a_sweep_puts_the_jobs_of_before_into_the_index() -> None:
+    world = earlier("t1", "t2", "open")
+    before = {one.identity: one for one in listed(world)}
+    forget(world)
+    world.sweep()
+    after = {one.identity: one for one in listed(world)}
+    for identity, one in before.items():
+        assert replace(after[identity], reserved=0, submitter="") == replace(one, reserved=0, submitter="")
+    assert (BUCKET, complete_key("lab")) in world.aws.objects_
+    calls = len(world.aws.calls)
+    world.sweep()
+    assert not [key for name, key in world.aws.calls[calls:] if "/index/" in key], "it is done"
+
+
+def test_many_jobs_take_several_sweeps_and_what_is_newer_stays(monkeypatch: pytest.MonkeyPatch) -> None:
+    names = [f"t{number}" for number in range(5)]
+    world = earlier(*names)
+    forget(world)
+    world.submit(world.submission(timestamp="t9"), "lab/submissions/t9_submit.json")
+    newest = listed(world)
+    monkeypatch.setattr(reindex, "JOBS_AT_ONCE", 3)
+    for sweeps in (1, 2, 3):
+        assert (BUCKET, complete_key("lab")) not in world.aws.objects_, sweeps
+        world.sweep()
+    found = listed(world)
+    assert {one.name for one in found} == {*names, "t9", "no", "odd"}
+    assert [one for one in found if one.name == "t9"] == newest
+    assert (BUCKET, complete_key("lab")) in world.aws.objects_
+
+
+@pytest.mark.parametrize("spoilt", ["certificate.json", "job.json", "end.txt"])
+def test_records_that_cannot_be_read_keep_no_other_job_out(spoilt: str) -> None:
+    world = earlier("t1", "t2")
+    forget(world)
+    world.aws.upload(BUCKET, f"jobs/lab/job_t1/{spoilt}", '{"finished": 3}')
+    world.sweep()
+    assert "t2" in {one.name for one in listed(world)}
+    assert (BUCKET, complete_key("lab")) in world.aws.objects_
