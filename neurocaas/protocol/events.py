@@ -64,6 +64,7 @@ _OWN = ("time", "event", "text")
 _WHAT = "an event"
 _ORDER = {SUBMITTED: 0, STARTED: 1, ANOTHER: 2, MACHINE: 3, DATASET: 5, ENDED: 9}
 """Of events of the same millisecond; all others stand in the middle."""
+_TOLD_BY_EC2 = frozenset({MACHINE, DATASET, ENDED})
 
 Fact = str | int | float | bool | None
 
@@ -103,7 +104,13 @@ class Event:
 
     @property
     def _place(self) -> tuple[str, int, str]:
-        return self.time, _ORDER.get(self.event, 4), self.line()
+        # EC2 tells whole seconds: what it tells came at some time of that second
+        whole = self.event in _TOLD_BY_EC2 and self.time.endswith(".000Z")
+        return (
+            self.time.replace(".000Z", ".999Z") if whole else self.time,
+            _ORDER.get(self.event, 4),
+            self.line(),
+        )
 
 
 @dataclass(frozen=True)

@@ -1,9 +1,11 @@
 """A spot machine that AWS takes back while it works: its checkpoint is saved, the machine after it goes on
-from there, and what the first one has uploaded is no result."""
+from there, and what the first one has uploaded is no result. A machine that is lost is followed like it, and
+one whose script fails by itself is held for developers."""
 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -33,6 +35,13 @@ if [ "$dataname" = large.txt ] && [ "$NEUROCAAS_ATTEMPT" = 1 ]; then
     exit 1
 fi
 [ "$dataname" = large.txt ] && echo '{}' >"$NEUROCAAS_OUTPUT/summary.json" && exit 0
+if [ "$dataname" = broken.txt ]; then
+    echo first
+    yes | head -c 6000000
+    echo "KeyError: 'bvecs'" >&2
+    echo kept >"$NEUROCAAS_OUTPUT/state.txt"
+    exit 3
+fi
 step="$CHECKPOINT_DIR/step"
 [ -f "$step" ] || echo 0 >"$step"
 from=$(cat "$step")
@@ -49,6 +58,14 @@ upload "$NEUROCAAS_OUTPUT" "$bucketname" "$groupdir" "$processdir"
 """
 
 
+LONG_RUNS = """\
+logs: {keep: 2 MiB}
+on_failure: hold 30m
+errors:
+  - {match: "^KeyError: 'bvecs'", name: No gradients, advice: Put the .bvec file beside the image.}
+"""
+
+
 @pytest.fixture(scope="module")
 def lab(states: States) -> Iterator[Lab]:
     with states.copy(UTILS) as ground:
@@ -57,7 +74,7 @@ def lab(states: States) -> Iterator[Lab]:
         blueprint = folder / "blueprint.yaml"
         more = "  type: m5.large\n  market: spot\n  grow_memory: true\n"
         text = blueprint.read_text().replace("  type: m5.large\n", more)
-        blueprint.write_text(f"{text}results:\n  required: [summary.json]\n")
+        blueprint.write_text(f"{text}results:\n  required: [summary.json]\n{LONG_RUNS}")
         up(ground, "analysis-webdev")
         deployed = Deployed(ground, outputs(ground, "utils"), outputs(ground, "analysis-webdev"))
         yield Lab(deployed, "debuggers")
@@ -81,7 +98,7 @@ def test_a_checkpoint_outlives_its_machine(lab: Lab) -> None:
     notice = "interrupted: AWS takes this spot machine back at "
     until("the notice in the status", lambda: str(status().get("reason", "")).startswith(notice))
     assert "the checkpoint is saved" in str(status()["reason"])
-    assert lab.text(f"{job.keys.logs_prefix}long.txt/checkpoint/step") == "7\n"
+    assert lab.text(f"{job.keys.logs_prefix}long.txt/checkpoint/1/step") == "7\n"
 
     assert ended(job).succeeded, job.certificate()
     (dataset,) = certificate_facts(lab, job)["datasets"]
@@ -117,7 +134,50 @@ def test_a_checkpoint_outlives_its_machine(lab: Lab) -> None:
     )
     assert "STATUS: FAILED (reclaim)" in text
     assert "RESULTS: 1 kept apart in attempts/1/process_results/" in text
-    assert "STATUS: RESUMED FROM A CHECKPOINT, SUCCESS (success)" in text
+    assert re.search(r"STATUS: RESUMED FROM A CHECKPOINT OF 20\S+Z, SUCCESS \(success\)", text)
+    happened = [json.loads(line) for line in lab.text(job.keys.events).splitlines()]
+    # the manager says "started" when the call has returned, the first machine may run by then
+    assert [one["event"] for one in happened if one["event"] != "started"] == [
+        "submitted",
+        "machine-started",
+        "another-machine",
+        "machine-started",
+        "dataset-ended",
+        "job-ended",
+    ]
+    assert {one.get("checkpoint") for one in happened if one["event"] == "another-machine"} == {True}
+
+
+def test_a_failure_has_its_name_a_short_log_and_a_machine_that_developers_enter(lab: Lab) -> None:
+    job, ground = lab.submit("broken.txt"), lab.deployed.ground
+    key = job.keys.status("broken.txt")
+    until("the failure", lambda: key in lab.keys_below(job.keys.logs_prefix) and "FAILED" in lab.text(key))
+    assert not job.status().finished, "the machine waits to be found"
+    sweep, function = lab.deployed.client("lambda"), lab.deployed.utils["sweep_function"]
+    sweep.invoke(FunctionName=function, Payload=b"{}")
+    assert not ended(job).succeeded
+    (dataset,) = certificate_facts(lab, job)["datasets"]
+    assert (dataset["error"], dataset["exit_code"]) == ("No gradients", 3)
+    logs = "".join(
+        lab.text(one) for one in sorted(lab.keys_below(f"{job.keys.logs_prefix}broken.txt/stdout."))
+    ).splitlines()
+    (gap,) = [number for number, line in enumerate(logs) if "are left out here: 2 MiB" in line]
+    assert logs[:2] == ["first", "y"] or logs[1:3] == ["first", "y"]
+    assert sum(map(len, logs)) < 3_000_000
+    assert logs[-1] == "y"
+    assert 0 < gap < len(logs) - 1
+    (held,) = json.loads(ground.invoke("hold.list", "--json").stdout)
+    assert (held["job"], held["group"]) == (job.timestamp, "debuggers")
+    inside = ground.invoke(
+        "hold.shell", "--machine", job.timestamp, "--command", "cat /tmp/neurocaas-output.*/state.txt"
+    )
+    assert "kept" in inside.stdout
+    ground.invoke("hold.release", "--machine", held["instance"])
+    until("its end", lambda: all(one["State"]["Name"] == "terminated" for one in lab.machines(job)))
+    sweep.invoke(FunctionName=function, Payload=b"{}")
+    record = json.loads(lab.text(f"jobs/debuggers/holds/{held['instance']}.json"))
+    assert 0 < record["usd"] < record["reserved"] / 1e6
+    assert "hold-ended" in lab.text(job.keys.events)
 
 
 def test_a_script_that_ends_well_without_the_results_that_are_required_has_failed(lab: Lab) -> None:

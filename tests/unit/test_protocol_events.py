@@ -51,7 +51,8 @@ def test_without_an_identity_other_words_are_another_event() -> None:
 
 def test_events_of_one_moment_stand_in_the_order_of_a_life() -> None:
     names = [events.ENDED, events.DATASET, "held", events.MACHINE, events.STARTED, events.SUBMITTED]
-    told = [event(JOB, name, "x", NOW) for name in names]
+    moment = NOW + timedelta(milliseconds=1)
+    told = [event(JOB, name, "x", moment) for name in names]
     assert [one.event for one in in_order(told)] == [*reversed(names)]
 
 
@@ -98,3 +99,10 @@ def test_a_name_is_in_small_letters_and_hyphens(name: str) -> None:
 def test_a_fact_cannot_take_the_place_of_the_time() -> None:
     with pytest.raises(ValueError, match="allowed"):
         event(JOB, "held", "x", NOW, time="never")
+
+
+def test_a_time_of_ec2_is_some_time_of_its_second() -> None:
+    machine = event(JOB, events.MACHINE, "i-1 has started", NOW, "0:1")
+    submitted = event(JOB, events.SUBMITTED, "submitted", NOW + timedelta(milliseconds=400), "1")
+    later = event(JOB, "stopped", "stopped", NOW + timedelta(seconds=1), "1")
+    assert in_order([later, machine, submitted]) == [submitted.event, machine.event, later.event]
