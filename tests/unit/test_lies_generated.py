@@ -158,7 +158,9 @@ def seen(world: World, mine: Sequence[str]) -> dict[str, Any]:
     aws = world.aws
     return {
         "objects": {
-            key: found for (_, key), found in aws.objects_.items() if not key.startswith(tuple(mine))
+            key: _of_others(key, found, mine)
+            for (_, key), found in aws.objects_.items()
+            if not key.startswith(tuple(mine))
         },
         "open jobs": aws.items,
         "claims": {
@@ -170,6 +172,13 @@ def seen(world: World, mine: Sequence[str]) -> dict[str, Any]:
         "machines": aws.ec2,
         "notices": sorted(notice for notice in aws.notices if "job t0 of lab" not in notice[0]),
     }
+
+
+def _of_others(key: str, found: tuple[bytes, Any], mine: Sequence[str]) -> tuple[bytes, Any]:
+    """An object of the group's index without the line of the liar's own job, whose end it tells."""
+    if not key.startswith("jobs/lab/index/") or OWN_JOB[0] not in mine:
+        return found
+    return b"\n".join(one for one in found[0].split(b"\n") if b'"folder":"job_t0"' not in one), found[1]
 
 
 OWN_JOB = ("jobs/lab/job_t0/", f"logs/lab/{LIAR}.json")
