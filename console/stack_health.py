@@ -302,6 +302,14 @@ def topic(at: Account, one: Resource) -> Iterator[Difference]:
     yield from ()
 
 
+def subscription(at: Account, one: Resource) -> Iterator[Difference]:
+    """One that waits for its link is well: `invoke notify` tells who does."""
+    found = at.client("sns").get_subscription_attributes(SubscriptionArn=one["id"])["Attributes"]
+    wanted = one["inputs"].get("filterPolicy")
+    if wanted and _parsed(found.get("FilterPolicy")) != _parsed(wanted):
+        yield f"subscription {one['id']} has another filter policy", str(wanted)
+
+
 def rule(at: Account, one: Resource) -> Iterator[Difference]:
     found = at.client("events").describe_rule(Name=one["id"])
     if found.get("State") != "ENABLED":
@@ -423,6 +431,7 @@ JUDGES: Mapping[str, Judge] = {
     storage.PARAMETER: parameter,
     storage.KEY: key,
     messages.TOPIC: topic,
+    messages.SUBSCRIPTION: subscription,
     messages.RULE: rule,
     messages.TARGET: target,
     watching.LOG_GROUP: log_group,
@@ -440,7 +449,7 @@ KINDS = (
     ("templates", (machines.LAUNCH_TEMPLATE, machines.KEY_PAIR, machines.SECURITY_GROUP)),
     ("ledger", (storage.TABLE,)),
     ("keys", (storage.KEY, storage.PARAMETER)),
-    ("topic", (messages.TOPIC,)),
+    ("topic", (messages.TOPIC, messages.SUBSCRIPTION)),
     ("schedule", (messages.RULE, messages.TARGET)),
     ("logs and alarms", (watching.LOG_GROUP, watching.ALARM)),
     ("image pipeline", (images.PIPELINE,)),

@@ -38,7 +38,7 @@ ACTIONS: Mapping[str, tuple[str, ...]] = {
         "CreateBucket", "PutBucketNotification", "PutBucketPolicy", "PutBucketPublicAccessBlock",
         "PutBucketVersioning", "PutEncryptionConfiguration", "PutLifecycleConfiguration", "PutObject",
     ),
-    "sns": ("CreateTopic", "SetTopicAttributes"),
+    "sns": ("CreateTopic", "SetTopicAttributes", "Subscribe"),
     "sqs": ("CreateQueue", "SetQueueAttributes"),
     "ssm": ("PutParameter",),
 }  # fmt: skip

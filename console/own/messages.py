@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from console.own.model import Account, Thing, WantedResource, absent, autonamed, tagging
 
 QUEUE, TOPIC = "aws:sqs/queue:Queue", "aws:sns/topic:Topic"
+SUBSCRIPTION = "aws:sns/topicSubscription:TopicSubscription"
 FUNCTION, PERMISSION = "aws:lambda/function:Function", "aws:lambda/permission:Permission"
 MAPPING = "aws:lambda/eventSourceMapping:EventSourceMapping"
 RULE, TARGET = "aws:cloudwatch/eventRule:EventRule", "aws:cloudwatch/eventTarget:EventTarget"
@@ -26,6 +27,18 @@ def topics(at: Account, prefix: str) -> Iterator[Thing]:
         name = arn.rpartition(":")[2]
         if name.startswith(prefix):
             yield Thing(TOPIC, name, arn, arn, tagging(sns.list_tags_for_resource, "Tags", ResourceArn=arn))
+
+
+def subscriptions(at: Account, wanted: WantedResource) -> Iterator[Thing]:
+    """Of a topic of ours, those of the address that the program names. One that nobody has confirmed shows no
+    id, and is asked for anew (Amazon SNS API reference, "ListSubscriptionsByTopic")."""
+    topic = wanted.home("topic")
+    if topic is None:
+        return
+    arn, address = topic.arn or topic.id, wanted.inputs.get("endpoint")
+    for one in at.pages("sns", "list_subscriptions_by_topic", "Subscriptions", TopicArn=arn):
+        if one["Endpoint"] == address and one["SubscriptionArn"].startswith("arn:"):
+            yield Thing(SUBSCRIPTION, str(address), one["SubscriptionArn"], one["SubscriptionArn"])
 
 
 def functions(at: Account, prefix: str) -> Iterator[Thing]:

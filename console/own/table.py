@@ -47,6 +47,7 @@ PLACED: Mapping[str, Finder] = {
     messages.MAPPING: messages.mappings,
     messages.PERMISSION: messages.permissions,
     messages.TARGET: messages.targets,
+    messages.SUBSCRIPTION: messages.subscriptions,
     machines.EGRESS: machines.egress,
     machines.INGRESS: machines.ingress,
     networks.VPC: networks.vpcs,

@@ -380,6 +380,11 @@ class CertificateFacts:
     submitter: str = ""
 
     @property
+    def by(self) -> str:
+        """Who submitted, "" where nobody can say."""
+        return self.job.submitter if self.job else self.submitter
+
+    @property
     def succeeded(self) -> int:
         return sum(dataset.status == SUCCESS for dataset in self.datasets)
 
@@ -397,7 +402,7 @@ class CertificateFacts:
             "group": self.group,
             "job_id": self.job_id,
             "submission_key": self.submission_key,
-            "submitter": self.job.submitter if self.job else self.submitter,
+            "submitter": self.by,
             "finished": iso(self.finished),
             "succeeded": self.succeeded,
             "total": len(self.job.datasets) if self.job else 0,

@@ -78,7 +78,7 @@ def line_of(facts: CertificateFacts) -> str:
             facts.job_id,
             facts.analysis,
             outcome,
-            facts.job.submitter if facts.job else "",
+            facts.by,
             round(facts.cost, 6),
         ]
     )

@@ -107,6 +107,7 @@ def notice(
     failed first; `event`: what has happened, where the facts do not say it."""
     event = event or event_of(facts)
     attributes = about(event, facts.group, facts.analysis)
+    by = [f"Submitted by {one_line(facts.by, _NAME)}."] if facts.by else []
     own = JobKeys.of(facts.group, facts.job_id)
     bucket, keys = facts.job.results if facts.job else (facts.bucket, own)
     if event == REFUSED:
@@ -114,6 +115,7 @@ def notice(
         text = [
             f"Submission {name} (group {facts.group}, analysis {facts.analysis}) was refused: nothing was "
             "started, and nothing is paid.",
+            *by,
             f"Reason: {one_line(reason, _REASON)}",
             f"The file: {one_line(facts.submission_key, _REASON)}",
         ]
@@ -127,6 +129,7 @@ def notice(
     elapsed = facts.finished - moment(created)
     text = [
         f"{outcome} datasets of job {facts.job_id} (group {facts.group}, analysis {facts.analysis}).",
+        *by,
         f"Time: {timedelta(seconds=round(elapsed.total_seconds()))}. Cost: ${facts.cost:.4f}.",
         *([f"First failure: {one_line(reason, _REASON)}"] if reason else []),
         *([f"Its last error: {one_line(last_error, _REASON)}"] if last_error else []),

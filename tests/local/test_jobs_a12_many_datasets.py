@@ -9,6 +9,7 @@ import pytest
 
 from neurocaas import JobHandle
 from neurocaas.local_names import key_of
+from neurocaas.protocol.digest import DIGESTS
 from neurocaas.protocol.names import DATASET_NAME_BYTES
 from tests.local.deployed import ODD_NAMES, Deployed
 from tests.local.job_helpers import Inbox, Lab, Mailboxes, certificate_facts, ended, until
@@ -121,6 +122,31 @@ def test_a13_addresses_of_the_group_are_told_once_they_have_confirmed_and_no_oth
     assert not [one for one in mailboxes.subjects("bob@lab10.example") if "of lab1" in one]
     found = json.loads(service.ground.invoke("notify", "--json", "--local").stdout)["addresses"]
     assert {one["address"]: one["state"] for one in found} == dict.fromkeys(ADDRESSES, "confirmed")
+
+
+def test_a13_the_sweep_tells_the_digest_of_a_day_that_is_over_once_to_who_wants_it(
+    service: Deployed, mailboxes: Mailboxes
+) -> None:
+    table = service.client("dynamodb")
+    for group in ("lab1", "lab10"):
+        table.put_item(
+            TableName=service.utils["ledger_table"],
+            Item={
+                "pk": {"S": DIGESTS},
+                "sk": {"S": f"2001-02-03/{group}"},
+                "jobs": {"SS": [json.dumps(["t9", "analysis", "SUCCESS 1/1", "bob", 0.5])]},
+            },
+        )
+    for _ in range(2):
+        service.client("lambda").invoke(FunctionName=service.utils["sweep_function"], Payload=b"{}")
+    subject = "NeuroCAAS: 1 job of lab10 ended on 2001-02-03, 0 failed"
+    until("the digest", partial(mailboxes.got, "bob@lab10.example", subject))
+    assert mailboxes.subjects("bob@lab10.example").count(subject) == 1
+    told = [one for address in ADDRESSES[1:] for one in mailboxes.subjects(address)]
+    assert not [one for one in told if "2001-02-03" in one]
+    for group in ("lab1", "lab10"):
+        key = {"pk": {"S": DIGESTS}, "sk": {"S": f"2001-02-03/{group}"}}
+        assert "Item" not in table.get_item(TableName=service.utils["ledger_table"], Key=key)
 
 
 def test_a16_odd_names_are_processed_and_told_as_they_are(lab: Lab, odd: JobHandle) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
@@ -92,6 +93,13 @@ def test_a_job_that_ends_is_about_its_group_and_analysis(world: World, status: s
     (machine,) = world.aws.ec2
     world.complete(machine, status)
     assert world.aws.notices_about == [about(event, "lab", "dti")]
+
+
+def test_a_notice_says_who_submitted_where_it_is_known(world: World) -> None:
+    unknown = CertificateFacts("user", NOW, "lab", "t1", "k", "dti", "b")
+    known = replace(unknown, submitter="ann")
+    assert "Submitted by ann." in notice(known, CREATED, "because")[1].splitlines()
+    assert "Submitted" not in notice(unknown, CREATED, "because")[1]
 
 
 def test_a_refused_submission_is_told_to_its_group(world: World) -> None:
