@@ -76,7 +76,7 @@ def notify(c: Context, group: str = "", again: bool = False, tidy: bool = False,
 
 def subscriptions(sns: Any, topic: str) -> dict[str, tuple[str, bool]]:
     """The topic's subscriptions of e-mail and https, by address: the ARN ("" for one that waits), and whether
-    it has a filter. Those without are administrators', whom groups.yaml does not name."""
+    it filters as those of groups do. Others are administrators', whom groups.yaml does not name."""
     found = {}
     for page in sns.get_paginator("list_subscriptions_by_topic").paginate(TopicArn=topic):
         for one in page["Subscriptions"]:
@@ -85,11 +85,19 @@ def subscriptions(sns: Any, topic: str) -> dict[str, tuple[str, bool]]:
             arn = one["SubscriptionArn"] if one["SubscriptionArn"].startswith("arn:") else ""
             if one["SubscriptionArn"] == "Deleted":
                 continue
-            filtered = not arn or bool(
-                sns.get_subscription_attributes(SubscriptionArn=arn)["Attributes"].get("FilterPolicy")
-            )
-            found[str(one["Endpoint"])] = (arn, filtered)
+            found[str(one["Endpoint"])] = (arn, not arn or _ours(sns, arn))
     return found
+
+
+def _ours(sns: Any, arn: str) -> bool:
+    from neurocaas.protocol.notice import ABOUT
+
+    said = sns.get_subscription_attributes(SubscriptionArn=arn)["Attributes"].get("FilterPolicy")
+    try:
+        policy = document.loads(said) if said else {}
+    except ValueError:
+        return False
+    return isinstance(policy, dict) and set(policy) == {ABOUT}
 
 
 def rows(told: Mapping[str, Iterable[Any]], there: Mapping[str, tuple[str, bool]]) -> list[Row]:

@@ -11,7 +11,8 @@ exceeds ``since`` POST      ``instances``            a new state of an instance 
 how many machines EC2 has left (see ``localcloud.aws.ec2.capacity``) POST      ``reclaim``              take a
 spot machine back (see ``localcloud.aws.ec2.reclaim``) POST      ``builds``               progress or end of
 an image build POST      ``images``               an image of a machine's disk is there, or cannot be made
-POST      ``commands``             the end of a command that was run in a machine ========
+POST      ``commands``             the end of a command that was run in a machine GET       ``mail``
+what SNS has sent to e-mail addresses (see ``localcloud.aws.subscriptions``) ========
 =======================  ==============================================================================
 """
 

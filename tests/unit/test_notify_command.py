@@ -56,11 +56,14 @@ def test_who_has_not_confirmed_is_waiting(sns: Any) -> None:
     for address, parts in said.by_address(TOLD).items():
         notify.ask(sns, topic, address, said.policy(parts))
     sns.subscribe(TopicArn=topic, Protocol="email", Endpoint="admin@x.example")
+    own = {"FilterPolicy": json.dumps({"event": ["service"]})}
+    sns.subscribe(TopicArn=topic, Protocol="email", Endpoint="ops@x.example", Attributes=own)
     there = notify.subscriptions(sns, topic)
     assert {address: filtered for address, (_, filtered) in there.items()} == {
         "pi@x.example": True,
         "new@x.example": True,
         "admin@x.example": False,
+        "ops@x.example": False,
     }
     assert {row.state for row in notify.rows(TOLD, {**there, "new@x.example": ("", True)})} == {
         notify.CONFIRMED,
