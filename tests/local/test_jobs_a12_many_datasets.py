@@ -12,7 +12,7 @@ from neurocaas.local_names import key_of
 from neurocaas.protocol.digest import DIGESTS
 from neurocaas.protocol.names import DATASET_NAME_BYTES
 from tests.local.deployed import ODD_NAMES, Deployed
-from tests.local.job_helpers import Inbox, Lab, Mailboxes, certificate_facts, ended, until
+from tests.local.job_helpers import PATIENCE, Inbox, Lab, Mailboxes, certificate_facts, ended, until
 
 HARMFUL = "$(touch here)`touch there`'; touch pwned; '\".txt"
 ADDRESSES = ("bob@lab10.example", "both@labs.example", "lea@lab1.example")
@@ -88,6 +88,9 @@ def test_a13_a_failing_script_is_told_with_its_exit_code_and_output(lab: Lab, ma
     )
     assert failed.reason == status["reason"]
     facts = certificate_facts(lab, many)
+    for dataset in facts["datasets"]:
+        (machine,) = dataset["machines"]
+        assert 0 < machine["first_command_seconds"] <= machine["seconds"] + PATIENCE
     assert facts["exit_class"] == "analysis"
     from neurocaas.explain import explain
 
