@@ -110,7 +110,7 @@ class AnalysisBucket(pulumi.ComponentResource):
 
 
 def _submissions(queue: WorkQueue, groups: Sequence[str]) -> list[aws.s3.BucketNotificationQueueArgs]:
-    """A rule for each group. With more groups than S3 has room for, two for the whole bucket: then results
+    """A rule for each group. With more groups than S3 has room for, three for the whole bucket: then results
     with such names are told of as well, and the manager ignores them."""
     if len(groups) < RULES:
         return [
@@ -119,7 +119,7 @@ def _submissions(queue: WorkQueue, groups: Sequence[str]) -> list[aws.s3.BucketN
         ]
     return [
         _rule(queue, suffix.partition(".")[0], suffix)
-        for suffix in (keys.SUBMISSION_SUFFIX, keys.CANCEL_SUFFIX)
+        for suffix in (keys.SUBMISSION_SUFFIX, keys.CANCEL_SUFFIX, keys.WATCH_SUFFIX)
     ]
 
 

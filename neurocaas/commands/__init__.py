@@ -11,6 +11,7 @@ from neurocaas.commands import (
     signing_in,
     submitting,
     sweeping,
+    watching,
     working,
 )
 from neurocaas.commands.command import AnalystCommand
@@ -18,7 +19,7 @@ from neurocaas.commands.command import AnalystCommand
 CONCERNS: tuple[tuple[str, tuple[AnalystCommand, ...]], ...] = (
     ("Sign in", (*signing_in.COMMANDS, *belonging.COMMANDS)),
     ("Choose", (*discovering.COMMANDS, *linking.COMMANDS)),
-    ("Submit", submitting.COMMANDS),
+    ("Submit", (*submitting.COMMANDS, *watching.COMMANDS)),
     ("Watch", jobs.COMMANDS),
     ("Results", (*fetching.COMMANDS, *sweeping.COMMANDS, *working.COMMANDS)),
 )

@@ -15,13 +15,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
+from neurocaas.protocol.documents import DocumentError
 from neurocaas.protocol.keys import JobId, JobKeys
 from neurocaas.protocol.names import ANALYSIS_NAME, TIMESTAMP, bounded
 from neurocaas.protocol.outside import whole
-from neurocaas.protocol.typed_json import stored
+from neurocaas.protocol.typed_json import read, stored
 
 PROCESS = "process_results/"
 """Datanames that begin with it are below the folder of the earlier job."""
@@ -88,11 +90,14 @@ class NextStep:
 @dataclass(frozen=True)
 class Asked:
     """What a submission of the service says of itself. `submitter`: in whose name ("" for nobody's); `by`:
-    what made it (`job dti/2026-01-31`, `watch rig1`); `step`: its number in a chain of such jobs, from 1."""
+    what made it (`job dti/2026-01-31`, `watch rig1`); `step`: its number in a chain of such jobs, from 1;
+    `watch`: the name of the watch, whose jobs of a month may cost `cap` micro-dollars."""
 
-    submitter: str = ""
-    by: str = ""
+    submitter: str = field(default="", metadata=stored(added=True))
+    by: str = field(default="", metadata=stored(added=True))
     step: int = field(default=1, metadata=stored(added=True))
+    watch: str = field(default="", metadata=stored(added=True))
+    cap: int = field(default=0, metadata=stored(added=True))
 
 
 def parse_after(text: str) -> tuple[str, str] | None:
@@ -117,7 +122,6 @@ def asked_of(data: Mapping[str, Any]) -> Asked:
     """What a service's submission says of itself; nothing of what cannot be read."""
     value = data.get("asked")
     value = value if isinstance(value, dict) else {}
-    step = value.get("step", 1)
-    return Asked(
-        str(value.get("submitter", "")), str(value.get("by", "")), step if isinstance(step, int) else 1
-    )
+    with suppress(DocumentError):
+        return read(Asked, value, "asked")
+    return Asked()

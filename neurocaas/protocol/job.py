@@ -80,7 +80,8 @@ class Job:
     `secrets`: names of secrets that its machines read (`protocol.secrets`).
     `after`: the job whose results it takes, as its submission names it; `by`: what made the submission where
     that was the service (`protocol.chain`), as the `step`-th job of a chain; `next`: what follows it by
-    itself; `began`: since when it waits no more for another job, "" where it never did.
+    itself; `began`: since when it waits no more for another job, "" where it never did; `cap`: in
+    which month of which watch it counts (`protocol.watches`).
     `swept`: of a sweep, the parameters that differ among its datasets, in the order of the configuration;
     none of another job."""
 
@@ -131,6 +132,7 @@ class Job:
     next: NextStep | None = None
     began: str = field(default="", metadata=stored(added=True))
     swept: tuple[str, ...] = field(default=(), metadata=stored(added=True))
+    cap: str = field(default="", metadata=stored(added=True))
     schema_version: int = field(default=SCHEMA_VERSION)
 
     @property

@@ -7,10 +7,12 @@ people).
 {group}/results/job_{timestamp}/attempts/{n}/process_results/…  what an attempt wrote that was not its dataset's last
 {group}/results/rejected_{id}/logs/certificate.txt      a submission that could not become a job
 {group}/submissions/{id}_cancel.json                    ends the job of {id}_submit.json
+{group}/submissions/{id}_watch.json                     has a folder watched (`neurocaas.protocol.watches`)
 logs/active/{instance}.json   logs/{group}/{instance}.json
 jobs/{group}/job_{timestamp}|rejected_{id}/…            the service's own records
 jobs/{group}/early/{digest}.json                        a cancellation that waits for its submission
 jobs/{group}/index/{number}.jsonl                       a line for each job (`neurocaas.protocol.job_index`)
+jobs/{group}/watches|watching/{id}.json                 watches, and how far they have come
 jobs/{group}/submissions/{id}_submit.json               a submission of the service's own (`neurocaas.protocol.chain`)
 jobs/{group}/budget/{month}.json                        what is spent and reserved (`neurocaas.protocol.spending`)
 evidence/{role}:{instance}/…                            what one machine says of its dataset
@@ -36,6 +38,7 @@ SUBMISSIONS = "submissions"
 RESULTS = "results"
 SUBMISSION_SUFFIX = "submit.json"
 CANCEL_SUFFIX = "cancel.json"
+WATCH_SUFFIX = "watch.json"
 RETRY_SUFFIX = ".retry"
 ACTIVE_PREFIX = "logs/active/"
 JOBS = "jobs"
@@ -286,6 +289,28 @@ class CancelKey:
     @property
     def submission(self) -> SubmissionKey:
         return SubmissionKey(self.group, self.name[: -len(CANCEL_SUFFIX)] + SUBMISSION_SUFFIX)
+
+
+@dataclass(frozen=True)
+class WatchKey:
+    """A key `{group}/submissions/{name}` whose name ends in `watch.json`."""
+
+    group: str
+    name: str
+
+    @classmethod
+    def parse(cls, key: str) -> WatchKey:
+        """Raises ValueError when `key` (decoded) is not the key of a watch."""
+        return cls(*_in_submissions(key, WATCH_SUFFIX))
+
+    @property
+    def key(self) -> str:
+        return f"{self.group}/{SUBMISSIONS}/{self.name}"
+
+    @property
+    def id(self) -> str:
+        """The name of the watch."""
+        return re.sub(r"[_-]$", "", self.name[: -len(WATCH_SUFFIX)])
 
 
 @dataclass(frozen=True)

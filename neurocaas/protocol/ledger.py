@@ -44,6 +44,11 @@ Items:
 - index, indexed, index/…: the index of each group's jobs (`neurocaas.protocol.job_index`).
 - held machines: `pk = "hold"`, `sk = "{bucket}/{group}/{timestamp}/{instance}"`. `hold` S: the JSON of a
   `neurocaas.protocol.hold.Hold`; deleted when it is settled.
+- watches: `pk = "watch"`, `sk = "{bucket}/{group}/{name}"`. `watch` S: what it is, as JSON
+  (`neurocaas.protocol.watches`), written by a manager; `ended` S: why the service has ended it since.
+- caps: `pk = "cap"`, `sk = "{bucket}/{group}/{watch}/{month}"`: `committed` N, what the jobs of a watch have
+  spent or may still spend in a month, in micro-dollars; for each that is open, with `/{timestamp}` behind,
+  `reserved` N.
 - budgets: `pk = "budget"`, `sk = "{analysis}/{group}/{month}"`, one for each group, analysis and month (UTC,
   of the submission). Attributes: `committed` N = what is spent and what open jobs may still spend, `spent` N,
   in micro-dollars; `limit` N, that of the last reservation; `told` SS, which alarms were sent
@@ -76,6 +81,8 @@ HEARD = "heard"
 SEARCHES = "search"
 BUDGETS = "budget"
 MEMBER_BUDGETS = "member-budget"
+WATCHES = "watch"
+CAPS = "cap"
 _SORT_KEY_MAX_BYTES = 1024
 """Longest sort key (DynamoDB developer guide, "Quotas")."""
 
@@ -321,6 +328,62 @@ def _note_end(table: str, job: JobId, ended: str) -> dict[str, Any]:
             "ExpressionAttributeValues": {":ended": {"S": ended}},
         }
     }
+
+
+def watch_key(bucket: str, group: str, name: str) -> dict[str, dict[str, str]]:
+    """The primary key of a watch."""
+    return _strings({"pk": WATCHES, "sk": f"{bucket}/{group}/{name}"})
+
+
+def cap_key(cap: str, timestamp: str = "") -> dict[str, dict[str, str]]:
+    """The primary key of a month of a watch, or of what one of its jobs has reserved there."""
+    return _strings({"pk": CAPS, "sk": f"{cap}/{timestamp}" if timestamp else cap})
+
+
+def cap_writes(table: str, cap: str, timestamp: str, amount: int, limit: int) -> list[dict[str, Any]]:
+    """The transaction that counts a job in a month of its watch, unless more than `limit` would be committed.
+    First the month (a failed condition means: not enough left), then the job's share (counted already)."""
+    take = {
+        "TableName": table,
+        "Key": cap_key(cap),
+        "ConditionExpression": "attribute_not_exists(#committed) OR #committed <= :room",
+        "UpdateExpression": "ADD #committed :amount",
+        "ExpressionAttributeNames": {"#committed": "committed"},
+        "ExpressionAttributeValues": {":amount": _number(amount), ":room": _number(limit - amount)},
+    }
+    share = {
+        "TableName": table,
+        "Item": {**cap_key(cap, timestamp), "reserved": _number(amount)},
+        "ConditionExpression": "attribute_not_exists(pk)",
+    }
+    return [{"Update": take}, {"Put": share}]
+
+
+def settle_cap(client: Any, table: str, cap: str, timestamp: str, spent: int) -> None:
+    """What a job of a watch spent takes the place of what it had reserved in the month's cap, once."""
+    share = client.get_item(TableName=table, Key=cap_key(cap, timestamp), ConsistentRead=True).get("Item")
+    if share is None:
+        return
+    reserved = int(share["reserved"]["N"])
+    settle = {
+        "TableName": table,
+        "Key": cap_key(cap),
+        "UpdateExpression": "ADD #committed :difference",
+        "ExpressionAttributeNames": {"#committed": "committed"},
+        "ExpressionAttributeValues": {":difference": _number(spent - reserved)},
+    }
+    close = {
+        "TableName": table,
+        "Key": cap_key(cap, timestamp),
+        "ConditionExpression": "attribute_exists(pk)",
+    }
+    transact(client, [{"Update": settle}, {"Delete": close}])
+
+
+def cap_committed(client: Any, table: str, cap: str) -> int:
+    """Micro-dollars that the jobs of a watch have spent or reserved in a month."""
+    item = client.get_item(TableName=table, Key=cap_key(cap), ConsistentRead=True).get("Item", {})
+    return int(item["committed"]["N"]) if "committed" in item else 0
 
 
 def take_claim(client: Any, table: str, job: JobId, claim: Claim, after: Claim | None = None) -> Claim | None:

@@ -144,6 +144,11 @@ class Roster:
         person = next((one.name for one in self.people.values() if name in one.sessions), "")
         return person or (name if self.provider or name.startswith(OUTSIDE) else "")
 
+    def left(self, name: str) -> bool:
+        """Whether somebody whose name was noted earlier is not in the group any more, by what the deploy
+        says. Whom an identity provider may send, and administrators, are not listed there."""
+        return self.known and not self.provider and not name.startswith(OUTSIDE) and name not in self.people
+
     def taken_out(self, name: str) -> bool:
         """Whether a lead has taken somebody out, and no deploy has followed yet. Leads stay: only groups.yaml
         says who leads."""

@@ -106,9 +106,10 @@ def plan(
     created: datetime,
     submitter: str = "",
     began: str = "",
+    cap: str = "",
 ) -> Job:
-    """The job of `submission`, of which `found` has all that it names, without problems; `began` as in the
-    job. Pure."""
+    """The job of `submission`, of which `found` has all that it names, without problems; `began` and
+    `cap` as in the job. Pure."""
     assert found.config is not None
     config = found.config.config
     chosen = submission.instance_type or settings.instance.type
@@ -163,6 +164,7 @@ def plan(
         next=settings.next,
         began=began,
         swept=tuple(dict.fromkeys(name for one in config.combinations for name in one)),
+        cap=cap,
     )
 
 

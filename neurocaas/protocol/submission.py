@@ -37,7 +37,7 @@ from neurocaas.protocol.chain import (
 )
 from neurocaas.protocol.config import SUFFIXES
 from neurocaas.protocol.documents import TwiceError, once
-from neurocaas.protocol.keys import CONFIGS, INPUTS, RESULTS, JobId, JobKeys, SubmissionKey
+from neurocaas.protocol.keys import CONFIGS, INPUTS, JOBS, RESULTS, SUBMISSIONS, JobId, JobKeys, SubmissionKey
 from neurocaas.protocol.limits import KEY_MAX_BYTES, SUBMISSION_MAX_BYTES
 from neurocaas.protocol.names import check_timestamp, dataset_names, key_fault
 from neurocaas.protocol.outside import SCHEME, OutsideBucket, admits, place_of, registered, whole
@@ -163,8 +163,9 @@ def parse_submission(raw: bytes, key: str, settings: SubmissionRules) -> Submiss
     named, taken = _split(data.get("dataname"), after, settings)
     following = after.path(settings.bucket, PROCESS) if after else ""
     datanames, repeated = _datanames(named, group, settings, problems, taken, following)
-    if submission_key.by_service and data.get("configname") == submission_key.config:
-        configname = submission_key.config
+    own = f"{JOBS}/{group}/{SUBMISSIONS}/"
+    if submission_key.by_service and str(data.get("configname")).startswith(own):
+        configname = str(data.get("configname"))
     else:
         configname = _configname(data.get("configname"), group, settings, problems)
     instance_type = _instance_type(data.get("instance_type"), settings, problems)

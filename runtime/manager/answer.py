@@ -41,6 +41,7 @@ from neurocaas.protocol.keys import (
     JobKeys,
     ResultKeys,
     SubmissionKey,
+    WatchKey,
     rejected_keys,
 )
 from neurocaas.protocol.limits import QUEUE_MAX_RECEIVES
@@ -104,7 +105,7 @@ def version_of(settings: AnalysisSettings) -> str:
 @dataclass
 class Answer:
     """The answer to a file with the key `source`, below `keys`; `log` is its certificate while it grows.
-    `submitter` as in `job.json`."""
+    `submitter` and `cap` as in `job.json`."""
 
     cloud: ManagerCloud
     settings: AnalysisSettings
@@ -113,6 +114,7 @@ class Answer:
     log: SetupLog
     source: str
     submitter: str = ""
+    cap: str = ""
 
     @property
     def metadata(self) -> Mapping[str, str] | None:
@@ -202,7 +204,7 @@ def rejection(
     cloud: ManagerCloud,
     settings: AnalysisSettings,
     clock: Callable[[], datetime],
-    key: SubmissionKey | CancelKey,
+    key: SubmissionKey | CancelKey | WatchKey,
     replaced: str = "",
     submitter: str = "",
 ) -> Answer:
@@ -257,6 +259,8 @@ class JobAnswer(Answer):
         self._write_history(event(self.job_id, ENDED, line, now, "1", exit_class=exit_class, cost_usd=0.0))
         facts, told = self._close(exit_class, problems, note, job, now)
         wake_followers(self.cloud, self.settings.queue_url, self.job_id)
+        if self.cap:
+            self.cloud.settle_cap(self.cap, self.keys.timestamp, 0)
         claim = self.cloud.claimed(self.job_id)
         if not (claim and claim.ended):
             if event_of(facts) != REFUSED:

@@ -26,6 +26,7 @@ from neurocaas.protocol.ledger import (
     Claim,
     Waiting,
     budget_read,
+    cap_writes,
     change,
     close_writes,
     followers_of,
@@ -35,10 +36,12 @@ from neurocaas.protocol.ledger import (
     note_stop,
     read_claim,
     reserve_writes,
+    settle_cap,
     settle_writes,
     take_claim,
     transact,
     waiting_of,
+    watch_key,
 )
 from neurocaas.protocol.members import Roster
 from neurocaas.protocol.notice import send
@@ -46,6 +49,7 @@ from neurocaas.protocol.objects import code_of
 from neurocaas.protocol.settings import SPOT
 from neurocaas.protocol.spending import Figures, read_figures, take_alarm, tell_spending
 from neurocaas.protocol.tags import ATTEMPT, BUCKET, GROUP, JOB, OFFSET, RUN
+from neurocaas.protocol.watches import Watch
 from runtime.aws.clients import Clients
 from runtime.manager import refusal_log
 from runtime.manager.events import ObjectCreated, message_of
@@ -117,6 +121,26 @@ class AwsManagerCloud(Objects):
 
     def started(self, job: JobId) -> int:
         return int(self._item(job).get("started", {}).get("N", 0))
+
+    def register(self, watch: Watch) -> None:
+        item = {**watch_key(watch.bucket, watch.group, watch.name), "watch": {"S": watch.to_json()}}
+        self.clients.dynamodb.put_item(TableName=self._table, Item=item)
+
+    def end_watch(self, bucket: str, group: str, name: str, why: str) -> None:
+        self.clients.dynamodb.update_item(
+            TableName=self._table,
+            Key=watch_key(bucket, group, name),
+            UpdateExpression="SET #ended = :why",
+            ExpressionAttributeNames={"#ended": "ended"},
+            ExpressionAttributeValues={":why": {"S": why}},
+        )
+
+    def settle_cap(self, cap: str, timestamp: str, spent: int) -> None:
+        settle_cap(self.clients.dynamodb, self._table, cap, timestamp, spent)
+
+    def take_cap(self, cap: str, timestamp: str, amount: int, limit: int) -> bool:
+        refused = self._transact(cap_writes(self._table, cap, timestamp, amount, limit))
+        return not refused or refused[1] != "None"
 
     def wait(self, job: JobId, owner: str, waiting: Waiting) -> None:
         values = {

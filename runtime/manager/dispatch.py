@@ -1,17 +1,27 @@
-"""What a message of the submission queue is about: a submission, a cancellation, a further attempt."""
+"""What a message of the submission queue is about: a submission, a cancellation, a further
+attempt, a watch."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime
 
-from neurocaas.protocol.keys import CANCEL_SUFFIX, RETRY_SUFFIX, CancelKey, RetryKey, SubmissionKey
+from neurocaas.protocol.keys import (
+    CANCEL_SUFFIX,
+    RETRY_SUFFIX,
+    WATCH_SUFFIX,
+    CancelKey,
+    RetryKey,
+    SubmissionKey,
+    WatchKey,
+)
 from neurocaas.protocol.settings import AnalysisSettings
 from runtime.manager.cancel import cancel
 from runtime.manager.delivery import Delivery, Outcome
 from runtime.manager.manage import submit
 from runtime.manager.port import ManagerCloud
 from runtime.manager.retry import retry
+from runtime.manager.watching import watch
 
 Work = Callable[[ManagerCloud, AnalysisSettings, Callable[[], datetime], Delivery], Outcome]
 
@@ -42,4 +52,6 @@ def _work(key: str) -> tuple[Work, str]:
         return cancel, CancelKey.parse(key).group
     if key.endswith(RETRY_SUFFIX):
         return retry, RetryKey.parse(key).group
+    if key.endswith(WATCH_SUFFIX):
+        return watch, WatchKey.parse(key).group
     return submit, SubmissionKey.parse(key).group

@@ -18,7 +18,9 @@ from neurocaas.protocol.limits import CAPACITY_ATTEMPTS, JOB_MAX_BYTES, LAUNCH_P
 from neurocaas.protocol.plan import plan, records
 from neurocaas.protocol.problems import InvalidInput, Problem
 from neurocaas.protocol.settings import AnalysisSettings
+from neurocaas.protocol.spending import dollars
 from neurocaas.protocol.submission import InvalidSubmission, Submission, parse_submission
+from neurocaas.protocol.watches import cap_name
 from runtime.manager.answer import (
     BUDGET,
     GIVEN_UP,
@@ -32,7 +34,7 @@ from runtime.manager.answer import (
     rejection,
     version_of,
 )
-from runtime.manager.budget import hold_limit, reserve
+from runtime.manager.budget import hold_limit, reserve, worst_case
 from runtime.manager.cancel import read_order
 from runtime.manager.delivery import Delivery, Outcome
 from runtime.manager.earlier import as_then
@@ -166,6 +168,9 @@ class _Run:
     def start(self, submission: Submission) -> Outcome:
         """Launch the job, unless another manager is at it or has done it."""
         now, owner = self.clock().timestamp(), self.delivery.owner
+        if submission.asked is not None and submission.asked.watch:
+            names = (self.settings.bucket, self.key.group, submission.asked.watch)
+            self.answer.cap = cap_name(*names, self.log.started)
         about = {
             "submission": self.key.key,
             "analysis": self.settings.analysis,
@@ -240,6 +245,9 @@ class _Run:
     def _decide(self, submission: Submission) -> Job | Outcome:
         """The job, planned, paid and written down; or why there is none."""
         if self.who.refused is not None:
+            if submission.asked is not None and submission.asked.watch:
+                names = (self.settings.bucket, self.key.group, submission.asked.watch)
+                self.cloud.end_watch(*names, f"{self.who.name} is not in the group any more")
             return self.answer.refuse([self.who.refused])
         try:
             taken = results(self.cloud, submission)
@@ -275,9 +283,13 @@ class _Run:
             self.log.started,
             self.who.name,
             began=iso(self.clock()) if submission.after else "",
+            cap=self.answer.cap,
         )
         if job.runs.hold_minutes:
             job = replace(job, hold_limit=hold_limit(self.cloud, self.settings))
+        over = self._over_cap(submission, job)
+        if over is not None:
+            return self.answer.refuse([over], BUDGET, "quota")
         unpaid = reserve(self.cloud, self.settings, self.log, job, self.clock(), self.delivery.notes)
         if unpaid:
             return self.answer.refuse(unpaid, BUDGET, "quota")
@@ -285,6 +297,19 @@ class _Run:
             self.cloud.put(job.bucket, key, content)
         self.cloud.put(job.bucket, job.keys.job, job.to_json())
         return job
+
+    def _over_cap(self, submission: Submission, job: Job) -> Problem | None:
+        """Count a job of a watched folder in the month of its watch; the problem when its cap leaves no
+        room."""
+        asked = submission.asked
+        if asked is None or not job.cap:
+            return None
+        cost = worst_case(job)
+        if self.cloud.take_cap(job.cap, job.timestamp, cost, asked.cap):
+            return None
+        got = f"up to {dollars(cost)} more than its cap of {dollars(asked.cap)} a month leaves"
+        do = "Submit it by hand, or raise cap_usd of the watch"
+        return Problem(f"watch {asked.watch}", got, "jobs within the cap", do)
 
     def _launch(self, job: Job, known: Sequence[JobMachine], started: int) -> Outcome:
         log_config(self.log, job, self.clock())

@@ -12,6 +12,7 @@ from neurocaas.protocol.ledger import Claim, Waiting
 from neurocaas.protocol.members import Roster
 from neurocaas.protocol.settings import ON_DEMAND, ROOT_DEVICE
 from neurocaas.protocol.spending import Figures
+from neurocaas.protocol.watches import Watch
 from runtime.manager.events import ObjectCreated
 
 
@@ -184,6 +185,18 @@ class ManagerCloud(Protocol):
 
     def wake(self, waiting: Waiting) -> None:
         """Have a manager look at a job that waits; only one of the own analysis."""
+
+    def register(self, watch: Watch) -> None:
+        """Note in the table what is watched; the sweep looks after it."""
+
+    def end_watch(self, bucket: str, group: str, name: str, why: str) -> None:
+        """End a watch for a reason, until somebody turns it on again."""
+
+    def take_cap(self, cap: str, timestamp: str, amount: int, limit: int) -> bool:
+        """Count a job in a month of its watch, once; False when that has not enough left."""
+
+    def settle_cap(self, cap: str, timestamp: str, spent: int) -> None:
+        """What it spent takes the place of what it had reserved there, once."""
 
     def launched(self, job: JobId, total: int, failed: frozenset[int], now: float) -> None:
         """All machines that will ever be there are there; `failed` are the datasets that got none."""

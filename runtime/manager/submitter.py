@@ -37,6 +37,10 @@ def submitter_of(cloud: ManagerCloud, group: str, delivery: Delivery, asked: str
             raise
         return Submitter(asked or "")
     name = roster.submitter(principal) if asked is None else asked
+    if asked is not None and roster.left(asked):
+        got = f"{shown(asked)}, who is not in group {shown(group)} any more"
+        do = "Somebody of the group submits it, or turns the watch on, in their own name"
+        return Submitter(name, Problem("submitter", got, "somebody of the group", do))
     if not (name and roster.taken_out(name)):
         return Submitter(name)
     problem = Problem(

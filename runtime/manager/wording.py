@@ -38,6 +38,9 @@ def log_request(log: SetupLog, settings: AnalysisSettings, submission: Submissio
         )
     if submission.ignored:
         log.detail("init", f"Ignored fields: {', '.join(map(repr, submission.ignored))}", now)
+    if submission.asked is not None:
+        whose = f", in the name of {submission.asked.submitter}" if submission.asked.submitter else ""
+        log.detail("init", f"Submitted by the service for {submission.asked.by}{whose}.", now)
     log.step_done(1, now)
 
 

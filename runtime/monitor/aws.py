@@ -30,8 +30,10 @@ from neurocaas.protocol.ledger import (
     OPEN_JOBS,
     SEARCHES,
     STARTING,
+    WATCHES,
     Waiting,
     budget_key,
+    cap_committed,
     change,
     close_writes,
     followers_of,
@@ -40,15 +42,18 @@ from neurocaas.protocol.ledger import (
     note_stop,
     parse_open_job_key,
     retry_name,
+    settle_cap,
     settle_writes,
     transact,
     waiting_of,
+    watch_key,
 )
 from neurocaas.protocol.notice import send
 from neurocaas.protocol.notification import notification
 from neurocaas.protocol.objects import code_of
 from neurocaas.protocol.settings import AnalysisSettings
 from neurocaas.protocol.spending import Figures, read_figures, take_alarm, tell_spending
+from neurocaas.protocol.watches import Watch
 from runtime.aws.clients import Clients
 from runtime.monitor.ec2 import Ec2Machines
 from runtime.monitor.objects import ConfinedObjects, is_refusal
@@ -187,6 +192,33 @@ class AwsMonitorCloud(ConfinedObjects, Ec2Machines):
             if content is not None:
                 with suppress(DocumentError):  # of another version: its own deployment comes
                     yield _deployed(content.body)
+
+    def end_watch(self, bucket: str, group: str, name: str, why: str) -> None:
+        self.clients.dynamodb.update_item(
+            TableName=self._table,
+            Key=watch_key(bucket, group, name),
+            UpdateExpression="SET #ended = :why",
+            ExpressionAttributeNames={"#ended": "ended"},
+            ExpressionAttributeValues={":why": {"S": why}},
+        )
+
+    def settle_cap(self, cap: str, timestamp: str, spent: int) -> None:
+        settle_cap(self.clients.dynamodb, self._table, cap, timestamp, spent)
+
+    def committed_of_cap(self, cap: str) -> int:
+        return cap_committed(self.clients.dynamodb, self._table, cap)
+
+    def watches(self) -> Iterator[tuple[Watch, str]]:
+        pages = self.clients.dynamodb.get_paginator("query").paginate(
+            TableName=self._table,
+            KeyConditionExpression="pk = :watches",
+            ExpressionAttributeValues={":watches": {"S": WATCHES}},
+            ConsistentRead=True,
+        )
+        for page in pages:
+            for item in page["Items"]:
+                with suppress(DocumentError):  # of another version
+                    yield Watch.from_json(item["watch"]["S"]), item.get("ended", {}).get("S", "")
 
     def deployed_as(self, stack: str) -> Deployed | None:
         key = f"{_SETTINGS}{stack}/settings.json"

@@ -103,6 +103,8 @@ def finish(cloud: MonitorCloud, job: Job, item: OpenJob, now: datetime) -> bool:
     cloud.publish(*notice(facts, job.created, reason, refused, _last_error(cloud, job, outcomes)))
     wake_followers(cloud, item.job)
     submit_next(cloud, job, step, facts.finished)
+    if job.cap:
+        cloud.settle_cap(job.cap, job.timestamp, micro_dollars(facts.cost))
     spent, good = micro_dollars(facts.cost), facts.succeeded
     entry = entry_of(
         job,

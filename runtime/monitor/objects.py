@@ -137,11 +137,35 @@ class ConfinedObjects:
         for page in self.clients.s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix):
             yield from map(_written, page.get("Contents", []))
 
+    def folders(self, bucket: str, prefix: str, after: str, limit: int) -> list[str]:
+        # A start behind all that is in the last folder: '0' is the character after '/'.
+        start = {"StartAfter": f"{after[:-1]}0"} if after else {}
+        answer = self.clients.s3.list_objects_v2(
+            Bucket=bucket, Prefix=prefix, Delimiter="/", MaxKeys=limit, **start
+        )
+        found, last = list(map(_folder, answer.get("CommonPrefixes", []))), answer
+        while last["IsTruncated"]:  # pages of files between the folders
+            last = self.clients.s3.list_objects_v2(
+                Bucket=bucket,
+                Prefix=prefix,
+                Delimiter="/",
+                MaxKeys=limit,
+                ContinuationToken=last["NextContinuationToken"],
+            )
+            found += map(_folder, last.get("CommonPrefixes", []))
+            if len(found) >= limit:
+                break
+        return found[:limit]
+
     def submissions(self, bucket: str, prefix: str, after: str, limit: int) -> list[Written]:
         answer = self.clients.s3.list_objects_v2(
             Bucket=bucket, Prefix=prefix, StartAfter=after, MaxKeys=limit
         )
         return list(map(_written, answer.get("Contents", [])))
+
+
+def _folder(prefix: Mapping[str, Any]) -> str:
+    return str(prefix["Prefix"])
 
 
 def is_refusal(error: ClientError) -> bool:

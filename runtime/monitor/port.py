@@ -15,6 +15,7 @@ from neurocaas.protocol.keys import JobId
 from neurocaas.protocol.ledger import Waiting
 from neurocaas.protocol.limits import JOB_MAX_BYTES
 from neurocaas.protocol.spending import Figures
+from neurocaas.protocol.watches import Watch
 
 ALIVE = frozenset({"pending", "running"})
 
@@ -273,6 +274,21 @@ class MonitorCloud(Protocol):
     def submit(self, queue_url: str, bucket: str, files: Mapping[str, str]) -> str | None:
         """Write files (text by key), and tell the managers' queue of the last one, a submission of the
         service's own. None when that is done, else how AWS refuses it: trying again would be in vain."""
+
+    def folders(self, bucket: str, prefix: str, after: str, limit: int) -> list[str]:
+        """Up to `limit` folders directly below `prefix` (ending in '/'), in key order, behind `after`."""
+
+    def watches(self) -> Iterator[tuple[Watch, str]]:
+        """What is watched, and why the service has ended it ("": it has not)."""
+
+    def end_watch(self, bucket: str, group: str, name: str, why: str) -> None:
+        """End a watch for a reason, until somebody turns it on again."""
+
+    def committed_of_cap(self, cap: str) -> int:
+        """Micro-dollars that the jobs of a watch have spent or reserved in a month."""
+
+    def settle_cap(self, cap: str, timestamp: str, spent: int) -> None:
+        """What a job of a watch spent takes the place of what it had reserved there, once."""
 
     def submissions(self, bucket: str, prefix: str, after: str, limit: int) -> list[Written]:
         """Up to `limit` objects below `prefix` in key order, behind key `after`."""

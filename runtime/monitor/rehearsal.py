@@ -12,6 +12,7 @@ from neurocaas.protocol.keys import JobId
 from neurocaas.protocol.ledger import Waiting
 from neurocaas.protocol.limits import JOB_MAX_BYTES
 from neurocaas.protocol.spending import Figures
+from neurocaas.protocol.watches import Watch
 from runtime.monitor.port import (
     Deployed,
     Heard,
@@ -66,6 +67,21 @@ class Rehearsal:
     def submit(self, queue_url: str, bucket: str, files: Mapping[str, str]) -> str | None:
         self._tell(f"submit s3://{bucket}/{list(files)[-1]}")
         return None
+
+    def folders(self, bucket: str, prefix: str, after: str, limit: int) -> list[str]:
+        return self._cloud.folders(bucket, prefix, after, limit)
+
+    def watches(self) -> Iterator[tuple[Watch, str]]:
+        return self._cloud.watches()
+
+    def end_watch(self, bucket: str, group: str, name: str, why: str) -> None:
+        self._tell(f"end watch {name} of {group} in {bucket}: {why}")
+
+    def committed_of_cap(self, cap: str) -> int:
+        return self._cloud.committed_of_cap(cap)
+
+    def settle_cap(self, cap: str, timestamp: str, spent: int) -> None:
+        """Told when the job is ended."""
 
     def submissions(self, bucket: str, prefix: str, after: str, limit: int) -> list[Written]:
         return self._cloud.submissions(bucket, prefix, after, limit)

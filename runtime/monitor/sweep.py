@@ -41,6 +41,7 @@ from runtime.monitor.chain import wake_in_vain
 from runtime.monitor.digests import tell_digests
 from runtime.monitor.evidence import status_of
 from runtime.monitor.finish import filed_reports, finish, finish_without_document
+from runtime.monitor.folders import watch_folders
 from runtime.monitor.holding import end_holds, hold, to_be_held
 from runtime.monitor.jobless import exempt, lifetime, overdue
 from runtime.monitor.machine import (
@@ -122,6 +123,7 @@ def sweep(
     # last: where the analyses cannot be read, machines have been ended all the same
     faults += deliver_unheard(cloud, clock, log)
     faults += complete_indexes(cloud, clock, log)
+    faults += watch_folders(cloud, clock, log)
     try:
         tell_digests(cloud, clock, log)
     except Exception as error:  # noqa: BLE001 (the next sweep tells them)

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from datetime import datetime
 
-from neurocaas.protocol.keys import CANCEL_SUFFIX, SUBMISSION_SUFFIX, SUBMISSIONS, JobId
+from neurocaas.protocol.keys import CANCEL_SUFFIX, SUBMISSION_SUFFIX, SUBMISSIONS, WATCH_SUFFIX, JobId
 from neurocaas.protocol.limits import QUEUE_MAX_RECEIVES, QUEUE_VISIBILITY
 from runtime.monitor.port import Deployed, MonitorCloud, Search, Written
 
@@ -85,4 +85,4 @@ def _listed(cloud: MonitorCloud, analysis: Deployed, after: str) -> tuple[list[W
 
 
 def _asks(key: str) -> bool:
-    return key.endswith((SUBMISSION_SUFFIX, CANCEL_SUFFIX))
+    return key.endswith((SUBMISSION_SUFFIX, CANCEL_SUFFIX, WATCH_SUFFIX))

@@ -21,6 +21,7 @@ from neurocaas.protocol.ledger import Claim, Waiting
 from neurocaas.protocol.limits import JOB_MAX_BYTES
 from neurocaas.protocol.members import Roster, roster
 from neurocaas.protocol.spending import Figures
+from neurocaas.protocol.watches import Watch
 from runtime.manager.events import ObjectCreated, objects_created
 from runtime.manager.port import (
     BucketRefusedError,
@@ -96,6 +97,8 @@ class FakeAws:
     versions: dict[tuple[str, str], str] = field(default_factory=dict)
     uploads: int = 0
     queue: list[tuple[str, str]] = field(default_factory=list)
+    watches_: dict[tuple[str, str, str], tuple[str, str]] = field(default_factory=dict)
+    caps: dict[str, dict[str, tuple[int, bool]]] = field(default_factory=dict)
     woken: list[Waiting] = field(default_factory=list)
     pauses: list[int] = field(default_factory=list)
     times: dict[tuple[str, str], datetime] = field(default_factory=dict)
@@ -416,6 +419,49 @@ class FakeAws:
 
     def analyses(self) -> Iterator[Deployed]:
         yield from self.deployed
+
+    def register(self, watch: Watch) -> None:
+        with self.lock:
+            self._call("register", watch.name)
+            self.watches_[watch.bucket, watch.group, watch.name] = (watch.to_json(), "")
+
+    def watches(self) -> Iterator[tuple[Watch, str]]:
+        yield from [(Watch.from_json(text), ended) for text, ended in self.watches_.values()]
+
+    def end_watch(self, bucket: str, group: str, name: str, why: str) -> None:
+        with self.lock:
+            self._call("end watch", name)
+            self.watches_[bucket, group, name] = (self.watches_[bucket, group, name][0], why)
+
+    def take_cap(self, cap: str, timestamp: str, amount: int, limit: int) -> bool:
+        with self.lock:
+            self._call("take cap", timestamp)
+            shares = self.caps.setdefault(cap, {})
+            if timestamp in shares:
+                return True
+            if sum(one for one, _ in shares.values()) + amount > limit:
+                return False
+            shares[timestamp] = (amount, False)
+            return True
+
+    def settle_cap(self, cap: str, timestamp: str, spent: int) -> None:
+        with self.lock:
+            self._call("settle cap", timestamp)
+            if self.caps.get(cap, {}).get(timestamp, (0, True))[1] is False:
+                self.caps[cap][timestamp] = (spent, True)
+
+    def committed_of_cap(self, cap: str) -> int:
+        return sum(amount for amount, _ in self.caps.get(cap, {}).values())
+
+    def folders(self, bucket: str, prefix: str, after: str, limit: int) -> list[str]:
+        self._call("list", prefix)
+        names = {
+            key[len(prefix) :].partition("/")
+            for b, key in self.objects_
+            if b == bucket and key.startswith(prefix)
+        }
+        found = sorted(f"{prefix}{name}/" for name, slash, _ in names if slash)
+        return [one for one in found if one > after][:limit]
 
     def deployed_as(self, stack: str) -> Deployed | None:
         return next((one for one in self.deployed if one.stack == stack), None)

@@ -15,7 +15,8 @@ from moto import mock_aws
 
 from neurocaas.protocol import ledger
 from neurocaas.protocol.keys import JobId
-from neurocaas.protocol.ledger import BUDGETS, CLAIMS, HEARD, Claim, claim_key, item_key, transact
+from neurocaas.protocol.ledger import BUDGETS, CLAIMS, HEARD, Claim, Waiting, claim_key, item_key, transact
+from neurocaas.protocol.watches import Watch
 from runtime.manager.aws import AwsManagerCloud
 from runtime.manager.events import ObjectCreated, objects_created
 from runtime.manager.port import JobGoneError
@@ -413,3 +414,73 @@ def test_analyses_and_their_submissions_are_listed(table: Table) -> None:
     assert first.etag == s3.head_object(Bucket=BUCKET, Key=first.key)["ETag"].strip('"')
     assert (first.size, first.modified.tzinfo is not None) == (1, True)
     assert len(table.monitor.submissions(BUCKET, "lab/submissions/", "lab/submissions/", 2)) == 2
+
+
+# Jobs that follow others, and watched folders
+# ------------------------------------------------------------------------------------------------------------
+WAITS = Waiting(JOB, 500.0, "queue", "message")
+
+
+def test_what_a_job_waits_for_is_in_its_item_until_it_goes_on(table: Table) -> None:
+    table.open(JOB)
+    table.lease(OTHER, "one")
+    table.manager.wait(OTHER, "another", WAITS)
+    assert table.manager.waiting(OTHER) is None
+    table.manager.wait(OTHER, "one", WAITS)
+    table.manager.follow(JOB, OTHER)
+    table.manager.release(OTHER, "one")
+    assert table.manager.waiting(OTHER) == WAITS
+    assert table.manager.followers(JOB) == (OTHER,)
+    items = {item.job: item for item in table.monitor.open_jobs()}
+    assert (items[OTHER].waiting, items[JOB].followers) == (WAITS, (OTHER,))
+    assert table.lease(OTHER, "two", 300.0, 400.0) == "taken"
+    table.manager.go_on(OTHER, "two", 310.0)
+    after = table.monitor.open_job(OTHER)
+    assert after is not None
+    assert (after.waiting, after.since) == (None, 310.0)
+
+
+def test_nobody_follows_a_job_that_has_ended(table: Table) -> None:
+    table.open(JOB)
+    table.manager.forget(JOB, "2026-01-31")
+    table.manager.follow(JOB, OTHER)
+    assert table.item(item_key(JOB)) == {}
+    assert table.manager.followers(JOB) == ()
+
+
+def test_a_job_counts_in_its_cap_once_and_is_settled_once(table: Table) -> None:
+    cap = "dti/lab/rig1/2026-01"
+    assert table.manager.take_cap(cap, "t1", 600, 1000)
+    assert table.manager.take_cap(cap, "t1", 600, 1000)
+    assert not table.manager.take_cap(cap, "t2", 401, 1000)
+    assert table.manager.take_cap(cap, "t2", 400, 1000)
+    assert table.monitor.committed_of_cap(cap) == 1000
+    for cloud in (table.monitor, table.manager):
+        cloud.settle_cap(cap, "t1", 100)
+        assert table.monitor.committed_of_cap(cap) == 500
+    table.monitor.settle_cap(cap, "t3", 0)
+    assert table.monitor.committed_of_cap("dti/lab/rig1/2026-02") == 0
+
+
+def test_a_watch_is_registered_ended_and_turned_on_again(table: Table) -> None:
+    watch = Watch(
+        *(BUCKET, "lab", "rig1", "on", "ann", "lab/inputs/rig1/", "c", "c", 600, 1000, 10),
+        *("files", "**", False, "2026-01-31T12:00:00.000Z", "2026-03-02T12:00:00.000Z"),
+    )
+    table.manager.register(watch)
+    assert list(table.monitor.watches()) == [(watch, "")]
+    table.manager.end_watch(BUCKET, "lab", "rig1", "left")
+    assert list(table.monitor.watches()) == [(watch, "left")]
+    table.manager.register(replace(watch, state="paused"))
+    assert list(table.monitor.watches()) == [(replace(watch, state="paused"), "")]
+
+
+def test_folders_are_listed_without_what_is_in_them(table: Table) -> None:
+    s3 = boto3.client("s3")
+    s3.create_bucket(Bucket=BUCKET)
+    for name in ("a/x", "a/y", "b", "b/x", "b0", "c/deep/x", "d"):
+        s3.put_object(Bucket=BUCKET, Key=f"lab/inputs/{name}", Body=b"x")
+    prefix = "lab/inputs/"
+    assert table.monitor.folders(BUCKET, prefix, "", 10) == [f"{prefix}{name}/" for name in "abc"]
+    assert table.monitor.folders(BUCKET, prefix, f"{prefix}a/", 1) == [f"{prefix}b/"]
+    assert table.monitor.folders(BUCKET, prefix, f"{prefix}c/", 10) == []

@@ -56,8 +56,15 @@ class JobPath(RuleBasedStateMachine):
         self.world.aws.revive()
         if not again or self.messages[key] >= QUEUE_MAX_RECEIVES:
             del self.messages[key]
-        if len(self.world.aws.queue) > sent:  # a launch that goes on comes back as a new message
+        self._told(sent)
+
+    def _told(self, sent: int) -> None:
+        """A launch that goes on comes back as a new message, and so does what waited for another job."""
+        for _, key in self.world.aws.queue[sent:]:
             self.messages[key] = 0
+
+    def _waiting(self) -> int:
+        return sum("waiting" in item for item in self.world.aws.items.values())
 
     def _pace(self, tokens: int | None) -> None:
         self.world.aws.tokens, self.world.aws.filled = tokens, self.world.clock()
@@ -89,6 +96,31 @@ class JobPath(RuleBasedStateMachine):
         self.world.aws.calls.clear()
         self.world.aws.kill_at = kill
         self._deliver(key)
+
+    @precondition(lambda self: self.jobs > 0)
+    @rule(
+        random=picks,
+        capacity=st.integers(0, 3),
+        kill=st.none() | st.integers(1, 20),
+        when=st.sampled_from(["success", "ended"]),
+    )
+    def follow(self, random: object, capacity: int, kill: int | None, when: str) -> None:
+        """A job after an earlier one, or after one to come."""
+        self.jobs += 1
+        earlier = random.randint(1, self.jobs + 1)  # type: ignore[attr-defined]
+        key, timestamp = f"lab/submissions/{self.jobs}_submit.json", f"t{self.jobs}"
+        data = ["process_results/*.csv"]
+        body = self.world.submission(dataname=data, timestamp=timestamp, after=f"t{earlier}", after_when=when)
+        self.world.aws.capacity = {"m5.large": capacity, "m5.xlarge": 1}
+        self.world.aws.upload(BUCKET, key, str(body).replace("'", '"'))
+        self.world.aws.calls.clear()
+        self.world.aws.kill_at = kill
+        self._deliver(key)
+
+    @precondition(lambda self: self.messages)
+    @rule(random=picks)
+    def the_queue_delivers(self, random: object) -> None:
+        self._deliver(random.choice(sorted(self.messages)))  # type: ignore[attr-defined]
 
     @precondition(lambda self: self.jobs > 0)
     @rule(random=picks, capacity=st.integers(0, 3), tokens=paces)
@@ -148,6 +180,8 @@ class JobPath(RuleBasedStateMachine):
     )
     def end(self, random: object, status: str, times: int, stop: bool, kill: int | None) -> None:
         name = random.choice(self._machines("running"))  # type: ignore[attr-defined]
+        job, index = self.world.job_of(name)
+        self.world.aws.upload(BUCKET, f"{job.keys.process_prefix}{index}.csv")
         self.world.write_status(name, status)
         for state in ("stopped",) if stop else ("shutting-down", "terminated"):
             self.world.aws.set_state(name, state)
@@ -158,9 +192,11 @@ class JobPath(RuleBasedStateMachine):
         """The queue would deliver it again; here the sweep must do without."""
         self.world.aws.calls.clear()
         self.world.aws.kill_at = kill
+        sent = len(self.world.aws.queue)
         with suppress(ComeAgainError, KilledError):
             self.world.event(name, state)
         self.world.aws.revive()
+        self._told(sent)
 
     @rule(minutes=st.sampled_from([1, 3, 20, 90]))
     def time_passes(self, minutes: int) -> None:
@@ -170,9 +206,16 @@ class JobPath(RuleBasedStateMachine):
     def sweep(self, kill: int | None) -> None:
         self.world.aws.calls.clear()
         self.world.aws.kill_at = kill
+        sent = len(self.world.aws.queue)
         with suppress(KilledError):
             self.world.sweep()
         self.world.aws.revive()
+        self._told(sent)
+
+    @invariant()
+    def what_waits_has_reserved_nothing(self) -> None:
+        for item in self.world.aws.items.values():
+            assert "waiting" not in item or "reserved" not in item
 
     @invariant()
     def the_ledger_adds_up(self) -> None:
@@ -189,11 +232,16 @@ class JobPath(RuleBasedStateMachine):
     def teardown(self) -> None:
         """Time and the sweep alone must end everything that is left."""
         self._pace(None)
-        for _ in range(4):
+        rounds = 4
+        while rounds:
+            sent, waiting = len(self.world.aws.queue), self._waiting()
             for key in [*self.messages, *self._requests()]:
                 self._deliver(key)
             self.world.clock.forward(2 * 3600)
             self.world.sweep()
+            self._told(sent)
+            # those that follow others begin when these have ended, one after another
+            rounds -= self._waiting() == waiting
             for name in self._machines("shutting-down"):
                 self.world.aws.set_state(name, "terminated")
                 self.world.event(name, "terminated")
