@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 import pulumi
 import pulumi_aws as aws
 
+from blueprints.machine_kinds import kind
 from blueprints.model import Blueprint
 from blueprints.prices import Prices
 from components.names import logical
@@ -16,6 +17,7 @@ from components.packaging import CodeArchive
 from components.policies.manager import BUDGET_PARAMETERS
 from components.settings import larger_types
 from neurocaas.protocol.chain import Source
+from neurocaas.protocol.need import Need
 from neurocaas.protocol.published_settings import About, about_key
 from neurocaas.protocol.settings import Image
 
@@ -108,6 +110,11 @@ def render(
         input_addresses=blueprint.input_addresses,
         sources=tuple(args.sources[group]),
         tells_spending=True,
+        machines={
+            name: Need(one.vcpu, one.gib, one.gpus)
+            for name in args.prices.usd_per_hour
+            if (one := kind(name)) is not None
+        },
         description=blueprint.description,
         dataset_description=blueprint.dataset_description,
         dataset_example=blueprint.dataset_example,

@@ -12,16 +12,18 @@ from pathlib import Path
 from typing import Any
 
 from neurocaas import access, checks, configs, data_checks, given, own_jobs
+from neurocaas.advice import Advice, advise
 from neurocaas.bucket import AT_ONCE, Bucket, s3_client
 from neurocaas.budget import Budget, budget_left
 from neurocaas.errors import AnalysisError, every, raise_all
 from neurocaas.evidence import Evidence, gather
-from neurocaas.forecast import LATEST, Forecast, dearest, estimate, history, volume_gib
+from neurocaas.forecast import LATEST, Forecast, all_runs, dearest, estimate, volume_gib
 from neurocaas.formats.dandi import SCHEME as DANDI
 from neurocaas.formats.dandi import resolved
 from neurocaas.formats.file_tree import FileTree
 from neurocaas.job import JobHandle
 from neurocaas.job_list import JobList
+from neurocaas.learned import known_sizes, warnings
 from neurocaas.listing import ListedJob, listing, resolve
 from neurocaas.lookup import BucketOfAnalysis, find
 from neurocaas.notebook_html import facts
@@ -442,7 +444,13 @@ class Analysis:
         if state.finished or not state.datasets:
             return None
         record = job.job()
-        runs = history(self.objects, self.group, self.job_names()[: -LATEST - 1 : -1], record.instance_type)
+        runs = all_runs(
+            self.objects,
+            self.group,
+            known_sizes(self.objects, self.group),
+            self.job_names()[: -LATEST - 1 : -1],
+            record.instance_type,
+        )
         return estimate(runs, [one.size for one in record.datasets])[0]
 
     def forecast(
@@ -467,10 +475,14 @@ class Analysis:
             raise checks.instance_type_error(chosen, sorted(about.prices))
         latest = self.job_names()[: -LATEST - 1 : -1] if past else []
         gib = volume_gib(about.disk, dataset_size_gib, sizes)
-        p50, p90, count, similar = estimate(history(self.objects, self.group, latest, chosen), sizes)
+        rows = known_sizes(self.objects, self.group) if past else []
+        runs = all_runs(self.objects, self.group, rows, latest, chosen)
+        p50, p90, count, similar = estimate(runs, sizes)
+        asked, largest = minutes or about.duration_minutes, max((one or 0 for one in sizes), default=0)
+        larger = about.oom_types.get(chosen, ())
         return Forecast(
             datasets=len(sizes),
-            minutes=minutes or about.duration_minutes,
+            minutes=asked,
             instance_type=chosen,
             price_per_hour=about.prices[chosen],
             dearest_per_hour=dearest(about, chosen, () if instance_type else about.fallback_types),
@@ -484,7 +496,13 @@ class Analysis:
             similar=similar,
             need=None if instance_type else about.need,
             budget=self.budget(about) if budget else None,
+            warnings=warnings(rows, largest or None, chosen, asked, gib, about.machines, larger),
         )
+
+    def advise(self) -> Advice:
+        """Which machine, disk and duration the group's runs have needed, and what would be cheaper. Two
+        small reads."""
+        return advise(known_sizes(self.objects, self.group), self.about(), self.name, self.group)
 
     def budget(self, about: About | None = None) -> Budget:
         """What this month's budget of the group has left, and how that is known."""

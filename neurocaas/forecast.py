@@ -1,8 +1,9 @@
 """What a submission will take and cost, from what the group's earlier jobs of this analysis took.
 
-The history is read where an analyst may read: the certificates of the group's own jobs. Datasets of a similar
-size (half to twice) count when there are at least `ENOUGH` of them, else all do. p50 and p90 are the median
-and the ninth decile of the time that a machine lived, which is what is paid.
+The history is read where an analyst may read: one small file of the group's runs, the newest of each size
+(`neurocaas.protocol.sizes`), and the certificates of its latest jobs where that has too few. Datasets of a
+similar size (half to twice) count when there are at least `ENOUGH` of them, else all do. p50 and p90 are the
+median and the ninth decile of the time that a machine lived, which is what is paid.
 """
 
 import contextlib
@@ -22,6 +23,7 @@ from neurocaas.protocol.keys import JobKeys
 from neurocaas.protocol.need import Need
 from neurocaas.protocol.problems import InvalidInput
 from neurocaas.protocol.published_settings import About
+from neurocaas.protocol.sizes import SizeRow
 from neurocaas.protocol.status import SUCCESS
 from neurocaas.protocol.units import duration, money, price
 from neurocaas.states import DatasetState, JobState
@@ -53,7 +55,8 @@ class Forecast:
     `instance_type` when AWS has none of it, or when its memory is not enough. `volume_gib` is the disk of
     each machine, `besides_per_hour` what that and its address cost; `unknown` so many datasets have a size
     that cannot be known here, and are taken for as large as a disk has room for. `need`: what the analysis
-    has asked for in place of a type, None where the type was named."""
+    has asked for in place of a type, None where the type was named. `warnings`: what it is sure to run out
+    of, as earlier runs say."""
 
     datasets: int
     minutes: int
@@ -70,6 +73,7 @@ class Forecast:
     similar: bool = False
     need: Need | None = None
     budget: Budget | None = None
+    warnings: tuple[str, ...] = ()
 
     @property
     def usd(self) -> float:
@@ -133,7 +137,7 @@ class Forecast:
             said.append(f"budget: {self.budget.told()}")
             if refusals([self.usd], self.budget):
                 said.append("this is more than the budget has left: the submission would be refused")
-        return said
+        return [*said, *self.warnings]
 
 
 def dearest(about: About, chosen: str, stand_ins: Sequence[str]) -> float:
@@ -227,6 +231,26 @@ def volume_gib(disk: DiskRules | None, asked: int, sizes: Sequence[int | None]) 
         return disk.volume_gib + room(disk, asked, {"": max(known, default=0)})
     except InvalidInput:
         return largest
+
+
+def learned_runs(rows: Sequence[SizeRow], instance_type: str) -> list[Run]:
+    """The runs that have succeeded on `instance_type`, as the service has kept them."""
+    return [
+        Run(None if row.size is None else int(row.size), row.seconds, row.type)
+        for row in rows
+        if row.type == instance_type and row.outcome == SUCCESS
+    ]
+
+
+def all_runs(
+    objects: Bucket, group: str, rows: Sequence[SizeRow], latest: Sequence[str], instance_type: str
+) -> list[Run]:
+    """What is kept of runs; where that is little, also what the certificates of the `latest` jobs say."""
+    kept = learned_runs(rows, instance_type)
+    if len(kept) >= ENOUGH:
+        return kept
+    known = {row.job for row in rows}
+    return kept + history(objects, group, [one for one in latest if one not in known], instance_type)
 
 
 def history(objects: Bucket, group: str, timestamps: Iterable[str], instance_type: str) -> list[Run]:

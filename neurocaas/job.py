@@ -8,6 +8,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +35,7 @@ from neurocaas.protocol.keys import (
 )
 from neurocaas.protocol.limits import RECORD_MAX_BYTES, STATUS_MAX_BYTES
 from neurocaas.protocol.problems import Problem
+from neurocaas.protocol.resources import RESOURCES_MAX_BYTES
 from neurocaas.protocol.status import DatasetStatus
 from neurocaas.reading import (
     LIMIT,
@@ -46,6 +48,7 @@ from neurocaas.reading import (
     image,
     value,
 )
+from neurocaas.resources import ResourceList, read_course, resources_key
 from neurocaas.results import Fetching, FileChoice, fetch, own_folder, placed, wanted
 from neurocaas.results_folder import FetchedFile
 from neurocaas.states import DatasetState, JobState, dataset_state
@@ -275,6 +278,25 @@ class JobHandle:
             for one in files
         ]
         return ResultList(sorted(found, key=lambda one: one.path))
+
+    def resources(self) -> ResourceList:
+        """What the machines of the datasets have used over time, as far as they have told it: processor,
+        memory, GPU, disk, network. One GET for each dataset, eight at once."""
+        state = self.status()
+        names = [
+            one.name
+            for one in state.datasets
+            if resources_key(self.keys.logs_prefix, one.name) in self._seen.listed
+        ]
+        read = partial(self.objects.get, limit=RESOURCES_MAX_BYTES)
+        with ThreadPoolExecutor(8) as pool:
+            found = pool.map(
+                lambda name: read_course(read(resources_key(self.keys.logs_prefix, name))), names
+            )
+            courses = {
+                name: replace(one, dataset=name) for name, one in zip(names, found, strict=True) if one
+            }
+        return ResourceList(courses)
 
     def result(self, name: str, *, dataset: str = "", kind: str = "", limit: int = LIMIT) -> Any:
         """What a result says: a JSON file as Python has it, a text, or bytes, by the end of its name (or by

@@ -21,6 +21,8 @@ class ToldDataset(Protocol):
     @property
     def error(self) -> str: ...
     @property
+    def idle_since(self) -> str: ...
+    @property
     def last_line(self) -> str: ...
     @property
     def progress(self) -> float | None: ...
@@ -44,6 +46,8 @@ def what_is_said(dataset: ToldDataset, *, left: bool = True) -> str:
     """
     if dataset.state == "FAILED" and (dataset.error or dataset.reason):
         return cell(": ".join(text for text in (dataset.error, dataset.reason) if text))
+    if dataset.idle_since and not dataset.final:
+        return cell(f"IDLE since {dataset.idle_since}: its machine does next to nothing, and is paid")
     line = "" if _PROGRESS.fullmatch(dataset.last_line) else cell(dataset.last_line)
     far = (
         ""

@@ -27,7 +27,8 @@ class DatasetState:
     about what is left.
     `out_of_memory`: its machine has seen that its memory was used up. `cpu` and `memory` are what was in use
     when its machine told it last. `error` and `advice`: what the analysis's author calls its failure, and
-    what to do then; `checkpoint`: when the last complete one was saved."""
+    what to do then; `checkpoint`: when the last complete one was saved. `idle_since`: since when its machine
+    does next to nothing (ISO 8601)."""
 
     name: str
     input: str
@@ -47,6 +48,7 @@ class DatasetState:
     error: str = ""
     advice: str = ""
     checkpoint: str = ""
+    idle_since: str = ""
 
     @property
     def final(self) -> bool:
@@ -197,6 +199,7 @@ def dataset_state(
         error="" if verdict is None else _known(verdict.error),
         advice="" if verdict is None else _known(verdict.advice),
         checkpoint=_known(status.checkpoint),
+        idle_since="" if status.final else _known(status.idle_since),
     )
 
 

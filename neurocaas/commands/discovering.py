@@ -75,6 +75,20 @@ def describe(analysis: str = "", group: str = "", example: str = "", json: bool 
             say(line)
 
 
+@command(starts=True, help={**WHERE, **JSON})
+def advise(analysis: str = "", group: str = "", json: bool = False) -> None:
+    """Propose machine, disk and duration from what the group's runs have needed, with the evidence."""
+    from dataclasses import asdict
+
+    chosen = analysis_of(analysis, group)
+    found = chosen.advise()
+    if json:
+        say(as_json({"schema_version": 1, **asdict(found)}))
+        return
+    for line in found.lines():
+        say(line)
+
+
 def _groups(group: str) -> list[str]:
     from neurocaas import access
 
@@ -172,4 +186,4 @@ def _write(name: str, text: str) -> None:
     note(f"{name}: an example config; change it, then `neurocaas submit --config {name} …`")
 
 
-COMMANDS = (analyses, describe)
+COMMANDS = (analyses, describe, advise)

@@ -120,9 +120,21 @@ def follow(job: str, analysis: str = "", group: str = "", timeout: int = 0, json
     note(f"fetch the results: `{typed('results', handle.timestamp)}`")
 
 
-@command(help={**JOB, **JSON, "certificate": "Its certificate, the human-readable log, before that."})
+@command(
+    help={
+        **JOB,
+        **JSON,
+        "certificate": "Its certificate, the human-readable log, before that.",
+        "resources": "Also what each machine has used over time: processor, memory, GPU, disk, network.",
+    }
+)
 def status(
-    job: str, analysis: str = "", group: str = "", certificate: bool = False, json: bool = False
+    job: str,
+    analysis: str = "",
+    group: str = "",
+    certificate: bool = False,
+    resources: bool = False,
+    json: bool = False,
 ) -> None:
     """Show a job and its datasets as they are now: cost, machine, and why it waits or has failed.
 
@@ -136,6 +148,8 @@ def status(
     facts = summary(handle, state)
     if json:
         found = {**state_facts(state), **asdict(facts)}
+        if resources:
+            found["resources"] = handle.resources().facts()
         say(as_json({**found, "certificate": handle.answer()} if certificate else found))
         if state.finished and not state.succeeded:
             raise Ended(code=1)
@@ -145,6 +159,11 @@ def status(
         say("")
     for line in status_lines(state, facts, chosen.name, chosen.group):
         tell(line)
+    if resources:
+        tell("")
+        blocks = (sys.stdout.encoding or "").lower().startswith("utf")
+        for line in handle.resources().lines(ascii_only=not blocks):
+            tell(line)
     waits = state.phase == "SUBMITTED" or (
         state.phase == "RUNNING" and not any(one.seconds is not None for one in state.datasets)
     )

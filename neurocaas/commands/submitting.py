@@ -125,6 +125,9 @@ def submit(
     if forecast:
         for line in plans[0].forecast.lines():
             note(line)
+    else:
+        for line in plans[0].forecast.warnings:
+            note(line)
     if dry_run:
         if json:
             (facts,) = rehearsal.facts(plans, chosen.group)

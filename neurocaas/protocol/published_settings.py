@@ -49,6 +49,7 @@ class About:
     `sources`: other analyses whose results its jobs may take (`neurocaas.protocol.chain`).
     `outside_roles`: the ARNs of the roles that reach outside buckets (`neurocaas.protocol.linking`), where
     the group has any.
+    `machines`: what each type of `prices` has, as far as that is known.
     `tells_spending`: its manager keeps the documents of `neurocaas.protocol.spending`.
     `ledger_table` and `dead_letter_queue_url` may be read by administrators only."""
 
@@ -87,6 +88,7 @@ class About:
     input_addresses: tuple[str, ...] = field(default=(), metadata=stored(added=True))
     sources: tuple[Source, ...] = field(default=(), metadata=stored(added=True))
     outside_roles: Mapping[str, str] = field(default_factory=dict, metadata=stored(added=True))
+    machines: Mapping[str, Need] = field(default_factory=dict, metadata=stored(added=True))
     schema_version: int = field(default=SCHEMA_VERSION)
 
     def to_json(self) -> str:

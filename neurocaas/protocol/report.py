@@ -23,10 +23,10 @@ class ComputeReport:
     not be read); `besides_price`: of its volume and its address (0 in reports of before these were counted).
     `start` and `end` ISO 8601 (never null in a filed report), `jobpath` the job's prefix,
     `attempt` which machine of its dataset it was. `status` (SUCCESS or FAILED), `reason`, `exit_code`,
-    `exit_class` (see `certificate.EXIT_CLASSES`) and `out_of_memory` (as its own last status says) are filled
-    when the machine has ended, and `first_command`, the seconds from its launch to the first command of the
-    script, by its own word (None: it has not said); `dataset` is the index, `image_id` the AMI, `run` when
-    the job was created (unknown in reports of before they were noted)."""
+    `exit_class` (see `certificate.EXIT_CLASSES`), `out_of_memory` and `disk_full` (as its own last status
+    says) are filled when the machine has ended, and `first_command`, the seconds from its launch to the first
+    command of the script, by its own word (None: not said); `dataset` is the index, `image_id` the AMI,
+    `run` when the job was created (unknown in reports of before they were noted). `volume_gib`: its disk."""
 
     instance_id: str = field(metadata=stored("instance-id"))
     instance_type: str = field(metadata=stored("instance-type"))
@@ -52,6 +52,8 @@ class ComputeReport:
     out_of_memory: bool = field(default=False, metadata=stored(added=True))
     besides_price: float = field(default=0.0, metadata=stored(added=True))
     first_command: float | None = field(default=None, metadata=stored("first-command-seconds", added=True))
+    disk_full: bool = field(default=False, metadata=stored(added=True))
+    volume_gib: int | None = None
 
     @property
     def seconds(self) -> float:

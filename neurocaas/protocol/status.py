@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from neurocaas.protocol.documents import dumps, loads
+from neurocaas.protocol.resources import Used
 from neurocaas.protocol.typed_json import data_of
 
 INITIALIZING = "INITIALIZING"
@@ -38,7 +39,9 @@ class DatasetStatus:
     `eta_seconds` about what is left; what it says never grows. `uploaded` is how many result files the
     machine has sent (None: it does not say), `checkpoint` when the last complete one was (NONE: never).
     `error` and `advice`: the name that the blueprint has for a failure, and what to do; the service fills
-    them in. A missing status file means INITIALIZING: the machine is not up yet."""
+    them in. `disk_full`: its disk was too small; `used`: what the machine has used in all;
+    `idle_since`: since when it does next to nothing (`neurocaas.protocol.resources`). A missing status file
+    means INITIALIZING: the machine is not up yet."""
 
     status: str = INITIALIZING
     input: str = NONE
@@ -63,6 +66,9 @@ class DatasetStatus:
     checkpoint: str = NONE
     error: str = NONE
     advice: str = NONE
+    disk_full: bool = False
+    used: Used | None = None
+    idle_since: str = NONE
 
     @property
     def final(self) -> bool:
@@ -90,6 +96,8 @@ class DatasetStatus:
             eta_seconds=_number(data.get("eta_seconds"), 1e9),
             out_of_memory=data.get("out_of_memory") is True,
             uploaded=_count(data.get("uploaded")),
+            disk_full=data.get("disk_full") is True,
+            used=Used.of(data.get("used")),
             **{name: _text(data.get(name)) for name in _TEXTS},
         )
 
@@ -108,7 +116,7 @@ _TEXTS = (
         "memory_usage",
         "updated",
     ),
-    *("progress_text", "said", "checkpoint", "error", "advice"),
+    *("progress_text", "said", "checkpoint", "error", "advice", "idle_since"),
 )
 
 

@@ -49,6 +49,7 @@ from runtime.monitor.history import job_ended, of_reports, write_history
 from runtime.monitor.machine import HOST_FAILED
 from runtime.monitor.port import MonitorCloud, OpenJob
 from runtime.monitor.shared import with_shared
+from runtime.monitor.sizes import learn_sizes
 
 
 def finish(cloud: MonitorCloud, job: Job, item: OpenJob, now: datetime) -> bool:
@@ -99,6 +100,7 @@ def finish(cloud: MonitorCloud, job: Job, item: OpenJob, now: datetime) -> bool:
         job.created,
         lambda: _tell_outside(cloud, job, line),
     )
+    learn_sizes(cloud, job, reports)
     cloud.note_ended(job.group, digest.day_of(now), digest.line_of(facts))
     cloud.publish(*notice(facts, job.created, reason, refused, _last_error(cloud, job, outcomes)))
     wake_followers(cloud, item.job)

@@ -44,8 +44,8 @@ class DatasetPlace:
 
 @dataclass(frozen=True)
 class DatasetVerdict:
-    """How a dataset ended. `exit_class` as in `certificate.EXIT_CLASSES`; `out_of_memory`: as its machine
-    says.
+    """How a dataset ended. `exit_class` as in `certificate.EXIT_CLASSES`; `out_of_memory` and `disk_full`: as
+    its machine says.
     """
 
     status: str
@@ -53,6 +53,7 @@ class DatasetVerdict:
     exit_code: int | None
     exit_class: str
     out_of_memory: bool = False
+    disk_full: bool = False
 
 
 def place(instance: Instance) -> DatasetPlace | None:
@@ -90,7 +91,12 @@ def judge(status: DatasetStatus, instance: Instance) -> DatasetVerdict:
             (name for begin, name in _ENDED.items() if (reason or "").startswith(begin)), None
         )
         return DatasetVerdict(
-            FAILED, reason, status.exit_code, ended or "analysis", status.out_of_memory and ended is None
+            FAILED,
+            reason,
+            status.exit_code,
+            ended or "analysis",
+            status.out_of_memory and ended is None,
+            status.disk_full and ended is None and not status.out_of_memory,
         )
     if instance.state in ("stopping", "stopped"):
         return DatasetVerdict(
@@ -204,4 +210,5 @@ def final_report(
         exit_class=verdict.exit_class,
         out_of_memory=verdict.out_of_memory,
         first_command=began,
+        disk_full=verdict.disk_full,
     )

@@ -157,6 +157,7 @@ class JobWatch:
                 report.exit_code,
                 report.exit_class or verdict.exit_class,
                 report.out_of_memory,
+                report.disk_full,
             )
         # before anything that lets others go on with the dataset: they do not look for it
         cloud.delete(job.bucket, active_key)

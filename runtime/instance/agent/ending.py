@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import signal
 from contextlib import suppress
@@ -14,6 +15,7 @@ REFUSED = "The analysis script "
 """How run_main.sh begins to say why it does not run a script."""
 
 _DISK_LEFT = 1 << 20
+_NO_SPACE = re.compile(r"[Nn]o space left on device|ENOSPC|\bOSError: \[Errno 28\]")
 
 
 class Ending:
@@ -53,6 +55,16 @@ class Ending:
         return True
 
 
+def disk_full(said: str, disk: Path) -> bool:
+    """Whether the disk of `disk` was too small for a script that has failed: there is no room left, or
+    it `said` so last and has taken away since what filled it."""
+    if _NO_SPACE.search(said):
+        return True
+    with suppress(OSError):
+        return shutil.disk_usage(disk).free < _DISK_LEFT
+    return False
+
+
 def reason(
     code: int | None, said: str, last_command: str, refused: str | None, out_of_memory: bool, disk: Path
 ) -> str:
@@ -69,11 +81,8 @@ def reason(
             how += f": the script was killed by {signal.Signals(code - 128).name}"
     if out_of_memory:
         how += ", not enough memory (a larger instance_type has more)"
-    with suppress(OSError):
-        if shutil.disk_usage(disk).free < _DISK_LEFT:
-            how += (
-                ", the disk is full (a larger __dataset_size__, in GiB, in the configuration makes it larger)"
-            )
+    if disk_full(said, disk):
+        how += ", the disk is full (a larger __dataset_size__, in GiB, in the configuration makes it larger)"
     if said != NONE:
         return f"{said} ({how})"
     return how if last_command == NONE else f"{how}, its last command: {last_command}"

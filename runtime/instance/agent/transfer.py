@@ -32,6 +32,7 @@ from neurocaas.protocol.units import duration, rate, size
 from .pins import Pins
 from .reading import READS
 from .storage import FILES, UPLOAD_STATE, Location, Storage, StorageError
+from .usage import note_time
 
 if TYPE_CHECKING:
     from .addresses import AddressStorage
@@ -228,6 +229,8 @@ class Transfer:
             sys.stdout.flush()
             if self.record:
                 note(self.record, moved)
+                now = time.monotonic()
+                note_time(self.record, moved.kind, moved.bytes, now - seconds, now)
         return moved
 
     def _all(self, tasks: Iterable[Callable[[], Moved]]) -> list[Moved]:

@@ -18,12 +18,13 @@ from typing import Any
 
 from neurocaas.protocol.documents import dumps, iso
 from neurocaas.protocol.printable import one_line
+from neurocaas.protocol.resources import RESOURCES_SUFFIX
 from neurocaas.protocol.status import FAILED, IN_PROGRESS, NONE, SUCCESS, TEXT_CHARS, DatasetStatus
 
 from . import measure, processes
 from .checkpoint import Checkpoint
 from .context import UPDATE, Context, service_files
-from .ending import REFUSED, Ending, reason
+from .ending import REFUSED, Ending, disk_full, reason
 from .hold import wait_to_be_held
 from .log_pieces import LogPieces
 from .logs import ScriptLog
@@ -36,6 +37,7 @@ from .stop import StopWatch
 from .storage import Location, Storage
 from .transfer import RESULT, Moved, Transfer, outdated_input, read_record
 from .unsent import unsent
+from .usage import Usage
 
 TICK = 0.5
 """Seconds between two looks at the logs and the watch."""
@@ -53,7 +55,7 @@ CHECKPOINT_EVERY = 15.0
 """Seconds between two savings of the checkpoint folder, once AWS has said that it takes the machine back."""
 
 _COMMANDS_MAX = 1 << 20
-_MEASURED = ("cpu_usage", "memory_usage", "disk_usage", "gpu_usage", "updated", "eta_seconds")
+_MEASURED = ("cpu_usage", "memory_usage", "disk_usage", "gpu_usage", "updated", "eta_seconds", "used")
 
 
 class ScriptWatch:
@@ -83,6 +85,8 @@ class ScriptWatch:
         self._exit: int | None = None
         self._ending = Ending(grace)
         self._memory = Memory(state / "memory")
+        self._usage = Usage(logs, lambda: self._gpu_text)
+        self._resources_at = 0.0
         self._lost: list[str] = []
         self._warned = False
         self._stop = StopWatch(storage, context.stop)
@@ -135,7 +139,14 @@ class ScriptWatch:
         self._send_logs()
         self._send_rest()
         self._send_logs()  # with what was said about the rest
-        self._status = replace(self._status, last_command=self._last_command(), uploaded=len(self._results()))
+        self._send_resources()
+        self._status = replace(
+            self._status,
+            last_command=self._last_command(),
+            uploaded=len(self._results()),
+            used=self._usage.used(self.state / "files"),
+            idle_since=NONE,
+        )
         good = self._exit == 0 and not self._ending.because and not self._lost
         if not good and not self._ending.begun and self._spot and self._spot.time:
             # not final: there will be another attempt
@@ -187,6 +198,7 @@ class ScriptWatch:
         self._watchdog(now)
         self._save_checkpoint(now)
         self._interruption(now)
+        self._look(now)
         for log in self.logs.values():
             log.poll()
         self._pieces.send()
@@ -196,6 +208,36 @@ class ScriptWatch:
             if same != self._shown or now - self._shown_at >= HEARTBEAT:
                 self._shown, self._shown_at = same, now
                 self._report(document)
+
+    def _look(self, now: float) -> None:
+        """At what the machine uses; once a point is full, its course is sent."""
+        if self._usage.look(now):
+            self._status = replace(self._status, idle_since=self._usage.idle_since or NONE)
+            self._tell_idle()
+            if now - self._resources_at >= self._usage.every:
+                self._resources_at = now
+                self._send_resources()
+
+    def _tell_idle(self) -> None:
+        """Once: the service looks there from time to time."""
+        if self._usage.idle_since and not self._usage.idle_told:
+            self._usage.idle_told = True
+            minutes = self._usage.idle_seconds / 60
+            self._say(
+                f"NeuroCAAS: for {minutes:.0f} minutes this machine has done next to nothing (processor, "
+                "disk, network); it is paid all the same."
+            )
+            if self.context.evidence:
+                self.reporter.put(
+                    self.context.evidence.below("idle.json"),
+                    dumps({"since": self._usage.idle_since}).encode(),
+                )
+
+    def _send_resources(self) -> None:
+        """What the machine has used over time, for people."""
+        found = self._usage.resources(self.context.name, self.context.instance, self.context.attempt)
+        place = self.context.log_place(f"{self.context.name}{RESOURCES_SUFFIX}")
+        self.reporter.put(place, found.to_json().encode())
 
     def _save_checkpoint(self, now: float) -> None:
         """Save what the script keeps for a later attempt, in the background; say once why it cannot be."""
@@ -259,7 +301,8 @@ class ScriptWatch:
         why = why or reason(
             self._exit, words, self._status.last_command, refused, short, self.logs["stdout"].path.parent
         )
-        return {"reason": why[:TEXT_CHARS], "said": words, "out_of_memory": short}
+        full = not self._ending.because and disk_full(words, self.logs["stdout"].path.parent)
+        return {"reason": why[:TEXT_CHARS], "said": words, "out_of_memory": short, "disk_full": full}
 
     def _last_command(self) -> str:
         path = self.state / "commands"
