@@ -198,7 +198,8 @@ def _running(found: Evidence) -> Explanation:
         longest = max(going, key=lambda one: one.seconds or 0.0)
         said = f", and printed last: {longest.last_line}" if longest.last_line else ""
         warned = tuple(f"{one.name}: {one.reason}" for one in going if one.reason)
-        since = f"{longest.name} has run for {duration(longest.seconds) or 'some seconds'}{said}"
+        kept = f", its last checkpoint is of {longest.checkpoint}" if longest.checkpoint else ""
+        since = f"{longest.name} has run for {duration(longest.seconds) or 'some seconds'}{said}{kept}"
         return Explanation(f"Job {job} is running: {counts}.", (since, *warned, *_room(found)), "")
     age = found.age or 0.0
     if found.pending:

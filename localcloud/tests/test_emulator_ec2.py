@@ -424,3 +424,13 @@ def test_only_burstable_types_have_credits(ec2: Any) -> None:
 def test_a_limit_of_capacity_is_a_number_of_machines(emulator: Cloud, limit: dict[str, Any]) -> None:
     with pytest.raises(HTTPError, match="400"):
         emulator.admin("POST", "capacity", limit)
+
+
+def test_status_checks_are_filtered_as_aws_does(ec2: Any, emulator: Cloud) -> None:
+    (instance,) = launch(ec2)
+    report(emulator, instance, "running")
+    for kind in ("system", "instance"):
+        for value, there in (("ok", True), ("impaired", False)):
+            wanted = [{"Name": f"{kind}-status.status", "Values": [value]}]
+            found = ec2.describe_instance_status(Filters=wanted)["InstanceStatuses"]
+            assert (instance["InstanceId"] in [one["InstanceId"] for one in found]) is there

@@ -20,6 +20,7 @@ from neurocaas.protocol.job import Job
 from neurocaas.protocol.keys import JobId, active_report_key
 from neurocaas.protocol.ledger import budget_name
 from neurocaas.protocol.limits import SETTLE_GRACE
+from neurocaas.protocol.notice import JOB_FAILED, about
 from neurocaas.protocol.report import ComputeReport
 from neurocaas.protocol.status import FAILED, DatasetStatus
 from neurocaas.protocol.units import money
@@ -78,6 +79,18 @@ def hold(
     )
     facts = {"dataset": held.dataset, "instance": held.instance, "until": held.until}
     tell(cloud.acting_for(job.bucket, job.group), job.id, HELD, told, now=now, once=held.instance, **facts)
+    # nothing of what its group has written: addresses may be anybody's
+    text = (
+        f"A script of {job.analysis} has failed. Its machine {held.instance} stays until {held.until}, for "
+        f"up to {money(held.reserved / 1e6)} of group {GROUP}.\n"
+        f"A shell: invoke hold.shell --machine {held.instance}\n"
+        f"Its end: invoke hold.release --machine {held.instance}"
+    )
+    cloud.publish(
+        f"NeuroCAAS {job.analysis}: a machine is held until {held.until}",
+        text,
+        about(JOB_FAILED, GROUP, job.analysis),
+    )
     return held
 
 

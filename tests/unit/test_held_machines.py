@@ -77,6 +77,10 @@ def test_a_machine_whose_script_has_failed_is_held_and_its_job_ends_without_it()
     world.clock.forward(1799)
     world.sweep()
     assert world.aws.ec2[machine].state == "running"
+    told = next(text for subject, text in world.aws.notices if "is held until" in subject)
+    assert f"invoke hold.shell --machine {machine}" in told
+    assert "spikes" not in told
+    assert "a.zip" not in told
 
 
 def test_a_hold_ends_at_its_time_and_the_developers_pay_for_it_alone() -> None:

@@ -16,6 +16,7 @@ from localcloud.tests.properties import examples
 from neurocaas.protocol.documents import moment
 from neurocaas.protocol.keys import JobKeys
 from neurocaas.protocol.limits import QUEUE_MAX_RECEIVES
+from neurocaas.protocol.runs import RunRules
 from runtime.monitor.machine import place
 from runtime.monitor.port import ComeAgainError
 from tests.unit.fake_aws import KilledError
@@ -35,13 +36,14 @@ def _hours(report: dict[str, Any]) -> float:
 
 
 class JobPath(RuleBasedStateMachine):
-    """Submissions, cancellations, redeliveries, crashes, machine lives, deaths and reclaims, lost events, and
-    time.
+    """Submissions, cancellations, redeliveries, crashes, machine lives, deaths and reclaims, hosts that fail,
+    machines that wait to be held, lost events, and time.
     """
 
     def __init__(self) -> None:
         super().__init__()
-        self.world = World(changed(SETTINGS, budget_usd=LIMIT / 1e6, market="spot", attempts=2))
+        rules = RunRules(hold_minutes=30)
+        self.world = World(changed(SETTINGS, budget_usd=LIMIT / 1e6, market="spot", attempts=2, runs=rules))
         self.jobs = 0
         self.messages: dict[str, int] = {}
 
@@ -150,15 +152,21 @@ class JobPath(RuleBasedStateMachine):
         self._deliver(random.choice(self._requests()))  # type: ignore[attr-defined]
 
     @precondition(lambda self: self._machines("pending", "running"))
-    @rule(random=picks, times=st.integers(0, 2), warned=st.booleans(), kill=st.none() | st.integers(0, 12))
-    def reclaim(self, random: object, times: int, warned: bool, kill: int | None) -> None:
+    @rule(
+        random=picks,
+        times=st.integers(0, 2),
+        warned=st.booleans(),
+        code=st.sampled_from(["Server.SpotInstanceTermination", "Server.InternalError"]),
+        kill=st.none() | st.integers(0, 12),
+    )
+    def reclaim(self, random: object, times: int, warned: bool, code: str, kill: int | None) -> None:
         name = random.choice(self._machines("pending", "running"))  # type: ignore[attr-defined]
         if warned:
             self.world.write_status(
                 name, "IN PROGRESS", reason="interrupted: AWS takes this spot machine back"
             )
         for state in ("shutting-down", "terminated"):
-            self.world.aws.set_state(name, state, reason_code="Server.SpotInstanceTermination")
+            self.world.aws.set_state(name, state, reason_code=code)
             for _ in range(times):
                 self._event(name, state, kill)
 
@@ -187,6 +195,19 @@ class JobPath(RuleBasedStateMachine):
             self.world.aws.set_state(name, state)
             for _ in range(times):
                 self._event(name, state, kill)
+
+    @precondition(lambda self: self._machines("running"))
+    @rule(random=picks, code=st.integers(0, 2))
+    def fail_and_wait(self, random: object, code: int) -> None:
+        """A script fails, and its machine waits to be held."""
+        name = random.choice(self._machines("running"))  # type: ignore[attr-defined]
+        self.world.write_status(name, "FAILED", exit_code=code)
+
+    @precondition(lambda self: self._machines("running"))
+    @rule(random=picks)
+    def lose_host(self, random: object) -> None:
+        name = random.choice(self._machines("running"))  # type: ignore[attr-defined]
+        self.world.aws.failing[name] = self.world.clock()
 
     def _event(self, name: str, state: str, kill: int | None) -> None:
         """The queue would deliver it again; here the sweep must do without."""
@@ -222,7 +243,9 @@ class JobPath(RuleBasedStateMachine):
         reserved = sum(item.get("reserved", 0) for item in self.world.aws.items.values())
         committed = sum(amount for amount, _ in self.world.aws.budgets.values())
         spent = sum(amount for _, amount in self.world.aws.budgets.values())
-        assert committed == reserved + spent
+        held = sum(one.reserved for one in self.world.aws.holds_.values())
+        assert committed == reserved + held + spent
+        assert all(amount <= LIMIT for amount, _ in self.world.aws.budgets.values())
 
     @invariant()
     def no_attempt_has_two_machines(self) -> None:
@@ -246,12 +269,13 @@ class JobPath(RuleBasedStateMachine):
                 self.world.aws.set_state(name, "terminated")
                 self.world.event(name, "terminated")
         assert self.world.aws.items == {}
+        assert self.world.aws.holds_ == {}
         reports = [
             self.world.report(key.rpartition("/")[2][:-5])
             for _, key in self.world.aws.objects_
             if key.startswith("logs/lab/")
         ]
-        spent = sum(amount for _, amount in self.world.aws.budgets.values())
+        spent = sum(amount for name, (_, amount) in self.world.aws.budgets.items() if "/lab/" in name)
         cost = sum(report["price"] * _hours(report) for report in reports) * 1e6
         assert spent <= cost + len(reports), "nothing is billed twice"
         assert spent >= cost - 1, "nothing is forgotten"
