@@ -9,6 +9,7 @@ from invoke.tasks import Task
 
 import ci.commands
 import console.analysts
+import console.audit
 import console.authoring
 import console.commands
 import console.development
@@ -90,6 +91,7 @@ OF_THIS_MACHINE = (
 dev = image_builder.dev.commands.collection()
 IN_A_CLOUD = (
     ci.commands.collection,
+    console.audit.collection,
     console.commands.collection,
     console.idle_commands.collection,
     console.limits.collection,

@@ -21,7 +21,7 @@ from components.policies.document import Policy, document
 from components.policies.manager import BUDGET_PARAMETERS
 from neurocaas.protocol import members
 from neurocaas.protocol.budget_parameters import EACH, MEMBERS, written
-from neurocaas.protocol.members import Member
+from neurocaas.protocol.members import Member, session_of_subject
 from neurocaas.protocol.problems import Problem
 from neurocaas.protocol.roles import lead_role, session_role
 
@@ -227,21 +227,27 @@ def session_rights(directory: Directory, group: str, rights: Policy, *, lead: bo
 def trust_of(place: Place, directory: Directory, group: str, *, lead: bool = False) -> Policy:
     """Who may take the role of a group, or of its leads, for a session."""
     entry = directory.groups[group]
-    people_of = entry.leads if lead else (*entry.members, *entry.leads)
+    everybody = [directory.users[name] for name in (*entry.members, *entry.leads)]
+    chosen = [one for one in everybody if one.name in entry.leads or not lead]
+    named = [one.subject for one in everybody if one.subject]
+    others = [
+        name
+        for one in everybody
+        if not one.federated
+        for name in (one.name if directory.needs_user(one.name) else "", directory.name_in_center(one.name))
+    ]
+    # whose whole subject is another's last part
+    others += [session_of_subject(one) for one in named if session_of_subject(one) != one]
     return people.session_trust(
         place,
         group,
         directory.federation,
         lead=lead,
         center=directory.identity_center,
-        in_center=[name for user in people_of if (name := directory.name_in_center(user))],
-        subjects=[subject for user in people_of if (subject := directory.users[user].subject)],
-        others=sorted(
-            name
-            for user in (*entry.members, *entry.leads)
-            for name in (user if directory.needs_user(user) else "", directory.name_in_center(user))
-            if name and not directory.users[user].federated
-        ),
+        in_center=[name for one in chosen if (name := directory.name_in_center(one.name))],
+        subjects=[one.subject for one in chosen if one.subject],
+        others=sorted({name for name in others if name}),
+        parts=not named,
     )
 
 

@@ -163,13 +163,7 @@ def with_changes(users: Directory, of: aws.Provider) -> Directory:
         pulumi.log.warn(f"{said}; the preview is without it")
         return users
     texts = dict(zip(found.names, found.values, strict=True))
-    wanted = {
-        group: changes
-        for group in users.groups
-        if (text := texts.get(members.changes_parameter(group))) is not None
-        and (changes := members.Changes.from_json(text)) is not None
-    }
-    merged, notes = groups.with_changes(users, wanted)
+    merged, notes = groups.with_changes(users, members.all_changes(users.groups, texts))
     for note in notes:
         pulumi.log.warn(f"{groups.FILE}: {note}")
     return merged

@@ -196,14 +196,15 @@ def _note(text: str) -> None:
 def people(c: Context, group: str = "", permission_set: bool = False, json: bool = False) -> None:
     """Who is in groups.yaml, by which ways they come in, and what each of them types.
 
-    Who is in a group and has no way in is told. `invoke invite GROUP` writes it to them.
+    What leads have asked for since counts (`neurocaas members`), and what of it is not done is told. Who is
+    in a group and has no way in is told. `invoke invite GROUP` writes it to them.
     """
     from console import invitations
 
     if permission_set:
         sys.stdout.write(invitations.policy(_service(), _directory()))
         return
-    rows = invitations.rows(_directory(), _service(), _group(group))
+    rows = invitations.rows(_as_it_is(), _service(), _group(group))
     sys.stdout.write(invitations.as_json(rows) if json else invitations.table(rows))
 
 
@@ -218,7 +219,7 @@ def invite(c: Context, group: str, user: str = "", json: bool = False) -> None:
     """Write to each member of a group what they type to come in: a text to be sent, without a secret."""
     from console import invitations
 
-    directory = _directory()
+    directory = _as_it_is()
     texts = invitations.texts(directory, _service(), _group(group), user)
     sys.stdout.write(invitations.as_json(texts) if json else invitations.letters(texts))
 
@@ -228,6 +229,29 @@ def _directory() -> Any:
     from console.cloud import project_root
 
     return groups.load(project_root())
+
+
+def _as_it_is() -> Any:
+    """groups.yaml with what leads have asked for since, as the next deploy does it. Where these credentials
+    may not read that, the file alone; it is told."""
+    import boto3
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    from blueprints import groups
+    from neurocaas.protocol import members
+
+    directory = _directory()
+    try:
+        pages = boto3.client("ssm").get_paginator("get_parameters_by_path")
+        found = pages.paginate(Path=members.PARAMETERS, Recursive=True)
+        texts = {one["Name"]: one["Value"] for page in found for one in page["Parameters"]}
+    except (BotoCoreError, ClientError) as error:
+        _note(f"what leads have asked for is not read: {error}")
+        return directory
+    merged, notes = groups.with_changes(directory, members.all_changes(directory.groups, texts))
+    for note in notes:
+        _note(note)
+    return merged
 
 
 def _group(name: str) -> str:

@@ -102,12 +102,17 @@ def change(session: Any, group: str, add: Iterable[str], remove: Iterable[str]) 
         if code_of(error) != "ParameterNotFound":
             if not code_of(error).startswith("AccessDenied"):
                 raise
-            raise AnalysisError(
-                f"no right to change who is in {group}",
-                f"a lead of {group}",
-                "ask one; who leads signs in once with `neurocaas login --lead`",
-            ) from None
+            raise no_lead(group) from None
     return replace(found, changes=wanted)
+
+
+def no_lead(group: str) -> AnalysisError:
+    """Somebody who does not lead the group."""
+    return AnalysisError(
+        f"no right to change who is in {group}",
+        f"a lead of {group}",
+        "ask one (`neurocaas members` says who leads); who leads signs in with `neurocaas login --lead`",
+    )
 
 
 def _check(found: Roster, add: list[str], remove: list[str]) -> None:

@@ -86,8 +86,9 @@ class AnalysisPlace:
     me: str = ""
 
     def mine(self, job: str, submitter: str = "") -> bool:
-        """Whether a job is the person's who asks."""
-        return job in self.own or bool(self.me and submitter == self.me)
+        """Whether a job is the person's who asks. Who has submitted decides, where it is known: several
+        people may work on this computer."""
+        return submitter == self.me if submitter and self.me else job in self.own
 
 
 def rows(
@@ -184,8 +185,7 @@ def _open(place: AnalysisPlace, one: ListedJob, facts: dict[str, Any]) -> JobRow
 
 
 def _by(place: AnalysisPlace, one: ListedJob, submitter: str) -> dict[str, Any]:
-    mine = one.job in place.own or bool(submitter and submitter == place.me)
-    return {"submitter": submitter, "mine": mine}
+    return {"submitter": submitter, "mine": place.mine(one.job, submitter)}
 
 
 def _verdicts(objects: Bucket, keys: Iterable[str]) -> Iterator[str]:

@@ -197,6 +197,7 @@ def session_trust(
     in_center: Sequence[str] = (),
     subjects: Sequence[str] = (),
     others: Sequence[str] = (),
+    parts: bool = True,
 ) -> Policy:
     """Who may take the role of a group: users of this account whose own policy says so, which is the group's;
     those people of the identity provider whose session tags name the group (and for the role of its leads,
@@ -206,7 +207,8 @@ def session_trust(
     Each gets sessions of one name only, so that nobody passes for another: S3's events and CloudTrail name
     the session. A key of the request is a variable in a policy (IAM user guide, "IAM policy elements:
     Variables and tags"; "IAM and AWS STS condition context keys" for `sts:RoleSessionName`). `others`: names
-    that a provider which gives the names itself (SAML) may not give."""
+    that the provider's people of the group's tag may not have; `parts`: their sessions may have a part of
+    their subject as name, since nobody of the group is named by a subject that could have the same."""
     root = {"AWS": place.global_arn("iam", "root")}
     # wider than those that are let in: as many characters as a policy can spare
     wide = f"*AWSReservedSSO_{center.permission_set}_{'?' * 16}" if center else ""
@@ -234,7 +236,7 @@ def session_trust(
         },
     ]
     if federation is not None:
-        statements += _federated(place, group, federation, lead, subjects, others)
+        statements += _federated(place, group, federation, lead, subjects, others, parts)
     if center and in_center:
         statements.append(_of_center(place, center, in_center))
     return document(*statements)
@@ -250,6 +252,7 @@ def _federated(
     lead: bool,
     subjects: Sequence[str],
     others: Sequence[str],
+    parts: bool,
 ) -> list[Statement]:
     """With SAML, the provider gives the name of the session; with OpenID Connect whoever asks does, and it
     must be the subject of the token, or what is behind its last `|`, `/` or `:` (`session_of_subject`)."""
@@ -265,7 +268,7 @@ def _federated(
     if others:
         condition["StringNotEquals"] = {_SESSION_NAME: list(others)}
     if not federation.saml:
-        condition["StringLike"] = {subject: _named(("", "*|"))}
+        condition["StringLike"] = {subject: _named(("", "*|") if parts else ("",))}
     actions = ["sts:AssumeRoleWithSAML" if federation.saml else "sts:AssumeRoleWithWebIdentity"]
     actions.append("sts:TagSession")
 

@@ -19,6 +19,7 @@ import ministack.core.lambda_runtime as lambda_runtime
 import ministack.core.persistence as persistence
 import ministack.core.responses as responses
 import ministack.core.router as router
+import ministack.services.cloudtrail as cloudtrail
 import ministack.services.cloudwatch_logs as cloudwatch_logs
 import ministack.services.dynamodb as dynamodb
 import ministack.services.ec2 as ec2
@@ -45,6 +46,7 @@ __all__ = [
     "account",
     "app",
     "asgi",
+    "cloudtrail",
     "cloudwatch_logs",
     "dynamodb",
     "ec2",

@@ -40,6 +40,7 @@ from localcloud.aws.iam.sessions import Sessions
 from localcloud.aws.imagebuilder import service as imagebuilder_service
 from localcloud.aws.parts import Items
 from localcloud.aws.runcommand import RunCommand
+from localcloud.aws.trails import Trails
 from localcloud.aws.uploads import Uploads
 
 
@@ -115,6 +116,12 @@ PLUGINS = (
         lambda parts: owners.install(),
         ("app.SERVICE_HANDLERS",),
         "after uploads, so asked first: what is refused keeps nothing",
+    ),
+    Plugin(
+        "trails",
+        lambda parts: Trails().install(),
+        ("app.SERVICE_HANDLERS", "iam_actions.access_denied_response"),
+        "after owners, so asked first: what they refuse is recorded too; before tracking",
     ),
     Plugin(
         "tracking",

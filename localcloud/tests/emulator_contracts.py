@@ -70,6 +70,8 @@ def contract_s3_judges_who_has_no_credentials(h: Any) -> None:
 
 def contract_buckets_have_owners(h: Any) -> None:
     assert parameters(h.s3._parse_bucket_key) == ["path", "headers"]
+    assert parameters(h.s3.handle_request)[:5] == ["method", "path", "headers", "body", "query_params"]
+    assert "internal" in parameters(h.s3.handle_request)
     assert h.s3._parse_bucket_key("/bucket/a/b", {}) == ("bucket", "a/b")
     assert parameters(h.s3._error)[:4] == ["code", "message", "status", "resource"]
     with h.scope("222222222222", "us-east-1"):
@@ -188,6 +190,14 @@ def contract_object_events(h: Any) -> None:
     assert parameters(h.iam_evaluator.resolve_credential)[:2] == ["access_key_id", "account_id"]
     assert parameters(h.s3._next_event_sequencer) == ["event_name"]
     assert hasattr(h.s3._bucket_notifications, "get")
+
+
+def contract_trails(h: Any) -> None:
+    assert isinstance(h.cloudtrail._trails, h.responses.AccountRegionScopedDict)
+    assert isinstance(h.cloudtrail._event_selectors, h.responses.AccountRegionScopedDict)
+    source = inspect.getsource(h.cloudtrail)
+    assert all(f'"{name}"' in source for name in ("IsLogging", "S3BucketName", "S3KeyPrefix"))
+    assert parameters(h.s3._parse_bucket_key) == ["path", "headers"]
 
 
 def contract_trust_policies(h: Any) -> None:

@@ -4,6 +4,7 @@ tags and variables.
 
 from __future__ import annotations
 
+import gzip
 import io
 import json
 import uuid
@@ -698,6 +699,54 @@ def test_the_principal_of_a_session_is_its_role_with_its_path(world: World, clie
         else:
             assert code(sts.assume_role, **wanted_role) == "AccessDenied"
         assert code(sts.assume_role, RoleArn=roles["rest"], RoleSessionName="session") == "AccessDenied"
+
+
+def test_a_trail_records_who_reads_and_writes_what(world: World, client: Client) -> None:
+    watched, other, logs = (world.bucket(name) for name in ("watched", "unwatched", "logs"))
+    trail, s3 = f"trail-{world.id}", client("s3")
+    allowed = {"Effect": "Allow", "Principal": {"Service": "cloudtrail.amazonaws.com"}}
+    policy = [
+        {**allowed, "Action": "s3:GetBucketAcl", "Resource": f"arn:aws:s3:::{logs}"},
+        {**allowed, "Action": "s3:PutObject", "Resource": f"arn:aws:s3:::{logs}/*"},
+    ]
+    document = json.dumps({"Version": "2012-10-17", "Statement": policy})
+    s3.put_bucket_policy(Bucket=logs, Policy=document)
+    cloudtrail = client("cloudtrail")
+    cloudtrail.create_trail(Name=trail, S3BucketName=logs, S3KeyPrefix="data")
+    selected = [{"Type": "AWS::S3::Object", "Values": [f"arn:aws:s3:::{watched}/"]}]
+    cloudtrail.put_event_selectors(
+        TrailName=trail, EventSelectors=[{"ReadWriteType": "All", "DataResources": selected}]
+    )
+    cloudtrail.start_logging(Name=trail)
+    world.allow({"Effect": "Allow", "Action": "s3:PutObject", "Resource": "arn:aws:s3:::*/*"})
+    world.as_user("s3").put_object(Bucket=watched, Key="a b/k", Body=b"12")
+    world.as_user("s3").put_object(Bucket=other, Key="k", Body=b"12")
+    assert code(world.as_user("s3").get_object, Bucket=watched, Key="a b/k") == "AccessDenied"
+    world.role_may({"Effect": "Allow", "Action": "s3:GetObject", "Resource": f"arn:aws:s3:::{watched}/*"})
+    world.session("ann")("s3").get_object(Bucket=watched, Key="a b/k")
+
+    files = [one["Key"] for one in s3.list_objects_v2(Bucket=logs)["Contents"]]
+    assert all(key.startswith("data/AWSLogs/000000000000/CloudTrail/us-east-1/2") for key in files)
+    found = [
+        record
+        for key in files
+        if key.endswith(".json.gz")
+        for record in json.loads(gzip.decompress(s3.get_object(Bucket=logs, Key=key)["Body"].read()))[
+            "Records"
+        ]
+    ]
+    assert [(one["eventName"], one.get("errorCode"), one["readOnly"]) for one in found] == [
+        ("PutObject", None, False),
+        ("GetObject", "AccessDenied", True),
+        ("GetObject", None, True),
+    ]
+    assert {one["requestParameters"]["key"] for one in found} == {"a b/k"}
+    user, refused, session = (one["userIdentity"] for one in found)
+    assert user == refused
+    assert (user["type"], user["userName"]) == ("IAMUser", world.user)
+    assert session["arn"].endswith(f":assumed-role/instance-{world.id}/ann")
+    assert session["principalId"] == f"{session['sessionContext']['sessionIssuer']['principalId']}:ann"
+    assert found[0]["additionalEventData"]["bytesTransferredIn"] == 2
 
 
 def _takeable(world: World, name: str, **test: Any) -> str:

@@ -33,7 +33,10 @@ def members(add: list[str], remove: list[str], group: str = "", json: bool = Fal
     if not group:
         raise AnalysisError("no --group", "your group", "say which: --group NAME, or set NEUROCAAS_GROUP")
     if add or remove:
-        found = membership.change(_as_lead(group), group, add, remove)
+        try:
+            found = membership.change(_as_lead(group), group, add, remove)
+        except access.NoRole:
+            raise membership.no_lead(group) from None
     else:
         found = membership.read(access.session(group=group), group)
     if json:

@@ -190,6 +190,13 @@ def text_of(roles: Iterable[str], *, provider: bool, most: int | None, people: I
     return json.dumps({**about, "people": [_row(one) for one in people]})
 
 
+def all_changes(groups: Iterable[str], parameters: Mapping[str, str]) -> dict[str, Changes]:
+    """What leads of these groups have asked for, of all parameters by name."""
+    texts = {group: parameters.get(changes_parameter(group), "") for group in groups}
+    found = {group: Changes.from_json(text) for group, text in texts.items()}
+    return {group: changes for group, changes in found.items() if changes is not None}
+
+
 def read(ssm: Any, group: str) -> Roster:
     """The roster of a group; `ssm` is a boto3 client. Raises what the client raises."""
     pages = ssm.get_paginator("get_parameters_by_path").paginate(Path=folder(group), Recursive=True)

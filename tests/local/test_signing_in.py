@@ -16,7 +16,8 @@ import pytest
 
 from localcloud.paths import Paths
 from localcloud.running import Cloud
-from tests.local.deployed import GROUPS, Deployed
+from localcloud.tests.denials import denied
+from tests.local.deployed import GROUPS, Deployed, Keys
 from tests.unit import sign_in_pages
 from tests.unit.sign_in_pages import CLIENT, Provider
 
@@ -39,7 +40,8 @@ def peopled(service: Deployed) -> Deployed:
     text = GROUPS.replace(
         "users:\n", f"{MORE}users:\n  fay: {{subject: 'id|9'}}\n  cy: {{identity_center: cy}}\n"
     )
-    text = text.replace("members: [ann, eve]", "members: [ann, eve, cy]").replace("[bob]", "[bob, fay]")
+    text = text.replace("members: [ann, eve]", "members_max: 6\n    members: [ann, eve, cy]")
+    text = text.replace("[bob]", "[bob, fay]").replace("users:\n", "users:\n  dan: {}\n")
     (service.ground.root / "groups.yaml").write_text(text)
     service.ground.invoke("deploy", "utils", "--local", "--yes")
     cloud = Cloud.load(Paths(service.ground.root / ".local"))
@@ -69,6 +71,7 @@ class Computer:
             "AWS_SHARED_CREDENTIALS_FILE": str(folder / "aws-credentials"),
             "NEUROCAAS_CONFIG_FILE": str(folder / "config.toml"),
             "XDG_CACHE_HOME": str(folder / "cache"),
+            "NEUROCAAS_STATE_FOLDER": str(folder / "state"),
             "BROWSER": f"{sys.executable} {folder / 'browser.py'} %s",
             "PYTHONPATH": str(service.ground.root),
         }
@@ -165,3 +168,96 @@ def test_the_developers_own_group_on_the_local_cloud(peopled: Deployed, computer
         json.loads((peopled.ground.root / ".local" / "cloud.json").read_text())["secret_access_key"]
         not in kept
     )
+
+
+class Member:
+    """Somebody with an IAM user, on their own computer."""
+
+    def __init__(self, service: Deployed, name: str, folder: Path, group: str, *, lead: bool = False) -> None:
+        folder.mkdir()
+        self.at, self.name, self.service, self.group = Computer(service, folder), name, service, group
+        made = service.user(name)
+        (folder / "aws-credentials").write_text(
+            f"[me]\naws_access_key_id = {made.access_key}\naws_secret_access_key = {made.secret}\n"
+        )
+        self.at.environ["AWS_ENDPOINT_URL"] = service.ground.local_environment()["AWS_ENDPOINT_URL"]
+        words = ["--aws-profile", "me", "--group", group, "--region", "us-east-1", "--analysis", "analysis"]
+        self.types("login", *words, *(["--lead"] if lead else []))
+        for file, text in (("scan.txt", name), ("config.json", '{"wait": 0}')):
+            (folder / file).write_text(f"{text}\n")
+
+    def types(self, *words: str, code: int = 0) -> str:
+        """Standard output, or where something is refused, standard error."""
+        done = self.at.types(*words)
+        assert done.returncode == code, (words, done.stdout, done.stderr)
+        return done.stderr if code else done.stdout
+
+    def submits(self, stamp: str, *words: str, code: int = 0) -> str:
+        sent = ("submit", "--data", "scan.txt", "--config", "config.json", "--timestamp", stamp, "--yes")
+        return self.types(*sent, *words, code=code)
+
+    def session(self, name: str) -> Keys:
+        sts = self.service.client("sts", self.service.user(self.name))
+        role = f"arn:aws:iam::000000000000:role/neurocaas-us-east-1-{self.group}"
+        given = sts.assume_role(RoleArn=role, RoleSessionName=name, DurationSeconds=43200)["Credentials"]
+        return Keys(given["AccessKeyId"], given["SecretAccessKey"], given["SessionToken"])
+
+
+def test_who_submitted_who_leads_and_who_was_taken_out(peopled: Deployed, tmp_path: Path) -> None:
+    """Two groups of two members and a lead, as these people: names, removal, additions, and the trail."""
+    people = {
+        name: Member(peopled, name, tmp_path / name, group)
+        for name, group in (("ann", "lab1"), ("eve", "lab1"), ("lea", "lab1"), ("bob", "lab10"))
+    }
+    ann, eve, lea, bob = people.values()
+    for member in (ann, eve, bob):
+        with pytest.raises(Exception, match="AccessDenied"):
+            member.session("lea" if member is not bob else "fay")
+    ann.submits("of-ann", "--follow")
+    bob.submits("of-bob", "--no-wait")
+    listed = {one["job"]: one["submitter"] for one in json.loads(eve.types("jobs", "--json"))}
+    assert listed["of-ann"] == "ann"
+    assert "of-bob" not in listed
+    assert json.loads(eve.types("jobs", "--mine", "--json")) == []
+    assert [one["job"] for one in json.loads(ann.types("jobs", "--mine", "--json"))] == ["of-ann"]
+    assert ", by ann" in ann.types("status", "of-ann")
+    certificate = (
+        peopled.client("s3")
+        .get_object(Bucket=peopled.bucket, Key="jobs/lab1/job_of-ann/certificate.txt")["Body"]
+        .read()
+        .decode()
+    )
+    assert "SUBMITTED BY: ann\n" in certificate
+
+    # a lead changes who is in the group; a member cannot
+    before = eve.session("eve")
+    peopled.client("s3", before).put_object(Bucket=peopled.bucket, Key="lab1/inputs/eves", Body=b"1")
+    assert "a lead of lab1" in ann.types("members", "--remove", "eve", code=2)
+    assert "taken out" in lea.types("members", "--remove", "eve", "--add", "dan")
+    said = eve.submits("of-eve", "--follow", code=1)
+    assert "'eve', whom a lead has taken out of group 'lab1'" in said
+    shown = ann.at.types("status", "of-eve").stdout
+    assert "REJECTED" in shown
+    assert "FAILED 0/0" not in shown
+    (row,) = [one for one in json.loads(ann.types("jobs", "--json")) if one["job"] == "of-eve"]
+    assert (row["state"], row["submitter"]) == ("REJECTED", "eve")
+    assert "whom a lead has taken out" in row["why"]
+    peopled.ground.invoke("deploy", "utils", "--local", "--yes")
+    s3 = peopled.client("s3", before)
+    assert denied(lambda: s3.put_object(Bucket=peopled.bucket, Key="lab1/inputs/eves", Body=b"2"))
+    assert denied(lambda: s3.list_objects_v2(Bucket=peopled.bucket, Prefix="lab1/results/"))
+    with pytest.raises(Exception, match="AccessDenied"):
+        eve.session("eve")
+    dan = Member(peopled, "dan", tmp_path / "dan", "lab1")
+    assert "you are dan" in dan.types("whoami")
+    names = {one["name"]: one["change"] for one in json.loads(dan.types("members", "--json"))["people"]}
+    assert names == dict.fromkeys(("ann", "cy", "dan", "lea"), "")
+
+    # the trail says who has read and written what
+    asked = ("audit", "--group", "lab1", "--since", "1d", "--people", "--json", "--local")
+    calls = json.loads(peopled.ground.invoke(*asked).stdout)["calls"]
+    found = {(one["who"], one["call"], one["key"]) for one in calls}
+    assert ("ann", "PutObject", "lab1/submissions/of-ann_submit.json") in found
+    assert not [one for one in calls if "lab10" in one["key"]]
+    told = peopled.ground.invoke("audit", "lab1/inputs/eves", "--local").stdout
+    assert "AccessDenied" in told

@@ -406,6 +406,32 @@ def test_a_person_of_the_provider_takes_the_roles_of_their_groups_by_their_subje
         assert may == wanted, (subject, session)
 
 
+def test_nobody_passes_by_a_tag_for_somebody_whom_groups_yaml_names(in_center: Recorded) -> None:
+    provider = ("Federated", f"arn:aws:iam::{ACCOUNT}:oidc-provider/login.example.org/uni")
+    host = "login.example.org/uni"
+    for group, subject, session, may in (
+        ("north", "new-person", "new-person", True),
+        ("north", "auth0|new-person", "new-person", True),
+        ("north", "auth0|ann", "ann", False),
+        ("north", "ann", "ann", False),
+        ("north", "bob@example.org", "bob@example.org", False),
+        ("south", "new-person", "new-person", True),
+        ("south", "auth0|id-9", "id-9", False),
+        ("south", "auth0|70", "70", False),
+        ("south", "70", "70", False),
+        ("south", "new-person", "=x", False),
+    ):
+        keys = {
+            f"{host}:aud": "cli",
+            f"{host}:sub": subject,
+            "sts:RoleSessionName": session,
+            "aws:RequestTag/group": group,
+        }
+        trust = {"Statement": trusts(in_center)[f"neurocaas-us-east-1-{group}"]}
+        found = may_take(trust, provider, "sts:AssumeRoleWithWebIdentity", **keys)
+        assert found is may, (group, subject, session)
+
+
 def policy_of(stack: Recorded, name: str) -> dict[str, Any]:
     return next(one for one in stack.of_type("RolePolicy") if one.name.endswith(name)).policy()
 

@@ -126,6 +126,7 @@ def test_everything_that_is_written_of_a_job_says_who_submitted(world: World) ->
     assert machine.tags["submitter"] == "ann"
     world.boot(instance)
     world.complete(instance)
+    assert "by ann" in world.aws.notices[-1][1]
     assert world.facts()["submitter"] == "ann"
     assert "SUBMITTED BY: ann\n" in world.certificate()
 
@@ -134,6 +135,7 @@ def test_a_refused_submission_says_who_sent_it(world: World) -> None:
     world.principal = "AWS:AROALAB:bob@example.org"
     world.submit(world.submission(dataname="lab/inputs/none.zip"))
     assert world.facts()["submitter"] == "bob"
+    assert "by bob" in world.aws.notices[-1][1]
     assert "SUBMITTED BY: bob" in world.certificate()
     world.submit({"timestamp": "%"}, "lab/submissions/x_submit.json")
     facts = json.loads(world.aws.text(BUCKET, "jobs/lab/rejected_x/certificate.json"))

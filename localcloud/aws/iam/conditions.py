@@ -34,7 +34,7 @@ def install() -> None:
             # the loopback interface stands in for TLS: a policy that wants TLS is satisfied here
             return "true"
         if lowered == "aws:principalarn" and context.principal_arn:
-            return _principal(context.principal_arn)
+            return principal(context.principal_arn)
         if lowered in ("aws:resourceaccount", "s3:resourceaccount"):
             return bucket_owner(context.resource_arn) or resolve_original(key, context)
         value = resolve_original(key, context)
@@ -62,7 +62,7 @@ def install() -> None:
     evaluator._first_match = first_match
 
 
-def _principal(arn: str) -> str:
+def principal(arn: str) -> str:
     """Of a session, the ARN of its role, with the role's path (IAM user guide, "aws:PrincipalArn"); MiniStack
     takes that of the session.
     """
