@@ -7,6 +7,7 @@ import re
 from dataclasses import dataclass
 
 from neurocaas.evidence import Evidence
+from neurocaas.protocol.chain import waited_for
 from neurocaas.protocol.printable import one_line
 from neurocaas.protocol.status import INITIALIZING, SUCCESS
 from neurocaas.protocol.stop import outcome_of
@@ -150,6 +151,13 @@ _STARTED = re.compile(r"(\d+) of (\d+) environments started; AWS starts machines
 def _being_launched(found: Evidence) -> Explanation:
     waiting = _WAITING.findall(found.certificate)
     job, problem = found.state.timestamp, _last_error(found.certificate)
+    earlier = waited_for(found.certificate)
+    if earlier and not found.state.datasets:
+        return Explanation(
+            f"Job {job} waits for job {earlier} to end, and takes its results then.",
+            ("certificate.txt",),
+            f"look at that one: `{typed('status', earlier)}`; or cancel",
+        )
     if waiting:
         missing, total, attempt, of = waiting[-1]
         why = (

@@ -168,15 +168,17 @@ def answered(
     seconds: float | None = None,
     clock: Any = time,
     waiting: Callable[[], None] = lambda: None,
+    taken: Callable[[], bool] = lambda: False,
 ) -> JobState | None:
     """The job's state as soon as the service has taken or refused it (`phase` REJECTED, or DONE of a very
     short one); None when it has not within `seconds` (by default ANSWER_SECONDS). `waiting` is called once,
-    when it takes longer than it usually does."""
+    when it takes longer than it usually does; `taken`: whether
+    it is the answer that it has no datasets yet."""
     begun, told = clock.monotonic(), False
     limit = ANSWER_SECONDS if seconds is None else seconds
     while True:
         state = handle.status()
-        if state.phase != "SUBMITTED":
+        if state.phase != "SUBMITTED" or taken():
             return state
         waited = clock.monotonic() - begun
         if waited >= limit:

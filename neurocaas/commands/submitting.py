@@ -11,6 +11,7 @@ from neurocaas.commands.command import Ended, command
 from neurocaas.commands.speaking import JSON, WHERE, analysis_of, as_json, end_with, note, say, state_facts
 from neurocaas.commands.speaking import follow as follow_job
 from neurocaas.commands.sweeping import SWEEP, in_one_job, submit_sweep, sweep_note, swept_config
+from neurocaas.protocol.chain import waited_for
 from neurocaas.typed import command as typed
 
 if TYPE_CHECKING:
@@ -245,13 +246,19 @@ def _answer(
     if not wait:
         return None
     try:
-        state = answered(handle, waiting=lambda: note("waiting for the service's answer"))
+        state = answered(
+            handle,
+            waiting=lambda: note("waiting for the service's answer"),
+            taken=lambda: bool(plan.wish.after and waited_for(handle.answer())),
+        )
     except KeyboardInterrupt:
         raise Ended(
             f"job {handle.timestamp} is submitted: {_next(handle, 'status')} says more", 130
         ) from None
     if state is None:
         note(f"the service has not answered yet: {_next(handle, 'explain')} says why")
+    elif state.phase == "SUBMITTED":
+        note(f"the service has taken it: it waits for job {plan.wish.after} to end")
     elif state.phase != "REJECTED":
         note(f"the service has taken it: {_next(handle, 'follow')} shows it")
     return state

@@ -39,6 +39,7 @@ deploy refuses, ends here in any case."""
 AFTER_MAX = 50
 """Jobs that wait for one another in a row."""
 
+_WAITS = re.compile(r"Waiting for job (\S+) to end\. Nothing is reserved\.")
 _WILD = re.compile(r"[*?\[]")
 
 
@@ -110,6 +111,17 @@ def parse_after(text: str) -> tuple[str, str] | None:
 
 def is_pattern(name: str) -> bool:
     return _WILD.search(name) is not None
+
+
+def waits_line(name: str) -> str:
+    """What the certificate of a job says while it waits for another."""
+    return f"Waiting for job {name} to end. Nothing is reserved."
+
+
+def waited_for(certificate: str) -> str:
+    """The job that one waits for, by its certificate; "" when it waits for none."""
+    found = _WAITS.findall(certificate)
+    return str(found[-1]) if found else ""
 
 
 def next_timestamp(job: JobId, analysis: str) -> str:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from neurocaas.protocol.certificate import SetupLog, claim_id
+from neurocaas.protocol.chain import waits_line
 from neurocaas.protocol.documents import DocumentError, iso, moment
 from neurocaas.protocol.events import SUBMITTED, tell
 from neurocaas.protocol.job import Job
@@ -228,7 +229,7 @@ class _Run:
         except InvalidInput as error:
             return self.answer.refuse(error.problems, LOOKED_UP)
         if waits is not None and not waits.again:
-            self.log.manager(f"Waiting for job {earlier.name} to end. Nothing is reserved.", now)
+            self.log.manager(waits_line(earlier.name), now)
             self.answer.certify(self.log.render())
             self.answer.waits()
             tell(

@@ -10,10 +10,14 @@ from typing import Any
 import pytest
 
 from neurocaas import Analysis
-from neurocaas.commands.submitting import submit
+from neurocaas.checks import Wish
+from neurocaas.commands.submitting import _answer, submit
 from neurocaas.errors import AnalysisError, SeveralErrors
-from neurocaas.protocol.chain import Source
+from neurocaas.evidence import gather
+from neurocaas.explain import explain
+from neurocaas.protocol.chain import Source, waits_line
 from neurocaas.protocol.keys import JobKeys
+from neurocaas.steps import planned
 from tests.unit.client_jobs import BUCKET, GROUP
 from tests.unit.client_world import ABOUT, MEMBER, ended, put, run, service, tell
 
@@ -37,6 +41,20 @@ def test_the_command_submits_after_a_job_that_runs_still(s3: Any) -> None:
     run(submit, [], [PATTERN], after="one", timestamp="two", wait=False, after_when="ended")
     body = sent(s3, "two")
     assert (body["after"], body["after_when"], body["dataname"]) == ("one", "ended", [PATTERN])
+
+
+def test_one_that_waits_is_told_as_taken(s3: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    put(s3, JobKeys.of(GROUP, "one").records.certificate, "JOB ID: one\n")
+    keys = JobKeys.of(GROUP, "two")
+    plan = planned(Analysis(BUCKET, GROUP), [Wish(keys=[PATTERN], after="one", timestamp="two")])[0]
+    handle = Analysis(BUCKET, GROUP).submit(PATTERN, {}, "two", after="one")
+    put(s3, keys.records.certificate, f"JOB ID: two\n[Job Manager] {waits_line('one')}\t [+0:00]\n")
+    state = _answer(Analysis(BUCKET, GROUP), handle, plan, wait=True, follow=False, quiet=True)
+    assert state is not None
+    assert state.phase == "SUBMITTED"
+    assert "it waits for job one to end" in capsys.readouterr().err
+    explained = explain(gather(handle, [], "", None))
+    assert "waits for job one to end" in str(explained)
 
 
 def test_results_of_a_job_that_has_ended_are_counted(s3: Any) -> None:
