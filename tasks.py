@@ -17,7 +17,6 @@ import console.docs
 import console.doctor
 import console.idle_commands
 import console.lambda_logs
-import console.limits
 import console.local_run
 import console.notify
 import console.package
@@ -94,7 +93,6 @@ IN_A_CLOUD = (
     console.audit.collection,
     console.commands.collection,
     console.idle_commands.collection,
-    console.limits.collection,
     console.notify.collection,
     console.people.collection,
     console.publishing.collection,

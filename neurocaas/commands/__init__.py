@@ -8,6 +8,7 @@ from neurocaas.commands import (
     fetching,
     jobs,
     linking,
+    paying,
     signing_in,
     submitting,
     sweeping,
@@ -21,6 +22,7 @@ CONCERNS: tuple[tuple[str, tuple[AnalystCommand, ...]], ...] = (
     ("Choose", (*discovering.COMMANDS, *linking.COMMANDS)),
     ("Submit", (*submitting.COMMANDS, *watching.COMMANDS)),
     ("Watch", jobs.COMMANDS),
+    ("Pay", paying.COMMANDS),
     ("Results", (*fetching.COMMANDS, *sweeping.COMMANDS, *working.COMMANDS)),
 )
 """In the order of a day's work, as `neurocaas --help` shows them; a heading may come twice."""

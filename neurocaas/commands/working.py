@@ -1,20 +1,14 @@
-"""The analyst's commands for whole days of work: jobs again, beside each other, for others, and their
-cost.
-"""
+"""The analyst's commands for whole days of work: jobs again, beside each other, and for others."""
 
 from __future__ import annotations
 
-import csv as csv_format
-import io
 from dataclasses import asdict
 
-from neurocaas.access import defaults
 from neurocaas.commands.command import Ended, command
 from neurocaas.commands.speaking import (
     JOB,
     JSON,
     WHERE,
-    analyses_of,
     analysis_of,
     as_json,
     end_with,
@@ -136,80 +130,6 @@ def share(job: str, analysis: str = "", group: str = "", json: bool = False) -> 
 
 
 @command(
-    help={
-        **WHERE,
-        **JSON,
-        "month": "The month: 2026-11. Default: this one (UTC).",
-        "all": "Of all analyses of the group; so it is when no analysis is named.",
-        "csv": "A row for each job, as CSV.",
-    }
-)
-def cost(
-    analysis: str = "",
-    group: str = "",
-    month: str = "",
-    all: bool = False,  # noqa: A002  (the word that is typed)
-    csv: bool = False,
-    json: bool = False,
-) -> None:
-    """Show what the group's jobs of a month have cost: each job, each analysis, and in all."""
-    from neurocaas import own_jobs
-    from neurocaas.layout import table
-    from neurocaas.protocol.units import money
-    from neurocaas.spending import month_of, rows, spending
-    from neurocaas.timestamps import now
-
-    chosen_month = month_of(month, now())
-    whole = all or not (analysis or defaults().analysis)
-    chosen = analyses_of("" if all else analysis, group) if whole else [analysis_of(analysis, group)]
-    found = [spending(one, chosen_month) for one in chosen]
-    buckets = {one.name: own_jobs.own(one.bucket, one.group) for one in chosen}
-    jobs = rows(found, lambda name, job: job in buckets[name])
-    total = sum(one.usd for one in found)
-    if json:
-        say(
-            as_json(
-                {
-                    "month": chosen_month,
-                    "group": chosen[0].group,
-                    "cost_usd": round(total, 6),
-                    "analyses": [
-                        {"analysis": one.analysis, "cost_usd": round(one.usd, 6), "open": one.open}
-                        for one in found
-                    ],
-                    "jobs": jobs,
-                }
-            )
-        )
-        return
-    if csv:
-        out = io.StringIO()
-        names = ["analysis", "job", "created", "outcome", "datasets", "seconds", "cost_usd", "mine"]
-        lines = csv_format.DictWriter(out, names, lineterminator="\n")
-        lines.writeheader()
-        lines.writerows(jobs)
-        say(out.getvalue().rstrip("\n"))
-        return
-    cells = [
-        [
-            *(one["analysis"], one["job"], str(one["created"])[:10], one["outcome"]),
-            *(str(one["datasets"]), money(one["cost_usd"]), "me" if one["mine"] else ""),
-        ]
-        for one in jobs
-    ]
-    headers = ["analysis", "job", "day", "outcome", "datasets", "cost", "who"]
-    for line in table(headers, cells, right=["datasets", "cost"], less=["day", "outcome"]):
-        say(line)
-    if len(found) > 1:
-        for one in found:
-            say(f"{one.analysis}: {money(one.usd)}")
-    say(f"group {chosen[0].group} in {chosen_month}: {money(total)} for {_many(len(jobs), 'job')}")
-    still = [job for one in found for job in one.open]
-    if still:
-        note(f"{_many(len(still), 'job')} without an end, or a certificate: what that costs is not in it")
-
-
-@command(
     help={**WHERE, **JSON, "discard": "Give them up: what was sent of them is deleted."},
 )
 def uploads(analysis: str = "", group: str = "", discard: bool = False, json: bool = False) -> None:
@@ -242,4 +162,4 @@ def _many(count: int, what: str) -> str:
     return f"{count} {what}{'' if count == 1 else 's'}"
 
 
-COMMANDS = (resubmit, compare, share, cost, uploads)
+COMMANDS = (resubmit, compare, share, uploads)

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from neurocaas import AnalysisError, kept_uploads
-from neurocaas.commands import working
+from neurocaas.commands import paying, working
 from neurocaas.commands.command import Ended
 from neurocaas.protocol.job import Job
 from neurocaas.protocol.keys import JobKeys, rejected_keys
@@ -151,28 +151,28 @@ def test_a_months_cost_is_that_of_the_jobs_that_were_taken_in_it(
     bill(s3, "old", f"{before}-01T10:00:00.000Z", 7)
     put(s3, f"{GROUP}/submissions/open_submit.json", "{}")
     failed(s3, "open", "")
-    run(working.cost)
+    run(paying.cost)
     said = capsys.readouterr()
     assert said.out.splitlines()[-1] == f"group {GROUP} in {month}: $0.75 for 2 jobs"
     assert "1 job without an end" in said.err
-    run(working.cost, json=True)
+    run(paying.cost, json=True)
     found = json.loads(capsys.readouterr().out)
     assert (found["cost_usd"], [one["job"] for one in found["jobs"]]) == (0.75, ["t1", "t2"])
     assert found["analyses"][0]["open"] == ["open"]
-    run(working.cost, csv=True)
+    run(paying.cost, csv=True)
     rows = list(csv.DictReader(io.StringIO(capsys.readouterr().out)))
     assert [(row["job"], float(row["cost_usd"])) for row in rows] == [("t1", 0.25), ("t2", 0.5)]
-    run(working.cost, month="2001-01", json=True)
+    run(paying.cost, month="2001-01", json=True)
     assert json.loads(capsys.readouterr().out)["jobs"] == []
 
 
 def test_what_a_job_has_cost_is_asked_once(s3: Any, capsys: pytest.CaptureFixture[str]) -> None:
     month = f"{datetime.now(UTC):%Y-%m}"
     bill(s3, "t1", f"{month}-01T00:00:00.000Z", 0.25)
-    run(working.cost)
+    run(paying.cost)
     s3.delete_object(Bucket=BUCKET, Key=JobKeys.of(GROUP, "t1").records.certificate_json)
     capsys.readouterr()
-    run(working.cost)
+    run(paying.cost)
     assert "$0.25 for 1 job" in capsys.readouterr().out
 
 

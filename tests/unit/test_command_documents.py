@@ -14,7 +14,7 @@ from neurocaas.commands import COMMANDS
 from neurocaas.protocol.documents import iso
 from neurocaas.protocol.keys import JobKeys, rejected_keys
 from neurocaas.protocol.status import DatasetStatus
-from tests.unit.client_jobs import GROUP, job_json
+from tests.unit.client_jobs import BUCKET, GROUP, job_json
 from tests.unit.client_world import MEMBER, ended, put, service
 
 FOLDER = Path(__file__).resolve().parents[2] / "docs" / "schema" / "commands"
@@ -122,6 +122,12 @@ def test_there_is_no_schema_without_its_command() -> None:
         ("share done", 0),
         ("cost", 0),
         ("cost --month 2020-01", 0),
+        ("cost --since 2d", 0),
+        ("cost --by member", 0),
+        ("limit", 0),
+        ("limit --member ann", 0),
+        (f"stop-all --analysis {BUCKET}", 0),
+        (f"stop-all --analysis {BUCKET} --yes", 0),
         ("uploads", 0),
     ],
 )
