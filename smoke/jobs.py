@@ -91,7 +91,7 @@ def spot(bench: Bench) -> str:
 
 
 def limit_parameter(analysis: str) -> str:
-    from console.limits import BUDGETS as PARAMETERS
+    from neurocaas.protocol.budget_parameters import ROOT as PARAMETERS
 
     return f"{PARAMETERS}/{GROUP}/{analysis}/limit"
 

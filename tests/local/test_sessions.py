@@ -120,7 +120,7 @@ def test_a_leads_session_sets_limits_of_its_group_only(service: Deployed, lea: P
 
 def test_a_lead_sets_and_removes_a_limit_by_the_command(service: Deployed, eve: Person, lea: Person) -> None:
     def limit(who: Person, group: str, *arguments: str) -> subprocess.CompletedProcess[str]:
-        return who.invoke("limit", group, "analysis", *arguments)
+        return who.invoke("limit", "--group", group, "--analysis", "analysis", *arguments)
 
     assert json.loads(limit(lea, "lab1", "--usd", "40", "--json").stdout)["limit_usd"] == 40.0
     stored = service.client("ssm").get_parameter(Name="/neurocaas/budgets/lab1/analysis/limit")["Parameter"][
@@ -128,14 +128,23 @@ def test_a_lead_sets_and_removes_a_limit_by_the_command(service: Deployed, eve: 
     ]
     assert stored == "40.00"
     over = limit(lea, "lab1", "--usd", "100")
-    assert over.returncode == 1
+    assert over.returncode != 0
     assert "less than the budget, 100.00" in over.stderr
-    for who, group in ((eve, "lab1"), (lea, "lab10")):
-        refused = limit(who, group, "--usd", "1")
-        assert refused.returncode == 1
-        assert f"no right to the limits of {group}" in refused.stderr
-        assert "Traceback" not in refused.stderr
-    assert "limit: none" in limit(lea, "lab1", "--remove").stdout
+    refused = limit(eve, "lab1", "--usd", "1")
+    assert refused.returncode != 0
+    assert "no right to the limits of lab1" in refused.stderr
+    other = limit(lea, "lab10", "--usd", "1")
+    assert other.returncode != 0
+    assert "Traceback" not in refused.stderr + other.stderr
+    mine = json.loads(limit(lea, "lab1", "--member", "eve", "--usd", "7", "--json").stdout)
+    assert {one["name"]: one["allowed_usd"] for one in mine["members"]}["eve"] == 7.0
+    forecast = json.loads(limit(eve, "lab1", "--json").stdout)
+    assert (forecast["limit_usd"], forecast["left_usd"]) == (40.0, 40.0), (
+        "for everybody of the group, at once"
+    )
+    for of in ((), ("--member", "eve")):
+        assert limit(lea, "lab1", *of, "--remove").returncode == 0
+    assert json.loads(limit(eve, "lab1", "--json").stdout)["limit_usd"] is None
 
 
 def test_a_session_works_in_a_shell_that_evaluates_it(service: Deployed, eve: Person) -> None:
