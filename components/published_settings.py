@@ -96,6 +96,7 @@ def render(
         budget_parameters=BUDGET_PARAMETERS,
         image_id=args.image.id,
         code_sha256=args.code.sha256,
+        script=f"{blueprint.name}/{blueprint.script}",
         blueprint_commit=args.commit,
         compare=blueprint.compare,
         launch_template_id=template_id,

@@ -68,6 +68,8 @@ _DATA = {
             "out."
         ),
         "yes": "Do not ask. Without a terminal nothing is asked.",
+        "again": "Do not look whether a job of the group has done the same work already.",
+        "reuse": "When a job of the group has done the same work, print its name and submit nothing.",
     },
 )
 def submit(
@@ -93,6 +95,8 @@ def submit(
     session: str = "",
     include: str = "",
     yes: bool = False,
+    again: bool = False,
+    reuse: bool = False,
     json: bool = False,
 ) -> None:
     """Check everything, upload data, submit it, and print the job's name once the service has taken it."""
@@ -129,16 +133,21 @@ def submit(
     else:
         for line in plans[0].forecast.warnings:
             note(line)
+    earlier = "" if again else _same_work(chosen, plans[0])
+    if earlier and reuse:
+        say(as_json({"job": earlier, "reused": True}) if json else earlier)
+        return
     if dry_run:
         if json:
             (facts,) = rehearsal.facts(plans, chosen.group)
-            say(as_json({"dry_run": True, **facts, "forecast": _facts(plans[0].forecast)}))
+            foreseen = _facts(plans[0].forecast)
+            say(as_json({"dry_run": True, **facts, "forecast": foreseen, "same_as": earlier or None}))
             return
         for line in (*tree_lines(trees), *rehearsal.lines(plans, chosen.group)):
             say(line)
         return
     if forecast and not yes and sys.stdin.isatty() and sys.stderr.isatty():
-        _ask(plans[0])
+        _ask(plans[0], earlier)
     with shown() as progress:
         (sent,) = uploaded(chosen, plans, SILENT if json else progress)
     handle = submitted(chosen, plans[0], sent)
@@ -146,7 +155,8 @@ def submit(
         say(handle.timestamp)
     state = _answer(chosen, handle, plans[0], wait=wait, follow=follow, quiet=json)
     if json:
-        say(as_json(_submitted_facts(handle, plans[0], sent, state, follow=follow)))
+        facts = _submitted_facts(handle, plans[0], sent, state, follow=follow)
+        say(as_json({**facts, "same_as": earlier or None}))
     if state:
         end_with(chosen, handle, state)
 
@@ -171,7 +181,9 @@ def forecast(
     chosen = analysis_of(analysis, group)
     trees = _trees(chosen, bids, participants, session, include)
     wish = Wish(data, key, config, instance_type=instance_type, trees=trees)
-    found = _planned(chosen, [wish], submits=False)[0].forecast
+    (plan,) = _planned(chosen, [wish], submits=False)
+    _same_work(chosen, plan)
+    found = plan.forecast
     say(as_json(_facts(found)) if json else "\n".join(found.lines()))
 
 
@@ -217,11 +229,23 @@ def _trees(
     return bids_trees(bids, participants, session, include, ignore)
 
 
-def _ask(plan: "SubmissionPlan") -> None:
+def _same_work(analysis: "Analysis", plan: "SubmissionPlan") -> str:
+    """The job of the group that has done the same already, said on standard error; "" for none."""
+    from neurocaas.same_work import same_as
+
+    earlier = same_as(analysis, plan)
+    if earlier:
+        what = "the same code, image, config and data"
+        note(f"job {earlier} has done this work ({what}): `{typed('results', earlier)}` fetches its results")
+    return earlier
+
+
+def _ask(plan: "SubmissionPlan", earlier: str) -> None:
     """Exit unless the person at the terminal says yes."""
     config = plan.checked.config
     swept = config is not None and config.combinations
-    sys.stderr.write(f"submit {plan.forecast.datasets} runs? [y/N] " if swept else "submit? [y/N] ")
+    what = f"submit {plan.forecast.datasets} runs" if swept else "submit"
+    sys.stderr.write(f"{what}{' all the same' if earlier else ''}? [y/N] ")
     sys.stderr.flush()
     if sys.stdin.readline().strip().lower() not in ("y", "yes"):
         raise Ended("nothing was uploaded or submitted", code=1)

@@ -430,6 +430,8 @@ def _job_facts(job: Job) -> Mapping[str, Any]:
         "duration_minutes": job.duration_minutes,
         "instance_type": job.instance_type,
         "market": job.market,
+        "work": job.work,
+        "same_as": job.same_as,
         "after": job.after,
         "by": job.by,
     }

@@ -60,6 +60,14 @@ def certificate_schema() -> dict[str, Any]:
         "duration_minutes": {"type": "integer", "minimum": 1},
         "instance_type": {"type": "string"},
         "market": {"type": "string"},
+        "work": {
+            "type": "string",
+            "description": "Digest of what it computes: code, image, script, configurations and inputs.",
+        },
+        "same_as": {
+            "type": "string",
+            "description": 'The earlier job that has done the same with success, "" for none.',
+        },
         "after": {"type": "string", "description": 'The job whose results it took, "" for none.'},
         "by": {
             "type": "string",

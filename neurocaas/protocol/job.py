@@ -83,7 +83,8 @@ class Job:
     itself; `began`: since when it waits no more for another job, "" where it never did; `cap`: in
     which month of which watch it counts (`protocol.watches`).
     `swept`: of a sweep, the parameters that differ among its datasets, in the order of the configuration;
-    none of another job."""
+    none of another job. `work`: what it computes, as a digest (`protocol.work`), "" in documents of before;
+    `same_as`: the earlier job of the group that has done this very work with success, "" for none."""
 
     analysis: str
     stage: str
@@ -133,6 +134,8 @@ class Job:
     began: str = field(default="", metadata=stored(added=True))
     swept: tuple[str, ...] = field(default=(), metadata=stored(added=True))
     cap: str = field(default="", metadata=stored(added=True))
+    work: str = field(default="", metadata=stored(added=True))
+    same_as: str = field(default="", metadata=stored(added=True))
     schema_version: int = field(default=SCHEMA_VERSION)
 
     @property

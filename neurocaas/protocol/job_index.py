@@ -185,6 +185,7 @@ def entry_of(
         reserved,
         round(seconds, 3),
         job.config_source.sha256 if job.config_source else "",
+        job.work,
         why=brief(why),
     )
 

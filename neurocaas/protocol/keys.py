@@ -11,6 +11,7 @@ people).
 logs/active/{instance}.json   logs/{group}/{instance}.json
 jobs/{group}/job_{timestamp}|rejected_{id}/…            the service's own records
 jobs/{group}/early/{digest}.json                        a cancellation that waits for its submission
+jobs/{group}/work/{digest}.json                         which job has done that work (`neurocaas.protocol.work`)
 jobs/{group}/index/{number}.jsonl                       a line for each job (`neurocaas.protocol.job_index`)
 jobs/{group}/watches|watching/{id}.json                 watches, and how far they have come
 jobs/{group}/submissions/{id}_submit.json               a submission of the service's own (`neurocaas.protocol.chain`)

@@ -18,6 +18,7 @@ from neurocaas.protocol.problems import Problem
 from neurocaas.protocol.settings import AnalysisSettings
 from neurocaas.protocol.submission import Submission
 from neurocaas.protocol.sweep import SWEEP, label
+from neurocaas.protocol.work import content_of, work_of
 
 
 @dataclass(frozen=True)
@@ -117,7 +118,7 @@ def plan(
     others = () if submission.instance_type else settings.instance.fallback
     types = (chosen, *(name for name in others if name != chosen))
     larger = tuple(settings.oom_types.get(chosen, ()))
-    return Job(
+    job = Job(
         analysis=settings.analysis,
         stage=settings.stage,
         bucket=settings.bucket,
@@ -166,6 +167,17 @@ def plan(
         swept=tuple(dict.fromkeys(name for one in config.combinations for name in one)),
         cap=cap,
     )
+    return replace(job, work=work_of_job(job, found))
+
+
+def work_of_job(job: Job, found: FoundInputs) -> str:
+    """What the job computes (`protocol.work`)."""
+    configs = {one.configpath: config_of(job, one) for one in job.datasets}
+    runs = (
+        (one.name, configs[one.configpath], content_of(one.inputpath, found.inputs[one.inputpath].pins))
+        for one in job.datasets
+    )
+    return work_of(job.code.sha256, job.image.id, job.script, runs)
 
 
 def _datasets(
@@ -217,9 +229,13 @@ def configs(job: Job) -> dict[str, str]:
 
 def config_of(job: Job, dataset: Dataset) -> Mapping[str, Any]:
     """The configuration that the machine of a dataset gets."""
-    if dataset.jobnb is not None:
-        return {**job.config, MEMBER: dataset.jobnb}
-    if dataset.parameters is None:
-        return job.config
-    base = {name: value for name, value in job.config.items() if name != SWEEP}
-    return {**base, **dataset.parameters}
+    return own_config(job.config, dataset.jobnb, dataset.parameters)
+
+
+def own_config(
+    config: Mapping[str, Any], member: int | None, parameters: Mapping[str, Any] | None
+) -> Mapping[str, Any]:
+    """Of the job's configuration, the one of a member of an ensemble, or of a combination of a sweep."""
+    if parameters is not None:
+        return {**{name: value for name, value in config.items() if name != SWEEP}, **parameters}
+    return config if member is None else {**config, MEMBER: member}

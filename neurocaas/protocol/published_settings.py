@@ -51,6 +51,7 @@ class About:
     the group has any.
     `machines`: what each type of `prices` has, as far as that is known.
     `tells_spending`: its manager keeps the documents of `neurocaas.protocol.spending`.
+    `script`: what its machines run, as job.json says it; "" in a document of an earlier version.
     `ledger_table` and `dead_letter_queue_url` may be read by administrators only."""
 
     analysis: str
@@ -86,6 +87,7 @@ class About:
     outside_buckets: tuple[OutsideBucket, ...] | None = None
     tells_spending: bool = field(default=False, metadata=stored(added=True))
     input_addresses: tuple[str, ...] = field(default=(), metadata=stored(added=True))
+    script: str = field(default="", metadata=stored(added=True))
     sources: tuple[Source, ...] = field(default=(), metadata=stored(added=True))
     outside_roles: Mapping[str, str] = field(default_factory=dict, metadata=stored(added=True))
     machines: Mapping[str, Need] = field(default_factory=dict, metadata=stored(added=True))

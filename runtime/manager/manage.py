@@ -45,6 +45,7 @@ from runtime.manager.inputs import look_up
 from runtime.manager.launch import Launcher, next_dataset, own_machines, room_for
 from runtime.manager.port import JobMachine, ManagerCloud
 from runtime.manager.reading import read_submission
+from runtime.manager.same_work import same_as
 from runtime.manager.shortfall import NextStep, shortfall
 from runtime.manager.submitter import Submitter, submitter_of
 from runtime.manager.wording import log_config, log_request
@@ -286,6 +287,8 @@ class _Run:
             began=iso(self.clock()) if submission.after else "",
             cap=self.answer.cap,
         )
+        if submission.rerun_of is None:  # which is wanted to be the same
+            job = replace(job, same_as=same_as(self.cloud, job))
         if job.runs.hold_minutes:
             job = replace(job, hold_limit=hold_limit(self.cloud, self.settings))
         over = self._over_cap(submission, job)

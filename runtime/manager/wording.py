@@ -85,6 +85,16 @@ def log_config(log: SetupLog, job: Job, now: datetime) -> None:
         log.detail(
             "parse_config", f"ensemble of {len(job.datasets)} members over {job.datasets[0].inputpath}", now
         )
+    if job.same_as:
+        image = (
+            " (its image is the latest of a name, which may be another by now)" if ":" in job.image.id else ""
+        )
+        log.detail(
+            "parse_config",
+            f"NOTE: job {job.same_as} has done the same work: the same code, image, configuration and inputs"
+            f"{image}. Its results: `neurocaas results {job.same_as}`",
+            now,
+        )
     if job.swept:
         combinations = len({dataset.folder for dataset in job.datasets})
         log.detail(

@@ -42,6 +42,7 @@ from neurocaas.protocol.settings import ON_DEMAND, SPOT
 from neurocaas.protocol.spending import tell_nearly_used
 from neurocaas.protocol.status import FAILED, NONE, SUCCESS, DatasetStatus
 from neurocaas.protocol.stop import CANCELLED, outcome_of
+from neurocaas.protocol.work import DoneWork, work_key
 from runtime.monitor.attempts import Apart, late, results_of
 from runtime.monitor.chain import next_step, of_step, submit_next, wake_followers
 from runtime.monitor.evidence import Records, read_status, status_of
@@ -118,6 +119,8 @@ def finish(cloud: MonitorCloud, job: Job, item: OpenJob, now: datetime) -> bool:
         seconds=sum(outcome.seconds for outcome in outcomes),
         why=reason,
     )
+    if job.work and good == len(outcomes):
+        cloud.put(job.bucket, work_key(job.group, job.work), DoneWork(job.timestamp).to_json())
     # Before the job is closed: who is killed in between comes again.
     cloud.index(job.bucket, job.group, entry)
     _settle(cloud, item, spent, iso(now))

@@ -5,6 +5,9 @@ import json
 import pytest
 
 from neurocaas import JobHandle
+from neurocaas.checks import Wish
+from neurocaas.same_work import same_as
+from neurocaas.steps import planned
 from tests.local.deployed import Deployed
 from tests.local.job_helpers import Lab, ended
 
@@ -86,3 +89,18 @@ def test_a_sweep_runs_each_combination_with_each_dataset(lab: Lab, jobs: dict[st
     for path in results:
         summary = json.loads(lab.text(prefix + path))
         assert f"wait={summary['waited_seconds']}/" in path, summary
+
+
+def test_the_same_work_again_is_told(lab: Lab, jobs: dict[str, JobHandle]) -> None:
+    """By the commands before anything is submitted, and by the service in the job's certificate."""
+    first = jobs["swept"]
+    assert ended(first).succeeded, first.certificate()
+    config = lab.config(sweep={"wait": [0, 1]})
+    keys = [f"lab1/inputs/{name}" for name in ("train.txt", "more.txt")]
+    (plan,) = planned(lab.analysis, [Wish(keys=keys, config=config)])
+    assert same_as(lab.analysis, plan) == first.timestamp
+    again = lab.submit("train.txt", "more.txt", configname=config)
+    assert ended(again).succeeded, again.certificate()
+    assert again.job().same_as == first.timestamp
+    assert again.job().work == first.job().work
+    assert f"NOTE: job {first.timestamp} has done the same work" in again.certificate()

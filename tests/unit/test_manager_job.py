@@ -105,7 +105,7 @@ def test_calls_do_not_grow_with_the_number_of_datasets(number: int) -> None:
     world.submit(world.submission(dataname=names))
     assert len(world.aws.ec2) == number
     chunks = -(-number // 100)
-    assert len(world.aws.calls) <= 22 + chunks
+    assert len(world.aws.calls) <= 23 + chunks
     offsets = sorted(int(machine.tags["offset"]) + machine.launch_index for machine in world.aws.ec2.values())
     assert offsets == list(range(number))
 
@@ -473,7 +473,7 @@ def test_machines_of_a_deleted_run_do_not_count_for_its_successor(world: World) 
     _delete(world)
     world.clock.forward(60)
     world.aws.calls.clear()
-    world.aws.kill_at = 19
+    world.aws.kill_at = 20
     with pytest.raises(KilledError):
         world.deliver()
     assert world.job().created > before, "the job document is written"
