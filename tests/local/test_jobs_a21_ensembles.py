@@ -23,8 +23,14 @@ def lab(service: Deployed) -> Lab:
 def jobs(lab: Lab) -> dict[str, JobHandle]:
     """All of them at once."""
     train = lab.config(mode="train", ensemble_size=5)
+    first = lab.submit("train.txt", configname=train)
     return {
-        "train": lab.submit("train.txt", configname=train),
+        "train": first,
+        "after": lab.submit(
+            after=first.timestamp,
+            dataname=["process_results/**/summary.json"],
+            configname=lab.config(mode="predict"),
+        ),
         "predict": lab.submit("train.txt", configname=lab.config(mode="predict", ensemble_size=3)),
         "no mode": lab.submit("train.txt", configname=lab.config(ensemble_size=3)),
         "two": lab.submit("train.txt", "more.txt", configname=train),
@@ -53,6 +59,21 @@ def test_a21_a_prediction_takes_what_was_trained_and_runs_once(lab: Lab, jobs: d
     lab.deliver(job)
     assert ended(job).succeeded, job.certificate()
     assert len(models) == len(lab.machines(job)) == len(job.job().datasets) == 5
+
+
+def test_a21_a_prediction_that_was_submitted_before_waits_for_the_training(
+    lab: Lab, jobs: dict[str, JobHandle]
+) -> None:
+    """In the words of its submission: of the results of the earlier job, whatever they will be."""
+    job, train = jobs["after"], jobs["train"]
+    ended(train)
+    assert ended(job).succeeded, job.certificate()
+    taken = {one.inputpath for one in job.job().datasets}
+    assert taken == {
+        one for one in lab.keys_below(train.keys.process_prefix) if one.endswith("/summary.json")
+    }
+    events = [json.loads(line) for line in lab.text(job.keys.events).splitlines()]
+    assert "waits for job" in str([one["text"] for one in events if one["event"] == "waiting"])
 
 
 def test_a21_a_mode_of_the_analysis_runs_plainly(jobs: dict[str, JobHandle]) -> None:
