@@ -13,13 +13,14 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from neurocaas.protocol.chain import NextStep
-from neurocaas.protocol.cost import Rates
+from neurocaas.protocol.cost import Rates, at_most
 from neurocaas.protocol.documents import dumps, loads
 from neurocaas.protocol.keys import JobId, JobKeys, ResultKeys
 from neurocaas.protocol.outside import place_of
 from neurocaas.protocol.runs import RunRules
-from neurocaas.protocol.settings import ON_DEMAND, Code, Group, Image, Subnet
+from neurocaas.protocol.settings import MARKETS, ON_DEMAND, SPOT, Code, Group, Image, Subnet
 from neurocaas.protocol.typed_json import data_of, read, stored
+from neurocaas.protocol.waiting import AS_BUDGET_ALLOWS, AT_ONCE, RUNS, wait_of
 
 SCHEMA_VERSION = 1
 PASSED_OVER = 20
@@ -84,7 +85,9 @@ class Job:
     which month of which watch it counts (`protocol.watches`).
     `swept`: of a sweep, the parameters that differ among its datasets, in the order of the configuration;
     none of another job. `work`: what it computes, as a digest (`protocol.work`), "" in documents of before;
-    `same_as`: the earlier job of the group that has done this very work with success, "" for none."""
+    `same_as`: the earlier job of the group that has done this very work with success, "" for none.
+    `wait`: for how many seconds after it was submitted (or `began`) it may wait for room, capacity or budget,
+    None where its submission has said nothing; `run` is one of `protocol.waiting.RUNS`."""
 
     analysis: str
     stage: str
@@ -136,6 +139,8 @@ class Job:
     cap: str = field(default="", metadata=stored(added=True))
     work: str = field(default="", metadata=stored(added=True))
     same_as: str = field(default="", metadata=stored(added=True))
+    wait: int | None = field(default=None, metadata=stored(added=True))
+    run: str = field(default=AT_ONCE, metadata=stored(among=RUNS, added=True))
     schema_version: int = field(default=SCHEMA_VERSION)
 
     @property
@@ -153,6 +158,41 @@ class Job:
         if bucket == self.bucket:
             return bucket, self.keys
         return bucket, ResultKeys(self.group, self.keys.folder, f"{prefix}/")
+
+    @property
+    def wait_seconds(self) -> int:
+        """How long it may wait for what it lacks."""
+        return wait_of(self.wait, self.run)
+
+    @property
+    def waits_since(self) -> str:
+        """Since when it does (ISO 8601): a job that has waited for another waits no more for that one."""
+        return self.began or self.created
+
+    @property
+    def waits_for_budget(self) -> bool:
+        """Whether it waits for money at all. A job that says nothing is answered at once."""
+        return self.run == AS_BUDGET_ALLOWS or self.wait is not None
+
+    @property
+    def hourly_at_most(self) -> float:
+        """USD an hour of the dearest machine that a dataset may come to run on, with its disk and address."""
+        dearest = max(self.prices[name] for name in (*self.instance_types, *self.oom_types))
+        return dearest + self.besides_per_hour
+
+    @property
+    def at_most_each(self) -> int:
+        """Micro-dollars that are reserved for each dataset: its machine runs for its whole duration and a
+        margin, as the dearest type that may stand in, or on which a dataset that ran out of memory may be
+        run again, with its volume and its address. Further attempts must do with that."""
+        return at_most(1, self.duration_minutes, self.hourly_at_most)
+
+    @property
+    def releases_early(self) -> bool:
+        """Whether a dataset that has ended gives back at once what was reserved for it and not spent. Where
+        datasets may be run again at a cost, all of a job's reservation is there for that until the job ends,
+        unless it runs as its budget allows."""
+        return self.run == AS_BUDGET_ALLOWS or not (SPOT in MARKETS[self.market] or self.oom_types)
 
     @property
     def besides_per_hour(self) -> float:

@@ -184,6 +184,11 @@ class JobKeys(ResultKeys):
         """The order to end the job early (`neurocaas.protocol.stop`)."""
         return f"{self.records.prefix}stop.json"
 
+    @property
+    def waiting(self) -> str:
+        """What the job waits for, and its place in the queue (`neurocaas.protocol.waiting`)."""
+        return f"{self.records.prefix}waiting.json"
+
     def verdict(self, index: int) -> str:
         """How the dataset of that index ended, as the service has decided (`neurocaas.protocol.status`)."""
         return f"{self.records.prefix}datasets/{index}.json"

@@ -27,10 +27,14 @@ Items:
     - `stop` S, `stopped` N (epoch seconds): why and since when it is being ended early
       (`neurocaas.protocol.stop`);
     - `reserved` N (micro-dollars), `budget` S (sort key of the budget it is reserved in) and `member` S (who
-      submitted, "" where nobody can say; missing in what is older: no member's figures count it);
+      submitted, "" where nobody can say; missing in what is older: no member's figures count it); `paid` N:
+      for so many of its first datasets that was reserved (all of them, where it is not there); `settled` N:
+      what the datasets that have ended have cost, so far as that is in the budget's `spent` already;
     - while it waits for another job, with nothing reserved: `waits_for` S (that job, as in a sort key),
       `waits_until` N (epoch seconds), `wake_queue` and `wake_message` S: what goes on with it;
     - `followers` SS: jobs (as in a sort key) that wait for this one.
+- waiting: `pk = "waiting"`, `sk = "{bucket}"`. The queue of an analysis (`neurocaas.protocol.waiting`):
+  `jobs` M, an entry for each job that waits, `woken` N (epoch seconds) when they were last told of room.
 - claims: `pk = "claim"`, `sk` as of open jobs. Which submission has a timestamp: it is used once, unless the
   records of its job were deleted. Attributes (S): `claim` (`certificate.claim_id`), `submission` (key),
   `started` (ISO 8601), `cancelled_by` (where a cancellation came before any
@@ -69,11 +73,13 @@ import random
 import re
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import Any
 
 from neurocaas.protocol.keys import JobId
+from neurocaas.protocol.waiting import Waiter
 
 OPEN_JOBS = "open-job"
 CLAIMS = "claim"
@@ -83,6 +89,7 @@ BUDGETS = "budget"
 MEMBER_BUDGETS = "member-budget"
 WATCHES = "watch"
 CAPS = "cap"
+WAITING = "waiting"
 _SORT_KEY_MAX_BYTES = 1024
 """Longest sort key (DynamoDB developer guide, "Quotas")."""
 
@@ -189,26 +196,33 @@ def reserve_writes(
     limit: int,
     member: str = "",
     member_limit: int | None = None,
+    paid: int = 0,
+    before: int = 0,
 ) -> list[dict[str, Any]]:
     """The transaction that reserves `amount` for a job unless more than `limit` would be committed, or more
     than `member_limit` (None: there is none) of what its submitter has submitted. First its budget (a failed
     condition means: not enough left), then the job's item (a failed condition: reserved already), then the
-    member's (as the first)."""
+    member's (as the first). With it `paid` of the job's first datasets are paid; `before` is how many of them
+    were (0: nothing is reserved yet)."""
     take = _take(table, budget_key(budget), amount, limit)
     take["UpdateExpression"] += " SET #limit = :limit"
     take["ExpressionAttributeNames"]["#limit"] = "limit"
     take["ExpressionAttributeValues"][":limit"] = _number(limit)
     own = _take(table, budget_key(budget, member), amount, member_limit)
+    update = "SET #budget = :budget, #member = :member, #paid = :paid ADD #reserved :amount"
+    condition = "#paid = :before" if before else "attribute_exists(pk) AND attribute_not_exists(#reserved)"
     note = {
         "TableName": table,
         "Key": item_key(job),
-        "ConditionExpression": "attribute_exists(pk) AND attribute_not_exists(#reserved)",
-        "UpdateExpression": "SET #reserved = :amount, #budget = :budget, #member = :member",
-        "ExpressionAttributeNames": {"#reserved": "reserved", "#budget": "budget", "#member": "member"},
+        "ConditionExpression": condition,
+        "UpdateExpression": update,
+        "ExpressionAttributeNames": _names(update),
         "ExpressionAttributeValues": {
             ":amount": _number(amount),
             ":budget": {"S": budget},
             ":member": {"S": member},
+            ":paid": _number(paid),
+            **({":before": _number(before)} if before else {}),
         },
     }
     return [{"Update": take}, {"Update": note}, {"Update": own}]
@@ -279,22 +293,53 @@ def lease_writes(
     return [{"ConditionCheck": open_yet}, {"Update": take}]
 
 
+def close_paid_writes(
+    table: str,
+    job: JobId,
+    budget: str,
+    each: int,
+    cost: int,
+    index: int,
+    update: str,
+    values: Mapping[str, Any],
+    member: str | None = None,
+) -> list[dict[str, Any]]:
+    """The transaction with which a dataset ends whose costs are known: `cost` takes the place of `each` that
+    was reserved for it, in its group's budget and in its member's, and its job's item is changed by `update`,
+    which closes it, and ends in an ADD clause. A failed condition means that the dataset is closed already,
+    or that nothing is reserved for it."""
+    settle = _settled(table, budget, each, cost, member)
+    once = " AND ".join(
+        f"(attribute_not_exists(#{name}) OR NOT contains(#{name}, :index))"
+        for name in ("succeeded", "failed")
+    )
+    text = f"{update}, #reserved :less, #settled :cost"
+    condition = f"#reserved >= :each AND #budget = :budget AND {once}"
+    close = {
+        "TableName": table,
+        "Key": item_key(job),
+        "ConditionExpression": condition,
+        "UpdateExpression": text,
+        "ExpressionAttributeNames": _names(text, condition),
+        "ExpressionAttributeValues": {
+            **values,
+            ":index": _number(index),
+            ":each": _number(each),
+            ":less": _number(-each),
+            ":cost": _number(cost),
+            ":budget": {"S": budget},
+        },
+    }
+    return [*settle, {"Update": close}]
+
+
 def settle_writes(
     table: str, job: JobId, budget: str, reserved: int, spent: int, ended: str, member: str | None = None
 ) -> list[dict[str, Any]]:
-    """The transaction that ends a job: what it spent takes the place of what it had reserved, in its group's
-    budget and in its member's (None: it is counted in none), its item goes, and its claim says so.
+    """The transaction that ends a job: what it spent (beside what is settled already) takes the place of what
+    it had reserved, in its group's budget and in its member's (None: it is counted in none), its item goes,
+    and its claim says so.
     """
-    settle = [
-        {
-            "TableName": table,
-            "Key": budget_key(budget, whose),
-            "UpdateExpression": "ADD #committed :difference, #spent :spent",
-            "ExpressionAttributeNames": {"#committed": "committed", "#spent": "spent"},
-            "ExpressionAttributeValues": {":difference": _number(spent - reserved), ":spent": _number(spent)},
-        }
-        for whose in ((None,) if member is None else (None, member))
-    ]
     close = {
         "TableName": table,
         "Key": item_key(job),
@@ -302,7 +347,28 @@ def settle_writes(
         "ExpressionAttributeNames": {"#reserved": "reserved"},
         "ExpressionAttributeValues": {":reserved": _number(reserved)},
     }
-    return [*({"Update": one} for one in settle), {"Delete": close}, _note_end(table, job, ended)]
+    settle = _settled(table, budget, reserved, spent, member)
+    return [*settle, {"Delete": close}, _note_end(table, job, ended)]
+
+
+def _settled(table: str, budget: str, reserved: int, spent: int, member: str | None) -> list[dict[str, Any]]:
+    """The updates by which `spent` takes the place of what was `reserved` in a budget, and in a member's part
+    of it (None: it is counted in nobody's)."""
+    return [
+        {
+            "Update": {
+                "TableName": table,
+                "Key": budget_key(budget, whose),
+                "UpdateExpression": "ADD #committed :difference, #spent :spent",
+                "ExpressionAttributeNames": {"#committed": "committed", "#spent": "spent"},
+                "ExpressionAttributeValues": {
+                    ":difference": _number(spent - reserved),
+                    ":spent": _number(spent),
+                },
+            }
+        }
+        for whose in ((None,) if member is None else (None, member))
+    ]
 
 
 def close_writes(table: str, job: JobId, ended: str) -> list[dict[str, Any]]:
@@ -455,9 +521,7 @@ def change(
             Key=item_key(job),
             ConditionExpression=condition,
             UpdateExpression=update,
-            ExpressionAttributeNames={
-                f"#{name}": name for name in re.findall(r"#(\w+)", f"{update} {condition}")
-            },
+            ExpressionAttributeNames=_names(update, condition),
             ExpressionAttributeValues=dict(values),
             ReturnValues="ALL_NEW",
         )
@@ -465,6 +529,100 @@ def change(
         return None
     attributes: Mapping[str, Any] = answer["Attributes"]
     return attributes
+
+
+def _names(*expressions: str) -> dict[str, str]:
+    return {f"#{name}": name for name in re.findall(r"#(\w+)", " ".join(expressions))}
+
+
+def read_waiters(client: Any, table: str, bucket: str) -> list[Waiter]:
+    """The queue of an analysis, in order. What cannot be read is passed over."""
+    item = client.get_item(TableName=table, Key=waiting_key(bucket), ConsistentRead=True).get("Item", {})
+    found = []
+    for name, entry in item.get("jobs", {}).get("M", {}).items():
+        group, _, timestamp = name.partition("/")
+        with suppress(KeyError, TypeError, ValueError):
+            values = {key: value(entry["M"][key]) for key, value in _WAITER.items()}
+            found.append(Waiter(JobId(bucket, group, timestamp), **values))
+    return sorted(found, key=lambda one: one.order)
+
+
+def note_waiter(client: Any, table: str, waiter: Waiter) -> None:
+    """Put a job into the queue, or what is new of it."""
+    key, names = waiting_key(waiter.job.bucket), {"#jobs": "jobs"}
+    _alone(
+        client,
+        client.update_item,
+        TableName=table,
+        Key=key,
+        UpdateExpression="SET #jobs = if_not_exists(#jobs, :none)",
+        ExpressionAttributeNames=names,
+        ExpressionAttributeValues={":none": {"M": {}}},
+    )
+    entry = {
+        name: {"N": f"{value:.3f}" if isinstance(value, float) else str(value)}
+        if not isinstance(value := getattr(waiter, name), str)
+        else {"S": value}
+        for name in _WAITER
+    }
+    _alone(
+        client,
+        client.update_item,
+        TableName=table,
+        Key=key,
+        UpdateExpression="SET #jobs.#job = :entry",
+        ExpressionAttributeNames={**names, "#job": waiter_name(waiter.job)},
+        ExpressionAttributeValues={":entry": {"M": entry}},
+    )
+
+
+def remove_waiter(client: Any, table: str, job: JobId) -> None:
+    """Take a job out of the queue; it may not be in it."""
+    with suppress(client.exceptions.ConditionalCheckFailedException):
+        _alone(
+            client,
+            client.update_item,
+            TableName=table,
+            Key=waiting_key(job.bucket),
+            ConditionExpression="attribute_exists(#jobs.#job)",
+            UpdateExpression="REMOVE #jobs.#job",
+            ExpressionAttributeNames={"#jobs": "jobs", "#job": waiter_name(job)},
+        )
+
+
+def may_wake(client: Any, table: str, bucket: str, now: float, stale: float) -> bool:
+    """Take it on to tell the jobs that wait of room; False when another has done that after `stale`."""
+    try:
+        _alone(
+            client,
+            client.update_item,
+            TableName=table,
+            Key=waiting_key(bucket),
+            ConditionExpression="attribute_exists(pk) AND (attribute_not_exists(#woken) OR #woken < :stale)",
+            UpdateExpression="SET #woken = :now",
+            ExpressionAttributeNames={"#woken": "woken"},
+            ExpressionAttributeValues={":now": {"N": f"{now:.3f}"}, ":stale": {"N": f"{stale:.3f}"}},
+        )
+    except client.exceptions.ConditionalCheckFailedException:
+        return False
+    return True
+
+
+def waiting_key(bucket: str) -> dict[str, dict[str, str]]:
+    """The primary key of an analysis's queue, as DynamoDB takes it."""
+    return _strings({"pk": WAITING, "sk": bucket})
+
+
+def waiter_name(job: JobId) -> str:
+    return f"{job.group}/{job.timestamp}"
+
+
+_WAITER: Mapping[str, Callable[[Any], Any]] = {
+    **dict.fromkeys(("created", "until", "seen", "due"), lambda value: float(value["N"])),
+    "wants": lambda value: int(value["N"]),
+    **dict.fromkeys(("kind", "budget", "queue", "message"), lambda value: value["S"]),
+}
+"""The attributes of an entry, and how each is read."""
 
 
 def note_stop(client: Any, table: str, job: JobId, reason: str, now: float) -> bool:

@@ -59,6 +59,23 @@ answer itself. At the last one it tries nothing any more, and answers that the s
 CAPACITY_ATTEMPTS = 6
 """How often a launch is tried while AWS has no capacity (times QUEUE_VISIBILITY = about 15 minutes)."""
 
+WAIT_SECONDS = 900
+"""How long a job waits for machines when its submission says nothing: about as long as the attempts at a
+further machine take."""
+
+WAIT_MAX_SECONDS = 7 * 86400
+"""The longest `wait` of a submission, and how long a job waits at most that runs as its budget allows."""
+
+WAIT_PAUSE = 120
+"""Pause between two looks at whether a job that waits can go on. Whoever makes room tells it sooner."""
+
+WAIT_LOST = 900
+"""A job that waits and has not been looked at for this long holds no place before others: its message was
+lost (the sweep sends another), or its manager has died."""
+
+WAKE_PAUSE = 20
+"""Jobs that wait are told of room at most so often: many datasets end at about the same time."""
+
 LAUNCH_CHUNK = 100
 """Machines asked for by one RunInstances call."""
 

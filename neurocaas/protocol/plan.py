@@ -166,6 +166,8 @@ def plan(
         began=began,
         swept=tuple(dict.fromkeys(name for one in config.combinations for name in one)),
         cap=cap,
+        wait=submission.wait_seconds,
+        run=submission.run,
     )
     return replace(job, work=work_of_job(job, found))
 

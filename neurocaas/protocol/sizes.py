@@ -133,6 +133,11 @@ def with_rows(known: Iterable[SizeRow], more: Iterable[SizeRow]) -> list[SizeRow
     return sorted(kept, key=lambda row: (row.ended, row.identity))[-ROWS:]
 
 
+def run_times(rows: Iterable[SizeRow], types: Sequence[str]) -> list[float]:
+    """The seconds of those that have succeeded on one of these machine types."""
+    return [row.seconds for row in rows if row.outcome == SUCCESS and row.type in types]
+
+
 def sizes_text(rows: Sequence[SizeRow]) -> str:
     """The file, without what is not known."""
     lines = [

@@ -8,7 +8,10 @@ is a folder: one dataset, or each object below it is one, as the blueprint says.
 any of the group's folders configs, inputs and results.
 Optional: `instance_type`; `rerun_of`, the timestamp of an earlier job of the group, whose image and code are
 taken in place of those that are deployed now; `resultpath`, an `s3://{bucket}/{folder}` in which the job's
-folder `job_{timestamp}` is made; `request`, any text, by which a client knows its own submission. Paths may be written with `s3://{bucket}/` in front; other buckets than the
+folder `job_{timestamp}` is made; `request`, any text, by which a client knows its own submission;
+`wait`, how long the job may wait for room, capacity or budget (`4h`; a quarter of an hour where it says
+nothing); `run`, `at-once` (all its datasets are paid before the first one starts, as usual) or
+`as-budget-allows` (those that fit are started, the rest as reservations are released). Paths may be written with `s3://{bucket}/` in front; other buckets than the
 analysis's own must be registered in its blueprint. A dataset may be a file in the world, by address and
 digest (`neurocaas.protocol.addresses`), where the blueprint admits its host. `after`: an earlier job that is
 waited for, and whose results datanames `process_results/…` name; `after_when` says what must have become of it
@@ -38,11 +41,13 @@ from neurocaas.protocol.chain import (
 from neurocaas.protocol.config import SUFFIXES
 from neurocaas.protocol.documents import TwiceError, once
 from neurocaas.protocol.keys import CONFIGS, INPUTS, JOBS, RESULTS, SUBMISSIONS, JobId, JobKeys, SubmissionKey
-from neurocaas.protocol.limits import KEY_MAX_BYTES, SUBMISSION_MAX_BYTES
+from neurocaas.protocol.limits import KEY_MAX_BYTES, SUBMISSION_MAX_BYTES, WAIT_MAX_SECONDS
 from neurocaas.protocol.names import check_timestamp, dataset_names, key_fault
 from neurocaas.protocol.outside import SCHEME, OutsideBucket, admits, place_of, registered, whole
 from neurocaas.protocol.problems import InvalidInput, Problem, shown
 from neurocaas.protocol.settings import InstanceSettings, Limits
+from neurocaas.protocol.units import duration_field
+from neurocaas.protocol.waiting import AT_ONCE, RUNS
 
 REQUEST = "request"
 """Any text: by it a client knows its own submission again (`neurocaas.analysis`); the service passes over it.
@@ -58,11 +63,15 @@ FIELDS = frozenset(
         "rerun_of",
         "after",
         "after_when",
+        "wait",
+        "run",
         REQUEST,
     }
 )
 CONFIG_FOLDERS = (CONFIGS, INPUTS, RESULTS)
 """Where a group's configurations may lie."""
+
+WAIT_DO = "Say how long the job may wait, or leave it out for about a quarter of an hour"
 
 _FACTS_SHOWN = 20
 
@@ -93,7 +102,8 @@ class Submission:
     one; `ignored` are fields that mean nothing here, `repeated` the datasets that are named more than once
     (each is one dataset all the same). `after`: the job that is waited for, `after_when` what must have
     become of it, `taken` patterns below its `process_results/`, each of whose results is a dataset. `asked`:
-    what the service says of a submission of its own."""
+    what the service says of a submission of its own. `wait_seconds`: how long it may wait, None where it says
+    nothing."""
 
     group: str
     timestamp: str
@@ -109,6 +119,8 @@ class Submission:
     after_when: str = SUCCEEDED
     taken: tuple[str, ...] = ()
     asked: Asked | None = None
+    wait_seconds: int | None = None
+    run: str = AT_ONCE
 
     @property
     def keys(self) -> JobKeys:
@@ -175,6 +187,8 @@ def parse_submission(raw: bytes, key: str, settings: SubmissionRules) -> Submiss
     if earlier is not None:
         do = "Name the earlier job by its timestamp, or leave it out"
         problems += [replace(problem, field="rerun_of", do=do) for problem in check_timestamp(earlier)]
+    wait = _wait(data.get("wait"), problems)
+    run = _run(data.get("run"), problems)
     names = dataset_names(datanames)
     if timestamp is not None:
         problems += long_names(JobKeys.of(group, timestamp), names, resultpath)
@@ -199,6 +213,8 @@ def parse_submission(raw: bytes, key: str, settings: SubmissionRules) -> Submiss
         when,
         tuple(taken),
         asked_of(data) if submission_key.by_service else None,
+        wait,
+        run,
     )
 
 
@@ -518,6 +534,24 @@ def _instance_type(value: Any, settings: SubmissionRules, problems: list[Problem
         problems.append(Problem("instance_type", shown(value), allowed, do))
         return None
     return str(value)
+
+
+def _wait(value: Any, problems: list[Problem]) -> int | None:
+    if value is None:
+        return None
+    try:
+        return duration_field("wait", value, most=WAIT_MAX_SECONDS, do=WAIT_DO)
+    except InvalidInput as error:
+        problems += error.problems
+        return None
+
+
+def _run(value: Any, problems: list[Problem]) -> str:
+    if value is None or value in RUNS:
+        return AT_ONCE if value is None else str(value)
+    do = f"Choose one, or leave it out for {AT_ONCE}"
+    problems.append(Problem("run", shown(value), " or ".join(RUNS), do))
+    return AT_ONCE
 
 
 def long_names(keys: JobKeys, names: Sequence[str], resultpath: str | None = None) -> list[Problem]:

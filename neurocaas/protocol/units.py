@@ -10,6 +10,8 @@ import math
 import re
 from datetime import datetime, timedelta, timezone
 
+from neurocaas.protocol.problems import InvalidInput, Problem, shown
+
 _PREFIXES = ("k", "M", "G", "T", "P", "E")
 _SCALES = ((86400, "day", "days", 3600), (3600, "h", "h", 60), (60, "min", "min", 1))
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
@@ -102,6 +104,37 @@ def seconds_of(text: str) -> int:
     if found is None:
         raise ValueError(f"got {text!r}; allowed: {DURATION_ALLOWED}")
     return int(found[1]) * _SECONDS[found[2]]
+
+
+def brief(seconds: int) -> str:
+    """A time as `seconds_of` reads it, in its largest whole unit: `45s`, `30m`, `4h`, `2d`."""
+    for unit in ("d", "h", "m"):
+        if seconds and seconds % _SECONDS[unit] == 0:
+            return f"{seconds // _SECONDS[unit]}{unit}"
+    return f"{seconds}s"
+
+
+def duration_field(field: str, value: object, *, most: int, do: str, least: int = 0) -> int:
+    """The seconds of a field of a document, from `least` to `most`. Raises InvalidInput, in three parts."""
+    try:
+        seconds = seconds_of(value) if isinstance(value, str) else -1
+    except ValueError:
+        seconds = -1
+    if not least <= seconds <= most:
+        allowed = f"{DURATION_ALLOWED}, from {brief(least)} to {brief(most)}"
+        raise InvalidInput([Problem(field, shown(value), allowed, do)])
+    return seconds
+
+
+def size_field(field: str, value: object, *, most: int, do: str, least: int = 0) -> int:
+    """The bytes of a field of a document, from `least` to `most`. Raises InvalidInput, in three parts."""
+    try:
+        count = bytes_of(value) if isinstance(value, str) else -1
+    except ValueError:
+        count = -1
+    if not least <= count <= most:
+        raise InvalidInput([Problem(field, shown(value), f"{SIZE_ALLOWED}, up to {size(most)}", do)])
+    return count
 
 
 def bytes_of(text: str) -> int:

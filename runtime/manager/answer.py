@@ -49,7 +49,7 @@ from neurocaas.protocol.notice import REFUSED, event_of, notice
 from neurocaas.protocol.problems import Problem
 from neurocaas.protocol.settings import AnalysisSettings
 from neurocaas.protocol.status import FAILED, DatasetStatus
-from neurocaas.protocol.stop import StopOrder
+from neurocaas.protocol.stop import QUOTA, StopOrder
 from runtime.manager.budget import worst_case
 from runtime.manager.delivery import Outcome
 from runtime.manager.following import wake_followers
@@ -307,7 +307,8 @@ class JobAnswer(Answer):
         if done == 0:
             self.end(short.exit_class, [problem], job=job)
             return Outcome(99, f"failed: {problem.text()}")
-        self.part(job, done, f"No machine was started: {problem.text()}")
+        reason = f"No machine was started: {problem.text()}"
+        self.part(job, done, f"{QUOTA}: {reason}" if short.exit_class == QUOTA else reason)
         return Outcome(99, f"launched {done} of {len(job.datasets)} machines: {problem.text()}")
 
     def part(self, job: Job, done: int, reason: str) -> None:

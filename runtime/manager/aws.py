@@ -34,7 +34,10 @@ from neurocaas.protocol.ledger import (
     item_key,
     lease_writes,
     note_stop,
+    note_waiter,
     read_claim,
+    read_waiters,
+    remove_waiter,
     reserve_writes,
     settle_cap,
     settle_writes,
@@ -49,6 +52,7 @@ from neurocaas.protocol.objects import code_of
 from neurocaas.protocol.settings import SPOT
 from neurocaas.protocol.spending import Figures, read_figures, take_alarm, tell_spending
 from neurocaas.protocol.tags import ATTEMPT, BUCKET, GROUP, JOB, OFFSET, RUN
+from neurocaas.protocol.waiting import Waiter
 from neurocaas.protocol.watches import Watch
 from runtime.aws.clients import Clients
 from runtime.manager import refusal_log
@@ -169,7 +173,7 @@ class AwsManagerCloud(Objects):
         values = {":owner": {"S": owner}, ":now": {"N": f"{now:.3f}"}}
         self._change(job, update, values, "#owner = :owner")
 
-    def wake(self, waiting: Waiting) -> None:
+    def wake(self, waiting: Waiting | Waiter) -> None:
         self.clients.sqs.send_message(QueueUrl=waiting.queue, MessageBody=waiting.message)
 
     def come_back(self, queue_url: str, event: ObjectCreated, seconds: int) -> None:
@@ -215,6 +219,7 @@ class AwsManagerCloud(Objects):
         if "reserved" not in item:
             return not self._transact(close_writes(self._table, job, ended))
         budget, reserved = item["budget"]["S"], int(item["reserved"]["N"])
+        # what is settled of it is spent already
         self._tell_spending(job, budget, settling=True)
         member = item.get("member", {}).get("S")
         refused = self._transact(settle_writes(self._table, job, budget, reserved, 0, ended, member))
@@ -231,15 +236,19 @@ class AwsManagerCloud(Objects):
     def roster(self, group: str) -> Roster:
         return members.read(self.clients.ssm, group)
 
-    def committed(self, budget: str, member: str | None = None) -> int:
+    def account(self, budget: str, member: str | None = None) -> tuple[int, int]:
         item = self.clients.dynamodb.get_item(**budget_read(self._table, budget, member)).get("Item", {})
-        return int(item["committed"]["N"]) if "committed" in item else 0
+        committed, spent = (int(item.get(name, {}).get("N", 0)) for name in ("committed", "spent"))
+        return committed, spent
 
     def figures(self, budget: str) -> Figures:
         return read_figures(self.clients.dynamodb, self._table, budget)
 
     def take_alarm(self, budget: str, mark: str) -> bool:
         return take_alarm(self.clients.dynamodb, self._table, budget, mark)
+
+    def committed(self, budget: str, member: str | None = None) -> int:
+        return self.account(budget, member)[0]
 
     def reserve(
         self,
@@ -249,9 +258,11 @@ class AwsManagerCloud(Objects):
         limit: int,
         member: str = "",
         member_limit: int | None = None,
+        paid: int = 0,
+        before: int = 0,
     ) -> bool:
         refused = self._transact(
-            reserve_writes(self._table, job, budget, amount, limit, member, member_limit)
+            reserve_writes(self._table, job, budget, amount, limit, member, member_limit, paid, before)
         )
         if refused and refused[1] == "None":
             return False
@@ -262,6 +273,21 @@ class AwsManagerCloud(Objects):
 
     def index(self, bucket: str, group: str, entry: IndexEntry) -> None:
         note_job(self.clients.s3, self.clients.dynamodb, self._table, bucket, group, entry)
+
+    def paid(self, job: JobId) -> int | None:
+        item = self._item(job)
+        if "reserved" not in item:
+            return 0
+        return int(item["paid"]["N"]) if int(item.get("paid", {}).get("N", 0)) else None
+
+    def waiters(self, bucket: str) -> list[Waiter]:
+        return read_waiters(self.clients.dynamodb, self._table, bucket)
+
+    def enter_queue(self, waiter: Waiter) -> None:
+        note_waiter(self.clients.dynamodb, self._table, waiter)
+
+    def leave_queue(self, job: JobId) -> None:
+        remove_waiter(self.clients.dynamodb, self._table, job)
 
     def publish(self, subject: str, text: str, about: Mapping[str, str]) -> None:
         if self._topic:

@@ -112,6 +112,9 @@ def _carry_out(
         waiting = cloud.waiting(item)
         if waiting is not None:  # no machine is there that would read the order
             cloud.wake(waiting)
+        for one in cloud.waiters(bucket):
+            if one.job == item:
+                cloud.wake(one)
         return Outcome(0, f"job {timestamp} is being stopped")
     # A manager is between the claim and the lease: the next delivery finds the job's item, or its end.
     return Outcome(0, f"job {timestamp} is only just beginning", again=True)

@@ -12,12 +12,13 @@ from runtime.manager.events import ObjectCreated
 @dataclass(frozen=True)
 class Outcome:
     """`exit_code` 0 (done) or 99 (refused or failed); `again` asks the queue to deliver the submission once
-    more.
+    more; `waiting`: another message is on its way for it.
     """
 
     exit_code: int
     message: str
     again: bool = False
+    waiting: bool = False
 
 
 @dataclass

@@ -19,8 +19,9 @@ from typing import NamedTuple
 from neurocaas.protocol.job import Job
 from neurocaas.protocol.limits import LAUNCH_CHUNK, LAUNCH_OPTIONS, SPOT_CHUNK
 from neurocaas.protocol.settings import MARKETS, SPOT, AnalysisSettings
-from neurocaas.protocol.tags import ANALYSIS, PRICE_TRACKING, job_tags
+from neurocaas.protocol.tags import ANALYSIS, GROUP, PRICE_TRACKING, job_tags
 from neurocaas.protocol.userdata import UserDataPayload, user_data
+from neurocaas.protocol.waiting import ROOM, Waiter, shares
 from runtime.manager import refusals
 from runtime.manager.port import JobMachine, LaunchError, LaunchRequest, ManagerCloud
 
@@ -89,13 +90,16 @@ class Launcher:
     late: Callable[[], bool]
     _most: int = field(default=LAUNCH_CHUNK, init=False)
 
-    def launch(self, known: Iterable[JobMachine], started: int, room: int | None = None) -> LaunchResult:
+    def launch(
+        self, known: Iterable[JobMachine], started: int, room: int | None = None, paid: int | None = None
+    ) -> LaunchResult:
         """Launch what is missing of the job. `known` are its machines that EC2 shows; the first `started` of
-        its datasets have had theirs, shown or not; `room` is how many more there may be (None: any number).
+        its datasets have had theirs, shown or not; `room` is how many more there may be (None: any number);
+        the first `paid` datasets are paid (None: all).
         """
         result = LaunchResult(machines=own_machines(self.job, known))
         result.next = max(started, next_dataset(result.machines))
-        total, left = len(self.job.datasets), options(self.job)
+        total, left = len(self.job.datasets) if paid is None else paid, options(self.job)
         while result.next < total:
             count = total - result.next if room is None else min(room, total - result.next)
             if count < 1:
@@ -174,6 +178,20 @@ def account_of(arn: str) -> str:
     """The account in an ARN; "" for another text."""
     parts = arn.split(":")
     return parts[4] if len(parts) > 5 and parts[0] == "arn" else ""
+
+
+def fair_room(cloud: ManagerCloud, settings: AnalysisSettings, me: Waiter, now: float) -> int | None:
+    """The same for one job beside those that wait: its share (`protocol.waiting.shares`)."""
+    room = room_for(cloud, settings)
+    if not room:
+        return room
+    queue = [one for one in cloud.waiters(settings.bucket) if one.job != me.job and one.alive(now)]
+    queue = [one for one in queue if one.kind == ROOM] + [replace(me, kind=ROOM)]
+    groups = {one.job.group for one in queue}
+    if len(groups) < 2 or sum(one.wants for one in queue) <= room:
+        return shares(queue, room)[me.job]
+    of = {PRICE_TRACKING: "On", ANALYSIS: settings.analysis}
+    return shares(queue, room, {group: cloud.living({**of, GROUP: group}) for group in groups})[me.job]
 
 
 def room_for(cloud: ManagerCloud, settings: AnalysisSettings) -> int | None:

@@ -15,12 +15,15 @@ from neurocaas.protocol.events import SUBMITTED, tell
 from neurocaas.protocol.job import Job
 from neurocaas.protocol.keys import JobId, SubmissionKey
 from neurocaas.protocol.ledger import Claim
-from neurocaas.protocol.limits import CAPACITY_ATTEMPTS, JOB_MAX_BYTES, LAUNCH_PAUSE, LAUNCH_SECONDS
+from neurocaas.protocol.limits import JOB_MAX_BYTES, LAUNCH_PAUSE, LAUNCH_SECONDS
 from neurocaas.protocol.plan import plan, records
 from neurocaas.protocol.problems import InvalidInput, Problem
 from neurocaas.protocol.settings import AnalysisSettings
 from neurocaas.protocol.spending import dollars
+from neurocaas.protocol.stop import StopOrder
 from neurocaas.protocol.submission import InvalidSubmission, Submission, parse_submission
+from neurocaas.protocol.waiting import BUDGET as KIND_BUDGET
+from neurocaas.protocol.waiting import CAPACITY, ROOM, Waiter
 from neurocaas.protocol.watches import cap_name
 from runtime.manager.answer import (
     BUDGET,
@@ -35,18 +38,19 @@ from runtime.manager.answer import (
     rejection,
     version_of,
 )
-from runtime.manager.budget import hold_limit, reserve, worst_case
+from runtime.manager.budget import Reserved, hold_limit, lines_of, reserve, worst_case
 from runtime.manager.cancel import read_order
 from runtime.manager.delivery import Delivery, Outcome
 from runtime.manager.earlier import as_then
 from runtime.manager.early import early_order
 from runtime.manager.following import followed, results
 from runtime.manager.inputs import look_up
-from runtime.manager.launch import Launcher, next_dataset, own_machines, room_for
+from runtime.manager.launch import Launcher, fair_room, next_dataset, own_machines
 from runtime.manager.port import JobMachine, ManagerCloud
+from runtime.manager.queue import JobQueue
 from runtime.manager.reading import read_submission
 from runtime.manager.same_work import same_as
-from runtime.manager.shortfall import NextStep, shortfall
+from runtime.manager.shortfall import NextStep, shortfall, unpaid
 from runtime.manager.submitter import Submitter, submitter_of
 from runtime.manager.wording import log_config, log_request
 
@@ -103,6 +107,7 @@ class _Run:
     sha256: str
     who: Submitter
     redelivered: bool = False
+    reserved: Reserved | None = None
     log: SetupLog = field(init=False)
     answer: JobAnswer = field(init=False)
 
@@ -199,7 +204,7 @@ class _Run:
             job, known, started = self._so_far()
             order = read_order(self.cloud, self.settings.bucket, self.keys)
             if order is not None:
-                return self.answer.stop(order, job, started)
+                return self._stop(order, job, started)
         if job is None:
             early = early_order(
                 self.cloud, self.settings.bucket, self.keys, self.key.key, self.sha256, self.clock()
@@ -294,9 +299,9 @@ class _Run:
         over = self._over_cap(submission, job)
         if over is not None:
             return self.answer.refuse([over], BUDGET, "quota")
-        unpaid = reserve(self.cloud, self.settings, self.log, job, self.clock(), self.delivery.notes)
-        if unpaid:
-            return self.answer.refuse(unpaid, BUDGET, "quota")
+        self.reserved = reserved = self._pay(job)
+        if not reserved.paid and (reserved.hopeless or not job.waits_for_budget):
+            return self.answer.refuse(reserved.problems, BUDGET, "quota")
         for key, content in records(job, found):
             self.cloud.put(job.bucket, key, content)
         self.cloud.put(job.bucket, job.keys.job, job.to_json())
@@ -322,28 +327,56 @@ class _Run:
             self.log.utils(text, self.clock())
 
         say(f"Acquiring new {job.instance_type} instances from {job.image.id} ...")
-        room = room_for(self.cloud, self.settings)
+        reserved = self.reserved or self._pay(job)
+        queue = JobQueue(self.cloud, job, self.delivery, self.settings.queue_url)
+        lacks = max(0, reserved.paid - started)
+        me = queue.me(ROOM, lacks, self.clock())
+        room = fair_room(self.cloud, self.settings, me, me.seen) if lacks else None
         launcher = Launcher(
             self.cloud, job, self.delivery.owner_arn, say, lambda: self.delivery.ending(self.clock())
         )
-        result = launcher.launch(known, started, room)
+        result = launcher.launch(known, started, room, reserved.paid)
         for machine in result.machines:
             say(f"New instance {machine.instance_id} ({machine.instance_type}) created!")
         total, done, now = len(job.datasets), result.next, self.clock()
         if done >= total:
-            return self.answer.launched(job)
-        short = shortfall(result, job)
-        begun = moment(job.began) if job.began else self.log.started
-        if short.then is NextStep.GO_ON and (now - begun).total_seconds() < LAUNCH_SECONDS:
+            outcome = self.answer.launched(job)
+            self._leave(queue)
+            return outcome
+        if done >= reserved.paid:
+            kind, short = KIND_BUDGET, unpaid(reserved)
+        else:
+            kind, short = ROOM if result.full else CAPACITY, shortfall(result, job)
+        age = (now - moment(job.waits_since)).total_seconds()
+        if short.then is NextStep.GO_ON and age < max(LAUNCH_SECONDS, job.wait_seconds):
             return self._go_on(job, done, 0 if result.late else LAUNCH_PAUSE)
         self.log.problems("acquire_instances", [short.problem], now, kind="RESOURCE")
-        if short.then is not NextStep.WAIT or self.delivery.receives >= CAPACITY_ATTEMPTS:
-            return self.answer.short(job, done, short)
-        attempts = f"attempt {self.delivery.receives} of {CAPACITY_ATTEMPTS}"
-        self.log.manager(f"Waiting for {total - done} of {total} environments; {attempts}.", now)
+        if short.then is not NextStep.WAIT or queue.left(now) <= 0:
+            outcome = self.answer.short(job, done, short)
+            self._leave(queue)
+            return outcome
+        return self._wait(job, queue.me(kind, total - done, now, reserved.line), queue, done, short.problem)
+
+    def _pay(self, job: Job) -> Reserved:
+        """Reserve for those datasets of the job for which nothing is reserved yet, if it is its turn."""
+        total, before = len(job.datasets), self.cloud.paid(self.item) if self.redelivered else 0
+        if before is None or before >= total:
+            return Reserved(total)
+        now = self.clock()
+        queue = JobQueue(self.cloud, job, self.delivery, self.settings.queue_url)
+        turn = not job.waits_for_budget or queue.first(lines_of(job), now)
+        return reserve(self.cloud, self.settings, self.log, job, now, self.delivery.notes, before, turn=turn)
+
+    def _wait(self, job: Job, me: Waiter, queue: JobQueue, done: int, problem: Problem) -> Outcome:
+        """Look again later; how long a job waits is its own affair, not the queue's."""
+        now, total = self.clock(), len(job.datasets)
+        told, pause = queue.enter(me, problem.text(), done, now)
+        self.log.manager(f"Waiting for {total - done} of {total} environments: {told.where}.", now)
         self.answer.write(job, complete=False)
         self.cloud.pause(self.item, self.delivery.owner, done, now.timestamp())
-        return Outcome(0, f"waiting: {short.problem.text()}", again=True)
+        if pause is not None:
+            self.cloud.come_back(self.settings.queue_url, self.delivery.event, pause)
+        return Outcome(0, f"waiting: {problem.text()}", waiting=True)
 
     def _go_on(self, job: Job, done: int, seconds: int) -> Outcome:
         """Launch the rest in another delivery: a launch that AWS only slows down is not out of capacity, so
@@ -363,11 +396,21 @@ class _Run:
         job, known, started = self._so_far()
         order = read_order(self.cloud, self.settings.bucket, self.keys)
         if order is not None:
-            return self.answer.stop(order, job, started)
+            return self._stop(order, job, started)
         if started or (known and job is None):
             self.cloud.abandon(self.item)
             return Outcome(99, "failed: the machines that were started work on, and the sweep ends the job")
         return self.answer.refuse([SERVICE_FAILED], GIVEN_UP, "platform", job=job)
+
+    def _stop(self, order: StopOrder, job: Job | None, started: int) -> Outcome:
+        outcome = self.answer.stop(order, job, started)
+        if job is not None:
+            self._leave(JobQueue(self.cloud, job, self.delivery, self.settings.queue_url))
+        return outcome
+
+    def _leave(self, queue: JobQueue) -> None:
+        if self.redelivered:  # else it has not waited
+            queue.leave(self.clock())
 
     def _so_far(self) -> tuple[Job | None, list[JobMachine], int]:
         """What earlier deliveries have come to: the job, the machines of its name that EC2 shows, and how

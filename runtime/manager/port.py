@@ -12,6 +12,7 @@ from neurocaas.protocol.ledger import Claim, Waiting
 from neurocaas.protocol.members import Roster
 from neurocaas.protocol.settings import ON_DEMAND, ROOT_DEVICE
 from neurocaas.protocol.spending import Figures
+from neurocaas.protocol.waiting import Waiter
 from neurocaas.protocol.watches import Watch
 from runtime.manager.events import ObjectCreated
 
@@ -183,7 +184,7 @@ class ManagerCloud(Protocol):
     def go_on(self, job: JobId, owner: str, now: float) -> None:
         """Note that a job waits no more."""
 
-    def wake(self, waiting: Waiting) -> None:
+    def wake(self, waiting: Waiting | Waiter) -> None:
         """Have a manager look at a job that waits; only one of the own analysis."""
 
     def register(self, watch: Watch) -> None:
@@ -229,8 +230,12 @@ class ManagerCloud(Protocol):
     def roster(self, group: str) -> Roster:
         """Who is in a group; empty for a group that is in no groups.yaml."""
 
+    def account(self, budget: str, member: str | None = None) -> tuple[int, int]:
+        """Micro-dollars that are spent or reserved so far of a budget, or of it by this member of the group,
+        and those of them that are spent."""
+
     def committed(self, budget: str, member: str | None = None) -> int:
-        """Micro-dollars that a budget, or this member of the group in it, has spent or reserved so far."""
+        """The first of these."""
 
     def reserve(
         self,
@@ -240,10 +245,27 @@ class ManagerCloud(Protocol):
         limit: int,
         member: str = "",
         member_limit: int | None = None,
+        paid: int = 0,
+        before: int = 0,
     ) -> bool:
-        """Reserve micro-dollars for a job that `member` has submitted, once; False when the budget, or this
-        member's, has not enough left. Raises JobGoneError.
+        """Reserve micro-dollars for a job that `member` has submitted, once, with which `paid` of its first
+        datasets are paid, where `before` of them were; False when the budget, or this member's, has not
+        enough left. Raises JobGoneError.
         """
+
+    def paid(self, job: JobId) -> int | None:
+        """For how many of its first datasets is reserved; 0: for none, None: for all (of jobs of before
+        this was counted).
+        """
+
+    def waiters(self, bucket: str) -> list[Waiter]:
+        """The jobs of an analysis that wait for room, capacity or budget, in order."""
+
+    def enter_queue(self, waiter: Waiter) -> None:
+        """Put a job among them, or what is new of it."""
+
+    def leave_queue(self, job: JobId) -> None:
+        """Take it out."""
 
     def figures(self, budget: str) -> Figures:
         """The budget of that sort key, as it is now."""

@@ -8,6 +8,7 @@ from enum import Enum
 from neurocaas.protocol.job import Job
 from neurocaas.protocol.problems import Problem
 from runtime.manager import refusals
+from runtime.manager.budget import Reserved
 from runtime.manager.launch import LaunchResult
 from runtime.manager.port import LaunchError
 
@@ -80,6 +81,11 @@ def shortfall(result: LaunchResult, job: Job, missing: int | None = None) -> Sho
         )
     assert result.error is not None
     return _refused(result, result.error, job, missing)
+
+
+def unpaid(reserved: Reserved) -> Shortfall:
+    """Why datasets have no machine whose budget has no room for them."""
+    return Shortfall("quota", reserved.problems[0], NextStep.END if reserved.hopeless else NextStep.WAIT)
 
 
 def _refused(result: LaunchResult, error: LaunchError, job: Job, missing: int) -> Shortfall:

@@ -35,12 +35,15 @@ from neurocaas.protocol.ledger import (
     budget_key,
     cap_committed,
     change,
+    close_paid_writes,
     close_writes,
     followers_of,
     heard_key,
     item_key,
+    may_wake,
     note_stop,
     parse_open_job_key,
+    read_waiters,
     retry_name,
     settle_cap,
     settle_writes,
@@ -53,11 +56,12 @@ from neurocaas.protocol.notification import notification
 from neurocaas.protocol.objects import code_of
 from neurocaas.protocol.settings import AnalysisSettings
 from neurocaas.protocol.spending import Figures, read_figures, take_alarm, tell_spending
+from neurocaas.protocol.waiting import Waiter
 from neurocaas.protocol.watches import Watch
 from runtime.aws.clients import Clients
 from runtime.monitor.ec2 import Ec2Machines
 from runtime.monitor.objects import ConfinedObjects, is_refusal
-from runtime.monitor.port import Deployed, Heard, OpenJob, Search, Written
+from runtime.monitor.port import Deployed, Heard, OpenJob, Paid, Search, Written
 
 _SETTINGS = "analyses/"
 """Prefix of the settings of all analyses that are deployed, in the artifact bucket."""
@@ -102,12 +106,33 @@ class AwsMonitorCloud(ConfinedObjects, Ec2Machines):
             yield from map(_open_job, page["Items"])
 
     def close_dataset(
-        self, job: JobId, index: int, *, succeeded: bool, instance: str | None, now: float
+        self,
+        job: JobId,
+        index: int,
+        *,
+        succeeded: bool,
+        instance: str | None,
+        now: float,
+        paid: Paid | None = None,
     ) -> OpenJob | None:
-        additions = {"succeeded" if succeeded else "failed": {"NS": [str(index)]}}
+        additions: dict[str, Any] = {"succeeded" if succeeded else "failed": {"NS": [str(index)]}}
         if instance is not None:
             additions["instances"] = {"SS": [instance]}
+        if paid is not None:
+            update, values = _additions(additions, now)
+            writes = close_paid_writes(
+                self._table, job, paid.budget, paid.each, paid.cost, index, update, values, paid.member
+            )
+            if not transact(self.clients.dynamodb, writes):
+                self._tell_spending(job, paid.budget)
+                return self.open_job(job)
         return self._add(job, additions, now)
+
+    def waiters(self, bucket: str) -> list[Waiter]:
+        return read_waiters(self.clients.dynamodb, self._table, bucket)
+
+    def may_wake(self, bucket: str, now: float, stale: float) -> bool:
+        return may_wake(self.clients.dynamodb, self._table, bucket, now, stale)
 
     def retry_dataset(self, job: JobId, index: int, attempt: int, instance: str) -> OpenJob | None:
         return self._add(
@@ -116,10 +141,7 @@ class AwsMonitorCloud(ConfinedObjects, Ec2Machines):
 
     def _add(self, job: JobId, additions: Mapping[str, Any], closed: float | None = None) -> OpenJob | None:
         """Add to the sets of an open job's item; the item afterwards, None when the job has ended."""
-        update = "ADD " + ", ".join(f"#{name} :{name}" for name in additions)
-        values = {f":{name}": value for name, value in additions.items()}
-        if closed is not None:
-            update, values[":now"] = f"{update} SET #closed = :now", {"N": f"{closed:.3f}"}
+        update, values = _additions(additions, closed)
         item = self._change(job, update, values)
         return None if item is None else _open_job(item)
 
@@ -142,7 +164,8 @@ class AwsMonitorCloud(ConfinedObjects, Ec2Machines):
         if item.reserved is None or item.budget is None:
             transact(self.clients.dynamodb, close_writes(self._table, item.job, ended))
             return
-        writes = settle_writes(self._table, item.job, item.budget, item.reserved, spent, ended, item.member)
+        rest = max(0, spent - item.settled)
+        writes = settle_writes(self._table, item.job, item.budget, item.reserved, rest, ended, item.member)
         self._tell_spending(item.job, item.budget, settling=True)
         transact(self.clients.dynamodb, writes)
         self._tell_spending(item.job, item.budget)
@@ -275,7 +298,7 @@ class AwsMonitorCloud(ConfinedObjects, Ec2Machines):
             ExpressionAttributeValues={":sent": {"S": written.etag}, ":now": {"N": f"{now:.3f}"}},
         )
 
-    def wake(self, waiting: Waiting) -> None:
+    def wake(self, waiting: Waiting | Waiter) -> None:
         self.clients.sqs.send_message(QueueUrl=waiting.queue, MessageBody=waiting.message)
 
     def searched(self, bucket: str) -> Search | None:
@@ -331,6 +354,15 @@ def _deployed(settings: bytes) -> Deployed:
     return Deployed(one.bucket, tuple(sorted(one.groups)), one.queue_url, one.stack, one.sources)
 
 
+def _additions(additions: Mapping[str, Any], closed: float | None) -> tuple[str, dict[str, Any]]:
+    """The update that adds to the sets of an item, and its values."""
+    update = "ADD " + ", ".join(f"#{name} :{name}" for name in additions)
+    values = {f":{name}": value for name, value in additions.items()}
+    if closed is not None:
+        update, values[":now"] = f"SET #closed = :now {update}", {"N": f"{closed:.3f}"}
+    return update, values
+
+
 def _search_key(bucket: str) -> dict[str, dict[str, str]]:
     return {"pk": {"S": SEARCHES}, "sk": {"S": bucket}}
 
@@ -361,6 +393,7 @@ def _open_job(item: Mapping[str, Any]) -> OpenJob:
         stopped=number("stopped"),
         ending=number("ending"),
         since=number("since"),
+        settled=int(item.get("settled", {}).get("N", 0)),
         submission=item.get("submission", {}).get("S", ""),
         analysis=item.get("analysis", {}).get("S", ""),
         taken=item.get("taken", {}).get("S", ""),

@@ -51,6 +51,7 @@ from runtime.monitor.machine import HOST_FAILED
 from runtime.monitor.port import MonitorCloud, OpenJob
 from runtime.monitor.shared import with_shared
 from runtime.monitor.sizes import learn_sizes
+from runtime.monitor.waking import wake
 
 
 def finish(cloud: MonitorCloud, job: Job, item: OpenJob, now: datetime) -> bool:
@@ -124,6 +125,7 @@ def finish(cloud: MonitorCloud, job: Job, item: OpenJob, now: datetime) -> bool:
     # Before the job is closed: who is killed in between comes again.
     cloud.index(job.bucket, job.group, entry)
     _settle(cloud, item, spent, iso(now))
+    wake(cloud, job.bucket, now.timestamp())
     metrics = {"success": {logline.SUCCEEDED: 1}, CANCELLED: {}}.get(exit_class, {logline.FAILED: 1})
     cloud.measure(item.job, f"job ended: {line.strip()}", metrics)
     return True

@@ -15,6 +15,7 @@ from neurocaas.protocol.keys import JobId
 from neurocaas.protocol.ledger import Waiting
 from neurocaas.protocol.limits import JOB_MAX_BYTES
 from neurocaas.protocol.spending import Figures
+from neurocaas.protocol.waiting import Waiter
 from neurocaas.protocol.watches import Watch
 
 ALIVE = frozenset({"pending", "running"})
@@ -51,12 +52,12 @@ class Instance:
 @dataclass(frozen=True)
 class OpenJob:
     """The item of an open job (see `neurocaas.protocol.ledger`). Times are epoch seconds, `reserved` in
-    micro-dollars; `stop` says why the job is being ended early, since `stopped`; `ending` since when a
-    monitor is writing its end; `since` when its manager has launched all of it, or last
-    has paused the launch; `taken` (ISO 8601) when a manager first took it, `submitter` who
-    submitted, both "" of what is older than they are; `waiting`: what it waits for before anything is
-    launched; `followers` wait for it; `member`: in whose figures, beside the group's, the reservation is,
-    None for nobody's."""
+    micro-dollars, `settled` what is spent of it already; `stop` says why the job is being ended early, since
+    `stopped`; `ending` since when a monitor is writing its end; `since` when its manager has
+    launched all of it, or last has paused the launch; `taken` (ISO 8601) when a manager first took it,
+    `submitter` who submitted, both "" of what is older than they are; `waiting`: what it waits for before
+    anything is launched; `followers` wait for it; `member`: in whose figures, beside the group's, the
+    reservation is, None for nobody's."""
 
     job: JobId
     state: str
@@ -81,10 +82,22 @@ class OpenJob:
     waiting: Waiting | None = None
     followers: tuple[JobId, ...] = ()
     member: str | None = None
+    settled: int = 0
 
     @property
     def closed(self) -> frozenset[int]:
         return self.succeeded | self.failed
+
+
+@dataclass(frozen=True)
+class Paid:
+    """Micro-dollars of a dataset that has ended: what was reserved in `budget`, and in what
+    `member` has of it (None: in nobody's), and what it has cost."""
+
+    budget: str
+    each: int
+    cost: int
+    member: str | None = None
 
 
 @dataclass(frozen=True)
@@ -218,11 +231,24 @@ class MonitorCloud(Protocol):
         """All jobs that have not ended."""
 
     def close_dataset(
-        self, job: JobId, index: int, *, succeeded: bool, instance: str | None, now: float
+        self,
+        job: JobId,
+        index: int,
+        *,
+        succeeded: bool,
+        instance: str | None,
+        now: float,
+        paid: Paid | None = None,
     ) -> OpenJob | None:
         """Note that a dataset is final; the item afterwards, None when the job has ended. Doing it twice
-        changes nothing.
+        changes nothing. With `paid`, what it has cost takes the place of what was reserved for it.
         """
+
+    def waiters(self, bucket: str) -> list[Waiter]:
+        """The jobs of an analysis that wait for room, capacity or budget, in order."""
+
+    def may_wake(self, bucket: str, now: float, stale: float) -> bool:
+        """Take it on to tell them of room; False when another has done that after `stale`, or none waits."""
 
     def retry_dataset(self, job: JobId, index: int, attempt: int, instance: str) -> OpenJob | None:
         """Note that a dataset needs its `attempt`th machine after `instance`; the item afterwards, None when
@@ -299,7 +325,7 @@ class MonitorCloud(Protocol):
     def deliver(self, queue_url: str, bucket: str, written: Written, now: float) -> None:
         """Tell the managers' queue of a file as S3 would, and note that in the table."""
 
-    def wake(self, waiting: Waiting) -> None:
+    def wake(self, waiting: Waiting | Waiter) -> None:
         """Have a manager look at a job that waits."""
 
     def searched(self, bucket: str) -> Search | None:

@@ -12,6 +12,7 @@ from neurocaas.protocol.keys import JobId
 from neurocaas.protocol.ledger import Waiting
 from neurocaas.protocol.limits import JOB_MAX_BYTES
 from neurocaas.protocol.spending import Figures
+from neurocaas.protocol.waiting import Waiter
 from neurocaas.protocol.watches import Watch
 from runtime.monitor.port import (
     Deployed,
@@ -21,6 +22,7 @@ from runtime.monitor.port import (
     Move,
     ObjectContent,
     OpenJob,
+    Paid,
     Search,
     Written,
 )
@@ -98,8 +100,9 @@ class Rehearsal:
     def deliver(self, queue_url: str, bucket: str, written: Written, now: float) -> None:
         self._tell(f"deliver s3://{bucket}/{written.key} again")
 
-    def wake(self, waiting: Waiting) -> None:
-        self._tell(f"wake what waits for job {'/'.join(waiting.for_)}")
+    def wake(self, waiting: Waiting | Waiter) -> None:
+        what = f"job {'/'.join(waiting.for_)}" if isinstance(waiting, Waiting) else waiting.kind
+        self._tell(f"wake what waits for {what}")
 
     def put(
         self,
@@ -138,8 +141,21 @@ class Rehearsal:
     def switch_off(self, ids: Sequence[str]) -> None:
         self._tell(f"stop {', '.join(ids)}")
 
+    def waiters(self, bucket: str) -> list[Waiter]:
+        return self._cloud.waiters(bucket)
+
+    def may_wake(self, bucket: str, now: float, stale: float) -> bool:
+        return True
+
     def close_dataset(
-        self, job: JobId, index: int, *, succeeded: bool, instance: str | None, now: float
+        self,
+        job: JobId,
+        index: int,
+        *,
+        succeeded: bool,
+        instance: str | None,
+        now: float,
+        paid: Paid | None = None,
     ) -> OpenJob | None:
         self._tell(f"close dataset {index} of {'/'.join(job)} as {'succeeded' if succeeded else 'failed'}")
         return None

@@ -30,6 +30,7 @@ from neurocaas.protocol.limits import (
     STALLED_LAUNCH,
     STOP_GRACE,
     SWEEP_INTERVAL,
+    WAIT_LOST,
 )
 from neurocaas.protocol.logline import OVERTIME
 from neurocaas.protocol.notice import SERVICE, about
@@ -56,6 +57,7 @@ from runtime.monitor.machine import (
 from runtime.monitor.port import ALIVE, ComeAgainError, Instance, MonitorCloud, OpenJob
 from runtime.monitor.reindex import complete_indexes
 from runtime.monitor.unheard import deliver_unheard
+from runtime.monitor.waking import wake_lost
 from runtime.monitor.watch import JobWatch, complete
 
 _UNANSWERED = timedelta(seconds=QUEUE_VISIBILITY * (CAPACITY_ATTEMPTS + 1))
@@ -195,6 +197,8 @@ class _Reconciliation:
     def run(self) -> None:
         item, now = self._item, self._clock().timestamp()
         starting = item.state != LAUNCHED
+        if starting and item.since is not None and now - item.since > WAIT_LOST:
+            wake_lost(self._cloud, item.job, now)
         if starting and now - (item.since or item.created) > STALLED_LAUNCH:
             starting = not self._cloud.abandon(item.job, now)
             if not starting:
@@ -231,13 +235,15 @@ class _Reconciliation:
             for machine in self._machines.values()
             if machine.state in ALIVE and machine.instance_id not in self._held
         ]
+        paid = item.reserved
         cost = sum(new_report(job, 0, machine, machine.launched).cost_until(now + ahead) for machine in alive)
         if alive and (item.retries or micro_dollars(cost) > item.reserved):
             cost += sum(report.cost for report in filed_reports(self._cloud, item))
-        if micro_dollars(cost) <= item.reserved:
+            paid += item.settled
+        if micro_dollars(cost) <= paid:
             return
         order = StopOrder(
-            QUOTA, f"the {money(item.reserved / 1e6)} that were reserved for the job are used up", iso(now)
+            QUOTA, f"the {money(paid / 1e6)} that were reserved for the job are used up", iso(now)
         )
         cloud = self._watch.for_group(job)
         cloud.put(job.bucket, job.keys.stop, order.to_json(), if_absent=True)
@@ -369,7 +375,7 @@ class _Reconciliation:
     def _lost(self, job: Job, index: int) -> None:
         """A dataset whose machine EC2 no longer shows (or which never had one)."""
         cloud, now = self._watch.for_group(job), self._clock()
-        active = self._active_report(job, index)
+        active, filed = self._active_report(job, index), None
         status = status_of(cloud, job, active.instance_id) if active else DatasetStatus()
         if self._item.total is None and active is None and not status.final:
             verdict = DatasetVerdict(
@@ -384,7 +390,7 @@ class _Reconciliation:
             cloud.put(job.bucket, report_key(job.group, active.instance_id), filed.to_json(), if_absent=True)
             cloud.delete(job.bucket, f"{ACTIVE_PREFIX}{active.instance_id}.json")
         self._log(f"dataset {index}: its machine is gone", self._item.job)
-        self._watch.close(job, index, verdict, active.instance_id if active else None, status)
+        self._watch.close(job, index, verdict, active.instance_id if active else None, status, filed)
 
     def _active_report(self, job: Job, index: int) -> ComputeReport | None:
         for key in self._cloud.keys(job.bucket, ACTIVE_PREFIX):

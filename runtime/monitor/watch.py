@@ -10,6 +10,7 @@ from itertools import islice
 
 from neurocaas.protocol.attempt import CAPACITY, HOST, MEMORY, RECLAIM, AttemptRequest
 from neurocaas.protocol.checkpoint import MANIFEST_MAX_BYTES, SETS, complete_ones, read_manifest
+from neurocaas.protocol.cost import micro_dollars
 from neurocaas.protocol.documents import DocumentError, iso, moment
 from neurocaas.protocol.events import ANOTHER, tell
 from neurocaas.protocol.job import Job
@@ -22,7 +23,7 @@ from neurocaas.protocol.required import missing
 from neurocaas.protocol.status import FAILED, INITIALIZING, NONE, SUCCESS, DatasetStatus
 from runtime.monitor.attempts import before_next, being_started, results_of
 from runtime.monitor.evidence import Records, read_status, status_of
-from runtime.monitor.finish import finish
+from runtime.monitor.finish import filed_reports, finish
 from runtime.monitor.history import dataset_ended, machine_started, tell_at_once
 from runtime.monitor.machine import (
     DatasetVerdict,
@@ -37,8 +38,9 @@ from runtime.monitor.machine import (
     place,
     with_verdict,
 )
-from runtime.monitor.port import ALIVE, ComeAgainError, Instance, MonitorCloud, OpenJob
+from runtime.monitor.port import ALIVE, ComeAgainError, Instance, MonitorCloud, OpenJob, Paid
 from runtime.monitor.unstarted import free, verdict_of_unstarted
+from runtime.monitor.waking import wake
 
 _SHOWN = 5
 """Names of results that a reason has."""
@@ -165,7 +167,7 @@ class JobWatch:
         again = self._again(job, index, instance, because) if because else None
         if again is not None:
             return again
-        return self.close(job, index, verdict, instance.instance_id, status)
+        return self.close(job, index, verdict, instance.instance_id, status, report)
 
     def judged(self, job: Job, index: int, status: DatasetStatus, instance: Instance) -> DatasetVerdict:
         """The verdict of a machine that has ended: its own word, unless the analysis requires results that it
@@ -295,10 +297,16 @@ class JobWatch:
         return read_status(content.body if content else None)
 
     def close(
-        self, job: Job, index: int, verdict: DatasetVerdict, instance: str | None, status: DatasetStatus
+        self,
+        job: Job,
+        index: int,
+        verdict: DatasetVerdict,
+        instance: str | None,
+        status: DatasetStatus,
+        report: ComputeReport | None = None,
     ) -> str:
         """Note that a dataset is final, and end the job when it was the last one. `status` is the word of its
-        machine.
+        machine, `report` its report.
         """
         cloud, now = self.for_group(job), self._clock()
         known = known_error(job, status, verdict)
@@ -313,11 +321,13 @@ class JobWatch:
         )
         tell_at_once(cloud, job, ended)
         succeeded = verdict.status == SUCCESS
+        paid = self._paid(job, index, report)
         item = self._cloud.close_dataset(
-            job.id, index, succeeded=succeeded, instance=instance, now=now.timestamp()
+            job.id, index, succeeded=succeeded, instance=instance, now=now.timestamp(), paid=paid
         )
         if item is None:
             return "the job has ended already"
+        wake(self._cloud, job.bucket, now.timestamp())
         if not complete(job, item):
             if worth_telling(len(item.closed), len(job.datasets)):
                 entry = entry_of(
@@ -332,6 +342,20 @@ class JobWatch:
         if self._cloud.open_job(job.id) is not None:
             raise ComeAgainError("another monitor writes the job's end")
         return "another monitor has ended the job"
+
+    def _paid(self, job: Job, index: int, report: ComputeReport | None) -> Paid | None:
+        """What a dataset that ends has cost, to take the place of its reservation at once; None where the
+        job's end has to tell. What is over its own reservation counts at the end too."""
+        if report is None or not job.releases_early:
+            return None
+        item = self._cloud.open_job(job.id)
+        if item is None or item.budget is None:
+            return None
+        cost = micro_dollars(report.cost)
+        if report.attempt > 1 or any(one.startswith(f"{index}:") for one in item.retries):
+            every = {one.instance_id: one for one in filed_reports(self._cloud, item) if one.dataset == index}
+            cost = sum(micro_dollars(one.cost) for one in {**every, report.instance_id: report}.values())
+        return Paid(item.budget, job.at_most_each, min(cost, job.at_most_each), item.member)
 
 
 def _decided(status: DatasetStatus) -> tuple[str, ...]:

@@ -21,6 +21,7 @@ from neurocaas.protocol.ledger import Claim, Waiting
 from neurocaas.protocol.limits import JOB_MAX_BYTES
 from neurocaas.protocol.members import Roster, roster
 from neurocaas.protocol.spending import Figures
+from neurocaas.protocol.waiting import Waiter
 from neurocaas.protocol.watches import Watch
 from runtime.manager.events import ObjectCreated, objects_created
 from runtime.manager.port import (
@@ -33,7 +34,17 @@ from runtime.manager.port import (
     StoredObject,
 )
 from runtime.manager.port import ReadObject as Read
-from runtime.monitor.port import Deployed, Heard, Instance, Move, ObjectContent, OpenJob, Search, Written
+from runtime.monitor.port import (
+    Deployed,
+    Heard,
+    Instance,
+    Move,
+    ObjectContent,
+    OpenJob,
+    Paid,
+    Search,
+    Written,
+)
 
 
 @functools.lru_cache(maxsize=256)
@@ -99,7 +110,7 @@ class FakeAws:
     queue: list[tuple[str, str]] = field(default_factory=list)
     watches_: dict[tuple[str, str, str], tuple[str, str]] = field(default_factory=dict)
     caps: dict[str, dict[str, tuple[int, bool]]] = field(default_factory=dict)
-    woken: list[Waiting] = field(default_factory=list)
+    woken: list[Waiting | Waiter] = field(default_factory=list)
     pauses: list[int] = field(default_factory=list)
     times: dict[tuple[str, str], datetime] = field(default_factory=dict)
     spot: dict[str, float] = field(default_factory=dict)
@@ -122,6 +133,8 @@ class FakeAws:
     ended_lines: dict[tuple[str, str], set[str]] = field(default_factory=dict)
     telling: dict[tuple[str, str], float] = field(default_factory=dict)
     digest_groups_: set[str] = field(default_factory=set)
+    queued: dict[JobId, Waiter] = field(default_factory=dict)
+    woken_at: dict[str, float] = field(default_factory=dict)
     measured: list[tuple[tuple[str, str, str], dict[str, float]]] = field(default_factory=list)
     lock: threading.RLock = field(default_factory=threading.RLock)
 
@@ -522,7 +535,7 @@ class FakeAws:
                 item.pop("waiting", None)
                 item["since"] = now
 
-    def wake(self, waiting: Waiting) -> None:
+    def wake(self, waiting: Waiting | Waiter) -> None:
         with self.lock:
             self._call("wake")
             self.woken.append(waiting)
@@ -653,13 +666,29 @@ class FakeAws:
             yield from [self._open(job, item) for job, item in self.items.items()]
 
     def close_dataset(
-        self, job: JobId, index: int, *, succeeded: bool, instance: str | None, now: float
+        self,
+        job: JobId,
+        index: int,
+        *,
+        succeeded: bool,
+        instance: str | None,
+        now: float,
+        paid: Paid | None = None,
     ) -> OpenJob | None:
         with self.lock:
             self._call("close")
             item = self.items.get(job)
             if item is None:
                 return None
+            closed = {*item.get("succeeded", ()), *item.get("failed", ())}
+            if paid and index not in closed and item.get("reserved", -1) >= paid.each:
+                committed, spent = self.budgets[paid.budget]
+                self.budgets[paid.budget] = (committed + paid.cost - paid.each, spent + paid.cost)
+                if paid.member is not None:
+                    name = f"{paid.budget}/{paid.member}"
+                    own, before = self.member_budgets[name]
+                    self.member_budgets[name] = (own + paid.cost - paid.each, before + paid.cost)
+                item.update(reserved=item["reserved"] - paid.each, settled=item.get("settled", 0) + paid.cost)
             item.setdefault("succeeded" if succeeded else "failed", set()).add(index)
             if instance is not None:
                 item.setdefault("instances", set()).add(instance)
@@ -692,6 +721,7 @@ class FakeAws:
             item.get("waiting"),
             tuple(sorted(item.get("followers", ()))),
             item.get("member"),
+            item.get("settled", 0),
         )
 
     def index(self, bucket: str, group: str, entry: IndexEntry) -> None:
@@ -749,6 +779,41 @@ class FakeAws:
         self._call("roster", group)
         return roster(group, self.parameters_)
 
+    def account(self, budget: str, member: str | None = None) -> tuple[int, int]:
+        self._call("account")
+        if member is not None:
+            return self.member_budgets.get(f"{budget}/{member}", (0, 0))
+        return self.budgets.get(budget, (0, 0))
+
+    def paid(self, job: JobId) -> int | None:
+        with self.lock:
+            self._call("get-item")
+            item = self.items.get(job, {})
+            return (item.get("paid") or None) if "reserved" in item else 0
+
+    def waiters(self, bucket: str) -> list[Waiter]:
+        with self.lock:
+            self._call("waiters")
+            return sorted((w for w in self.queued.values() if w.job.bucket == bucket), key=lambda w: w.order)
+
+    def enter_queue(self, waiter: Waiter) -> None:
+        with self.lock:
+            self._call("enter queue")
+            self.queued[waiter.job] = waiter
+
+    def leave_queue(self, job: JobId) -> None:
+        with self.lock:
+            self._call("leave queue")
+            self.queued.pop(job, None)
+
+    def may_wake(self, bucket: str, now: float, stale: float) -> bool:
+        with self.lock:
+            self._call("may wake")
+            if self.woken_at.get(bucket, 0.0) >= stale:
+                return False
+            self.woken_at[bucket] = now
+            return True
+
     def committed(self, budget: str, member: str | None = None) -> int:
         self._call("committed")
         if member is not None:
@@ -779,6 +844,8 @@ class FakeAws:
         limit: int,
         member: str = "",
         member_limit: int | None = None,
+        paid: int = 0,
+        before: int = 0,
     ) -> bool:
         with self.lock:
             self._call("reserve")
@@ -787,13 +854,13 @@ class FakeAws:
             own, own_spent = self.member_budgets.get(name, (0, 0))
             if item is None:
                 raise JobGoneError
-            if "reserved" in item:
+            if item.get("paid", 0) != before or ("reserved" in item and not before):
                 return True
             if committed + amount > limit or (member_limit is not None and own + amount > member_limit):
                 return False
             self.budgets[budget], self.budget_limits[budget] = (committed + amount, spent), limit
             self.member_budgets[name] = (own + amount, own_spent)
-            item.update(reserved=amount, budget=budget, member=member)
+            item.update(reserved=item.get("reserved", 0) + amount, budget=budget, member=member, paid=paid)
             return True
 
     def _settle(self, job: JobId, spent: int, ended: str) -> bool:
@@ -807,6 +874,7 @@ class FakeAws:
             item = self.items.pop(job, None)
             if item is not None and "reserved" in item:
                 committed, earlier = self.budgets[item["budget"]]
+                spent = max(0, spent - item.get("settled", 0))
                 self.budgets[item["budget"]] = (committed + spent - item["reserved"], earlier + spent)
                 name = f"{item['budget']}/{item['member']}"
                 own, before = self.member_budgets[name]

@@ -83,7 +83,7 @@ def test_a_delivery_that_has_another_number_of_machines_to_ask_for_is_refused_no
         world.submit(world.submission(dataname=THREE))
     started, world.aws.ec2 = world.aws.ec2, {}  # and EC2 shows them late
     world.settings = changed(world.settings, machines=2)
-    assert world.deliver(receives=2).again
+    assert world.deliver(receives=2).waiting
     assert "IdempotentParameterMismatch" not in world.certificate()
     assert calls(world) == [("on-demand", 3), ("on-demand", 2)]
     assert len(started) == 3
@@ -113,7 +113,7 @@ def test_each_dataset_has_one_spot_machine_whatever_launch_index_spot_machines_h
 def test_machines_on_demand_after_spot_ran_out_are_asked_for_together() -> None:
     world = world_of(market="spot-then-on-demand", fallback=())
     world.aws.capacity = {"m5.large": 1}
-    assert world.submit(world.submission(dataname=THREE)).again
+    assert world.submit(world.submission(dataname=THREE)).waiting
     world.aws.capacity, world.aws.refusals = {}, {"m5.large spot": FULL}
     assert world.deliver(receives=2).message == "launched 3 machines"
     assert calls(world) == [("spot", 1), ("on-demand", 2)]
@@ -150,7 +150,7 @@ def test_an_account_without_the_role_for_spot_is_told_what_it_lacks() -> None:
 def test_a_limit_that_a_call_would_exceed_leaves_the_part_that_fits(market: str) -> None:
     world = world_of(market=market, fallback=())
     world.aws.limit = 2
-    assert world.submit(world.submission(dataname=THREE)).again
+    assert world.submit(world.submission(dataname=THREE)).waiting
     assert computed(world) == Counter([0, 1])
     assert "1 of 3 machines missing" in world.certificate()
 
@@ -176,13 +176,13 @@ def test_an_instance_profile_that_ec2_does_not_know_yet_is_waited_for() -> None:
     world = World()
     text = "Value (x) for parameter iamInstanceProfile.arn is invalid. Invalid IAM Instance Profile ARN"
     world.aws.refusals = {"m5.large": LaunchError("InvalidParameterValue", text)}
-    assert world.submit(world.submission()).again
+    assert world.submit(world.submission()).waiting
     world.aws.refusals = {}
     assert world.deliver(receives=2).message == "launched 1 machines"
 
     world.aws.refusals = {"m5.large": LaunchError("InvalidParameterValue", text)}
-    other = world.submission(timestamp="t2")
-    assert world.submit(other, "lab/submissions/b_submit.json", CAPACITY_ATTEMPTS).exit_code == 99
+    other = world.submission(timestamp="t2", wait="0s")
+    assert world.submit(other, "lab/submissions/b_submit.json").exit_code == 99
     assert "an instance profile that EC2 does not know, or not yet" in world.certificate("t2")
     assert text not in world.certificate("t2")
 

@@ -16,12 +16,13 @@ from moto import mock_aws
 from neurocaas.protocol import ledger
 from neurocaas.protocol.keys import JobId
 from neurocaas.protocol.ledger import BUDGETS, CLAIMS, HEARD, Claim, Waiting, claim_key, item_key, transact
+from neurocaas.protocol.waiting import BUDGET, ROOM, Waiter
 from neurocaas.protocol.watches import Watch
 from runtime.manager.aws import AwsManagerCloud
 from runtime.manager.events import ObjectCreated, objects_created
 from runtime.manager.port import JobGoneError
 from runtime.monitor.aws import AwsMonitorCloud
-from runtime.monitor.port import Heard, Search, Written
+from runtime.monitor.port import Heard, Paid, Search, Written
 from tests.unit.job_world import BUCKET, SETTINGS
 
 JOB, OTHER = JobId(BUCKET, "lab", "t1"), JobId(BUCKET, "lab", "t2")
@@ -102,6 +103,68 @@ def test_a_reservation_is_made_once_whatever_is_asked_for_later(table: Table) ->
     table.open(JOB, 600)
     assert table.manager.reserve(JOB, MONTH, 300, 1000)
     assert (table.budget(), table.item(item_key(JOB))["reserved"]) == ((600, 0), "600")
+
+
+def test_more_is_reserved_for_a_job_while_there_is_room_and_each_part_once(table: Table) -> None:
+    table.open(JOB)
+    assert table.manager.paid(JOB) == 0
+    assert table.manager.reserve(JOB, MONTH, 400, 1000, paid=2)
+    assert table.manager.paid(JOB) == 2
+    assert not table.manager.reserve(JOB, MONTH, 800, 1000, paid=6, before=2)
+    for _ in range(2):
+        assert table.manager.reserve(JOB, MONTH, 600, 1000, paid=5, before=2)
+    assert (table.manager.paid(JOB), table.manager.account(MONTH)) == (5, (1000, 0))
+    assert table.item(item_key(JOB))["reserved"] == "1000"
+
+
+def test_what_a_dataset_has_cost_takes_the_place_of_its_reservation_once(table: Table) -> None:
+    table.open(JOB, 600)
+    paid = Paid(MONTH, 200, 50)
+    for now in (1.0, 2.0):
+        for succeeded in (True, False):
+            item = table.monitor.close_dataset(
+                JOB, 1, succeeded=succeeded, instance="i-1", now=now, paid=paid
+            )
+            assert item is not None
+    assert table.budget() == (450, 50)
+    item = table.monitor.close_dataset(JOB, 0, succeeded=False, instance="i-2", now=3.0, paid=paid)
+    assert item is not None
+    assert (item.reserved, item.settled, sorted(item.closed), item.closed_at) == (200, 100, [0, 1], 3.0)
+    assert item.instances == {"i-1", "i-2"}
+    too_much = Paid(MONTH, 300, 300)
+    item = table.monitor.close_dataset(JOB, 2, succeeded=True, instance=None, now=4.0, paid=too_much)
+    assert item is not None
+    assert (item.reserved, sorted(item.closed)) == (200, [0, 1, 2]), (
+        "closed, and the job's end tells its cost"
+    )
+    table.monitor.settle(item, 130, "2026-01-31")
+    assert table.budget() == (130, 130)
+
+
+def test_a_dataset_of_a_job_that_has_ended_releases_nothing(table: Table) -> None:
+    table.open(JOB, 600)
+    table.manager.forget(JOB, "2026-01-31")
+    paid = Paid(MONTH, 200, 50)
+    assert table.monitor.close_dataset(JOB, 0, succeeded=True, instance=None, now=1.0, paid=paid) is None
+    assert table.budget() == (0, 0)
+
+
+# The queue of jobs that wait
+# ------------------------------------------------------------------------------------------------------------
+def test_the_queue_of_an_analysis_has_its_jobs_in_order(table: Table) -> None:
+    first = Waiter(JOB, 1.5, 9.0, 2.0, 3.0, BUDGET, 7, MONTH, "queue", "{ü}")
+    second = Waiter(OTHER, 2.5, 9.0, 2.0, 3.0, ROOM, 1)
+    assert table.manager.waiters(BUCKET) == []
+    assert not table.monitor.may_wake(BUCKET, 10.0, 0.0), "nobody waits"
+    for one in (second, first, replace(second, wants=2), first):
+        table.manager.enter_queue(one)
+    assert table.manager.waiters(BUCKET) == table.monitor.waiters(BUCKET) == [first, replace(second, wants=2)]
+    assert table.manager.waiters("another") == []
+    assert [table.monitor.may_wake(BUCKET, now, now - 5) for now in (10.0, 12.0, 16.0)] == [True, False, True]
+    for _ in range(2):
+        table.manager.leave_queue(JOB)
+    assert [one.job for one in table.monitor.waiters(BUCKET)] == [OTHER]
+    table.manager.leave_queue(JobId("another", "lab", "t1"))
 
 
 def test_nothing_is_reserved_for_a_job_that_another_has_ended(table: Table) -> None:

@@ -10,7 +10,6 @@ from dataclasses import replace
 import pytest
 
 from neurocaas.protocol.cost import micro_dollars
-from neurocaas.protocol.limits import CAPACITY_ATTEMPTS
 from neurocaas.protocol.notice import about
 from tests.unit.job_world import BUCKET, SETTINGS, World
 
@@ -115,7 +114,7 @@ def test_another_group_has_its_own_budget() -> None:
 def test_what_was_reserved_for_nothing_is_released() -> None:
     world = with_budget(10)
     world.aws.capacity = {"m5.large": 0, "m5.xlarge": 0}
-    world.submit(world.submission(), receives=CAPACITY_ATTEMPTS)
+    world.submit(world.submission(wait="0s"))
     assert world.aws.budgets == {MONTH: (0, 0)}
 
 

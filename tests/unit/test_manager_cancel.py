@@ -90,7 +90,7 @@ def test_a_job_that_has_not_begun_never_begins(world: World) -> None:
 @pytest.mark.parametrize("capacity", [0, 1])
 def test_a_job_that_waits_for_capacity_waits_no_longer(world: World, capacity: int) -> None:
     world.aws.capacity = {"m5.large": capacity, "m5.xlarge": 0}
-    assert world.submit(world.submission(dataname=["lab/inputs/a.zip", "lab/inputs/b.zip"])).again
+    assert world.submit(world.submission(dataname=["lab/inputs/a.zip", "lab/inputs/b.zip"])).waiting
     cancel(world)
     assert world.deliver(receives=2) == Outcome(0, f"cancelled: by {CANCEL}")
     assert len(world.aws.ec2) == capacity

@@ -13,11 +13,11 @@ import pytest
 
 from neurocaas.protocol.keys import JobId, JobKeys
 from neurocaas.protocol.limits import (
-    CAPACITY_ATTEMPTS,
     JOB_MAX_BYTES,
     LAUNCH_PAUSE,
     LAUNCH_SECONDS,
     STALLED_LAUNCH,
+    WAIT_SECONDS,
 )
 from neurocaas.protocol.logline import BUDGET_USED
 from neurocaas.protocol.tags import TIMEOUT
@@ -137,15 +137,15 @@ def test_a_job_that_was_ended_while_its_manager_planned_it_starts_no_machine(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Its clock was behind: the sweep has taken the job, and it is over before the money is reserved."""
-    real = FakeAws.committed
+    real = FakeAws.account
 
-    def late(aws: FakeAws, budget: str) -> int:
+    def late(aws: FakeAws, budget: str) -> tuple[int, int]:
         world.clock.forward(STALLED_LAUNCH + 1)
         world.sweep()
         return real(aws, budget)
 
     with monkeypatch.context() as patch:
-        patch.setattr(FakeAws, "committed", late)
+        patch.setattr(FakeAws, "account", late)
         with pytest.raises(JobGoneError):
             world.submit(world.submission())
     end = world.end()
@@ -318,11 +318,10 @@ def test_missing_data_is_told_from_other_mistakes(
 
 def test_a_launch_that_stays_partial_has_a_certificate_that_is_complete(world: World) -> None:
     world.aws.capacity = {"m5.large": 1, "m5.xlarge": 0}
-    for receives in range(1, CAPACITY_ATTEMPTS + 1):
-        assert "All jobs submitted" not in (world.certificate() if receives > 1 else "")
-        world.submit(world.submission(dataname=["lab/inputs/a.zip", "lab/inputs/b.zip"]), receives=receives)
-        world.clock.forward(1)
-    world.clock.forward(-1)
+    world.submit(world.submission(dataname=["lab/inputs/a.zip", "lab/inputs/b.zip"]))
+    assert "All jobs submitted" not in world.certificate()
+    world.clock.forward(WAIT_SECONDS)
+    world.deliver()
     assert "All jobs submitted. Processing..." in world.certificate()
     assert world.aws.items[JOB]["since"] == world.clock().timestamp()
 
@@ -388,12 +387,13 @@ IMAGE = (
 def test_what_a_refused_launch_means(world: World, code: str, exit_class: str) -> None:
     world.aws.refusals = {"m5.large": code, "m5.xlarge": code}
     passes = code in (*WAITING, *PASSING)
-    assert world.submit(world.submission()).again is passes
+    assert world.submit(world.submission()).waiting is passes
     assert world.aws.count("run") == (2 if code in WAITING else 1), (
         "another type helps only where there is no capacity"
     )
     if passes:
-        world.deliver(receives=CAPACITY_ATTEMPTS)
+        world.clock.forward(WAIT_SECONDS)
+        world.deliver()
     assert world.facts()["exit_class"] == exit_class
     assert world.aws.items == {}
 

@@ -12,13 +12,13 @@ import pytest
 
 from neurocaas.protocol.job_index import segment_key
 from neurocaas.protocol.keys import rejected_keys
-from neurocaas.protocol.limits import CAPACITY_ATTEMPTS
+from neurocaas.protocol.limits import WAIT_PAUSE, WAIT_SECONDS
 from neurocaas.protocol.settings import Image
-from runtime.manager.delivery import Delivery
+from runtime.manager.delivery import Delivery, Outcome
 from runtime.manager.dispatch import process
 from runtime.manager.events import ObjectCreated
 from runtime.manager.launch import Option, request
-from tests.unit.fake_aws import KilledError, ManagerView
+from tests.unit.fake_aws import Clock, KilledError, ManagerView
 from tests.unit.job_world import BUCKET, SETTINGS, SUBMISSION, World
 
 
@@ -226,32 +226,32 @@ def test_a_partial_launch_goes_on_with_the_next_type(world: World) -> None:
 def test_a_type_that_the_analyst_chose_is_never_replaced(world: World) -> None:
     world.aws.capacity = {"m5.xlarge": 0}
     outcome = world.submit(world.submission(instance_type="m5.xlarge"))
-    assert outcome.again is True
+    assert outcome.waiting is True
     assert not world.aws.ec2
 
 
 def test_no_capacity_is_waited_for_visibly_and_then_answered(world: World) -> None:
     world.aws.capacity = {"m5.large": 0, "m5.xlarge": 0}
     outcome = world.submit(world.submission())
-    assert outcome.again
+    assert outcome.waiting
     assert "AWS capacity reached" in world.certificate()
-    assert "attempt 1 of" in world.certificate()
-    for receives in range(2, CAPACITY_ATTEMPTS):
-        world.clock.forward(150)
-        assert world.deliver(receives=receives).again
-    world.clock.forward(150)
-    outcome = world.deliver(receives=CAPACITY_ATTEMPTS)
-    assert (outcome.exit_code, outcome.again) == (99, False)
+    assert "place 1 of 1 in the queue, until 2026-01-31 12:15 UTC" in world.certificate()
+    looks: list[Outcome] = []
+    while not looks or looks[-1].waiting:
+        world.clock.forward(world.aws.pauses[-1])
+        looks.append(world.deliver())
+    assert (looks[-1].exit_code, looks[-1].again) == (99, False)
+    assert (world.clock() - Clock()()).total_seconds() == WAIT_SECONDS
     assert (world.end() or "").startswith("FAILED 0/1")
     assert world.facts()["exit_class"] == "capacity"
     assert world.aws.items == {}
-    assert world.aws.count("run") <= 2 * CAPACITY_ATTEMPTS
+    assert world.aws.count("run") <= 2 * (WAIT_SECONDS // WAIT_PAUSE + 2)
 
 
 def test_capacity_that_comes_back_ends_the_wait(world: World) -> None:
     world.aws.capacity = {"m5.large": 1, "m5.xlarge": 0}
     data = ["lab/inputs/a.zip", "lab/inputs/b.zip"]
-    assert world.submit(world.submission(dataname=data)).again
+    assert world.submit(world.submission(dataname=data)).waiting
     world.aws.capacity = {"m5.large": 5, "m5.xlarge": 0}
     world.clock.forward(150)
     assert world.deliver(receives=2).again is False
@@ -260,9 +260,7 @@ def test_capacity_that_comes_back_ends_the_wait(world: World) -> None:
 
 def test_datasets_that_never_get_a_machine_are_failed_with_the_reason(world: World) -> None:
     world.aws.capacity = {"m5.large": 1, "m5.xlarge": 0}
-    world.submit(
-        world.submission(dataname=["lab/inputs/a.zip", "lab/inputs/b.zip"]), receives=CAPACITY_ATTEMPTS
-    )
+    world.submit(world.submission(dataname=["lab/inputs/a.zip", "lab/inputs/b.zip"], wait="0s"))
     assert world.status(1).status == "FAILED"
     assert "AWS capacity reached" in world.status(1).reason
     world.complete(next(iter(world.aws.ec2)))

@@ -15,7 +15,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from localcloud.tests.properties import examples
 from neurocaas.protocol.documents import moment
 from neurocaas.protocol.keys import JobKeys
-from neurocaas.protocol.limits import QUEUE_MAX_RECEIVES
+from neurocaas.protocol.limits import QUEUE_MAX_RECEIVES, WAIT_LOST
 from neurocaas.protocol.runs import RunRules
 from runtime.monitor.machine import place
 from runtime.monitor.port import ComeAgainError
@@ -28,6 +28,20 @@ EXAMPLES = int(os.environ.get("MODEL_EXAMPLES") or examples(150))
 picks = st.randoms(use_true_random=False)
 paces = st.sampled_from([None, None, 0, 1])
 """How many machines EC2 starts before it makes callers wait."""
+
+asked = st.sampled_from(
+    [
+        {},
+        {"wait": "0s"},
+        {"wait": "3h"},
+        {"run": "as-budget-allows"},
+        {"run": "as-budget-allows", "wait": "30m"},
+    ]
+)
+"""What a submission may ask for beside its data: how long its job waits, and how it runs."""
+
+PATIENCE = 7 * 24 // 2 + 4
+"""Rounds of two hours after which no job may be left: the longest that a job waits, and some to end it."""
 
 
 def _hours(report: dict[str, Any]) -> float:
@@ -42,20 +56,22 @@ class JobPath(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        rules = RunRules(hold_minutes=30)
-        self.world = World(changed(SETTINGS, budget_usd=LIMIT / 1e6, market="spot", attempts=2, runs=rules))
+        rules, larger = RunRules(hold_minutes=30), {"m5.large": ("m5.xlarge",)}
+        asks = {"market": "spot", "attempts": 2, "oom_types": larger, "machines": 9, "runs": rules}
+        self.world = World(changed(SETTINGS, budget_usd=LIMIT / 1e6, **asks))
         self.jobs = 0
         self.messages: dict[str, int] = {}
 
     def _deliver(self, key: str) -> None:
         """As the queue does: again until it is done or has been received too often."""
         self.messages[key] = self.messages.get(key, 0) + 1
-        sent = len(self.world.aws.queue)
+        sent, before = len(self.world.aws.queue), self._committed()
         try:
             again = self.world.deliver(key, self.messages[key]).again
         except KilledError:
             again = True
         self.world.aws.revive()
+        assert self._committed() <= max(LIMIT, before), "nothing is reserved above a limit"
         if not again or self.messages[key] >= QUEUE_MAX_RECEIVES:
             del self.messages[key]
         self._told(sent)
@@ -67,6 +83,10 @@ class JobPath(RuleBasedStateMachine):
 
     def _waiting(self) -> int:
         return sum("waiting" in item for item in self.world.aws.items.values())
+
+    def _committed(self) -> int:
+        """What is spent or reserved of all budgets."""
+        return sum(amount for amount, _ in self.world.aws.budgets.values())
 
     def _pace(self, tokens: int | None) -> None:
         self.world.aws.tokens, self.world.aws.filled = tokens, self.world.clock()
@@ -86,13 +106,22 @@ class JobPath(RuleBasedStateMachine):
         kill=st.none() | st.integers(1, 14),
         reuse=st.booleans(),
         tokens=paces,
+        asks=asked,
     )
-    def submit(self, number: int, capacity: int, kill: int | None, reuse: bool, tokens: int | None) -> None:
+    def submit(
+        self,
+        number: int,
+        capacity: int,
+        kill: int | None,
+        reuse: bool,
+        tokens: int | None,
+        asks: dict[str, str],
+    ) -> None:
         self.jobs += 1
         self._pace(tokens)
         timestamp = f"t{max(1, self.jobs - 1) if reuse else self.jobs}"
         key = f"lab/submissions/{self.jobs}_submit.json"
-        body = self.world.submission(dataname=DATA[:number], timestamp=timestamp)
+        body = self.world.submission(dataname=DATA[:number], timestamp=timestamp, **asks)
         self.world.aws.capacity = {"m5.large": capacity, "m5.xlarge": 1}
         self.world.aws.upload(BUCKET, key, str(body).replace("'", '"'))
         self.world.aws.calls.clear()
@@ -181,7 +210,7 @@ class JobPath(RuleBasedStateMachine):
     @precondition(lambda self: self._machines("running"))
     @rule(
         random=picks,
-        status=st.sampled_from(["SUCCESS", "FAILED", "IN PROGRESS"]),
+        status=st.sampled_from(["SUCCESS", "FAILED", "IN PROGRESS", "OUT OF MEMORY"]),
         times=st.integers(0, 2),
         stop=st.booleans(),
         kill=st.none() | st.integers(0, 20),
@@ -190,7 +219,10 @@ class JobPath(RuleBasedStateMachine):
         name = random.choice(self._machines("running"))  # type: ignore[attr-defined]
         job, index = self.world.job_of(name)
         self.world.aws.upload(BUCKET, f"{job.keys.process_prefix}{index}.csv")
-        self.world.write_status(name, status)
+        if status == "OUT OF MEMORY":
+            self.world.write_status(name, "FAILED", out_of_memory=True)
+        else:
+            self.world.write_status(name, status)
         for state in ("stopped",) if stop else ("shutting-down", "terminated"):
             self.world.aws.set_state(name, state)
             for _ in range(times):
@@ -255,8 +287,8 @@ class JobPath(RuleBasedStateMachine):
     def teardown(self) -> None:
         """Time and the sweep alone must end everything that is left."""
         self._pace(None)
-        rounds = 4
-        while rounds:
+        rounds, most = 4, PATIENCE
+        while rounds > 0 or (most > 0 and self.world.aws.items):
             sent, waiting = len(self.world.aws.queue), self._waiting()
             for key in [*self.messages, *self._requests()]:
                 self._deliver(key)
@@ -265,11 +297,13 @@ class JobPath(RuleBasedStateMachine):
             self._told(sent)
             # those that follow others begin when these have ended, one after another
             rounds -= self._waiting() == waiting
+            most = most - 1 if self._waiting() == waiting else PATIENCE
             for name in self._machines("shutting-down"):
                 self.world.aws.set_state(name, "terminated")
                 self.world.event(name, "terminated")
         assert self.world.aws.items == {}
         assert self.world.aws.holds_ == {}
+        self._nobody_waits()
         reports = [
             self.world.report(key.rpartition("/")[2][:-5])
             for _, key in self.world.aws.objects_
@@ -285,6 +319,11 @@ class JobPath(RuleBasedStateMachine):
             if (BUCKET, keys.certificate) in self.world.aws.objects_:
                 self._ended(f"t{number}")
         assert not [key for _, key in self.world.aws.objects_ if key.startswith("logs/active/")]
+
+    def _nobody_waits(self) -> None:
+        """What is left in the queue of a job that nobody could take out counts for nobody."""
+        now = self.world.clock().timestamp() + WAIT_LOST
+        assert not [one for one in self.world.aws.queued.values() if one.alive(now)]
 
     def _ended(self, timestamp: str) -> None:
         """The end, the certificate, the status files and the notice of a job say the same."""

@@ -348,7 +348,7 @@ def test_the_sweep_ends_a_job_whose_manager_never_came_back(world: World) -> Non
 
 def test_a_manager_that_comes_back_too_late_launches_nothing(world: World) -> None:
     world.aws.capacity = {"m5.large": 1, "m5.xlarge": 0}
-    assert world.submit(world.submission(dataname=THREE)).again
+    assert world.submit(world.submission(dataname=THREE)).waiting
     world.clock.forward(STALLED_LAUNCH + 1)
     world.sweep()
     world.aws.capacity = {}

@@ -24,6 +24,7 @@ from neurocaas.protocol.settings import MARKETS, AnalysisSettings
 from neurocaas.protocol.status import STATES, DatasetStatus
 from neurocaas.protocol.stop import OUTCOMES, StopOrder
 from neurocaas.protocol.typed_json import data_of, flat, read, stored
+from neurocaas.protocol.waiting import RUNS
 from runtime.manager.early import Early
 from tests.unit.job_world import SETTINGS, World
 
@@ -37,6 +38,7 @@ JSON = st.recursive(
 SCALARS = {str: TEXT, int: st.integers(), float: FLOATS, bool: st.booleans(), Any: JSON}
 KNOWN: dict[str, st.SearchStrategy[Any]] = {
     "market": st.sampled_from(sorted(MARKETS)),
+    "run": st.sampled_from(RUNS),
     "when": st.sampled_from(WHEN),
     "outcome": st.sampled_from(OUTCOMES),
     "schema_version": st.just(1),
