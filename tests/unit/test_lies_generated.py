@@ -181,9 +181,9 @@ def _of_others(key: str, found: tuple[bytes, Any], mine: Sequence[str]) -> tuple
     return b"\n".join(one for one in found[0].split(b"\n") if b'"folder":"job_t0"' not in one), found[1]
 
 
-OWN_JOB = ("jobs/lab/job_t0/", f"logs/lab/{LIAR}.json", "jobs/lab/learned.json")
-"""What a machine's word about its own dataset is meant for; how long one that has succeeded took is an
-estimate, and decides nothing."""
+OWN_JOB = ("jobs/lab/job_t0/", f"logs/lab/{LIAR}.json", "jobs/lab/sizes.json")
+"""What a machine's word about its own dataset is meant for; what datasets took is an estimate, and decides
+nothing."""
 
 
 def own(teller: str, key: str) -> tuple[str, ...]:

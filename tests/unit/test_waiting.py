@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from neurocaas.protocol.learned import RUNS_MAX, RUNS_OF_A_JOB, Learned, LearnedRun, learned_key
 
 from neurocaas.protocol.afford import ways_out
 from neurocaas.protocol.cost import at_most
@@ -338,28 +337,6 @@ def test_every_way_out_fits(total: int, minutes: int, price: float, left: int, s
     if out.minutes is not None:
         assert at_most(total, out.minutes, price) <= left
         assert out.minutes * 60 >= max(seconds)
-
-
-@given(
-    st.lists(st.tuples(st.integers(1, 3), st.lists(st.floats(1, 1e5), min_size=1, max_size=300)), max_size=8)
-)
-def test_what_is_learned_stays_small_and_has_the_longest_of_the_last_job(
-    jobs: list[tuple[int, list[float]]],
-) -> None:
-    learned = Learned()
-    for number, seconds in jobs:
-        runs = [LearnedRun(f"t{number}", index, 1, one, "m5.large") for index, one in enumerate(seconds)]
-        learned = learned.with_runs(runs)
-        assert len(learned.runs) <= RUNS_MAX
-        own = [one.seconds for one in learned.runs if one.job == f"t{number}"]
-        assert max(own) == max(seconds)
-        assert len(own) <= RUNS_OF_A_JOB
-        assert learned.with_runs(runs) == learned, "told twice"
-        assert Learned.from_json(learned.to_json()) == learned
-
-
-def test_what_a_group_has_learned_is_not_read_by_another() -> None:
-    assert learned_key("lab").startswith("jobs/lab/")
 
 
 # Whose turn it is
