@@ -12,6 +12,7 @@ import console.analysts
 import console.audit
 import console.authoring
 import console.commands
+import console.costs
 import console.development
 import console.docs
 import console.doctor
@@ -107,6 +108,9 @@ IN_A_CLOUD = (
 
 console.analysts.collection.tasks["logs"] = console.lambda_logs.with_lambdas(
     console.analysts.collection.tasks["logs"]
+)
+console.analysts.collection.tasks["cost"] = console.costs.with_account(
+    console.analysts.collection.tasks["cost"]
 )
 
 

@@ -4,6 +4,7 @@ they end.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -45,15 +46,25 @@ def kept(stack: str, ec2: Any) -> list[KeptImage]:
     """The images of the account that are marked as the stack's, the newest first. They outlive it: they are
     no resources of the stack.
     """
-    filters = [{"Name": f"tag:{STACK_TAG}", "Values": [stack]}]
+    return by_stack(ec2, stack).get(stack, [])
+
+
+def by_stack(ec2: Any, stack: str = "") -> dict[str, list[KeptImage]]:
+    """The images of the account by the stack that they are marked as, those of stacks that are gone too; of
+    one stack, when it is named. The newest first."""
+    tag = {"Name": f"tag:{STACK_TAG}", "Values": [stack]}
+    filters = [tag if stack else {"Name": "tag-key", "Values": [STACK_TAG]}]
     pages = ec2.get_paginator("describe_images").paginate(Owners=["self"], Filters=filters)
-    found = []
+    found = defaultdict[str, list[KeptImage]](list)
     for image in (one for page in pages for one in page["Images"]):
         volumes = [
             one["Ebs"] for one in image.get("BlockDeviceMappings", ()) if one.get("Ebs", {}).get("SnapshotId")
         ]
         tags = {tag["Key"]: tag["Value"] for tag in image.get("Tags", ())}
-        found.append(
+        owner = tags.get(STACK_TAG, stack)
+        if not owner:
+            continue
+        found[owner].append(
             KeptImage(
                 image_id=image["ImageId"],
                 name=image.get("Name", ""),
@@ -63,7 +74,10 @@ def kept(stack: str, ec2: Any) -> list[KeptImage]:
                 build_arn=tags.get("Ec2ImageBuilderArn", ""),
             )
         )
-    return sorted(found, key=lambda one: (one.created, one.image_id), reverse=True)
+    return {
+        name: sorted(some, key=lambda one: (one.created, one.image_id), reverse=True)
+        for name, some in sorted(found.items())
+    }
 
 
 def remove(image_id: str, build_arn: str, clients: Callable[[str], Any]) -> list[str]:

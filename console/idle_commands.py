@@ -90,6 +90,21 @@ def _line(charge: Mapping[str, Any]) -> str:
     return f"  {charge['count']:,.0f} {charge['what']}: ${charge['usd']:.2f}"
 
 
+def images_of(ec2: Any) -> dict[str, list[tuple[str, float]]]:
+    """The images of each stack, of those that are gone too, and what each costs a month at most; nothing
+    when EC2 does not answer."""
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    from account.images import by_stack
+
+    try:
+        return {
+            name: [(one.image_id, one.usd_per_month) for one in some] for name, some in by_stack(ec2).items()
+        }
+    except (BotoCoreError, ClientError):
+        return {}
+
+
 def _images(stack: str) -> float | None:
     """What the machine images of a stack cost a month at most; None when EC2 does not answer."""
     import boto3

@@ -55,7 +55,7 @@ def cost(
     from neurocaas.spending import chosen_by, rows, totals
 
     kind = chosen_by(by)
-    begin, end, named = _span(month, since)
+    begin, end, named = span_of(month, since)
     found, chosen = _spent(analysis, group, begin, end, every=all)
     buckets = {one.name: own_jobs.own(one.bucket, one.group) for one in chosen}
     jobs = rows(found, lambda name, job: job in buckets[name])
@@ -64,7 +64,7 @@ def cost(
         say(as_json(_document(found, chosen[0].group, month=named, since=since and begin.isoformat(),
                               by=kind, totals=in_all, jobs=[] if kind else jobs)))  # fmt: skip
     elif csv:
-        _csv(in_all if kind else jobs, _TOTAL if kind else _JOB)
+        write_csv(in_all if kind else jobs, _TOTAL if kind else _JOB)
     else:
         _tables(found, in_all, kind, jobs, f"group {chosen[0].group} {_when(named, since)}")
     still = [job for one in found for job in one.open]
@@ -79,7 +79,8 @@ _JOB = ["analysis", "job", "created", "outcome", "datasets", "seconds", "cost_us
 _TOTAL = ["name", "jobs", "datasets", "seconds", "cost_usd", "open", "reserved_usd"]
 
 
-def _span(month: str, since: str) -> tuple[Any, Any, str | None]:
+def span_of(month: str, since: str) -> tuple[Any, Any, str | None]:
+    """From when to when --month and --since mean, and the month's name."""
     from datetime import timedelta
 
     from neurocaas.overview import since_when
@@ -122,7 +123,8 @@ def _document(found: Sequence[GroupSpending], group: str, **more: Any) -> dict[s
     }
 
 
-def _csv(rows: Sequence[dict[str, Any]], names: Sequence[str]) -> None:
+def write_csv(rows: Sequence[dict[str, Any]], names: Sequence[str]) -> None:
+    """Rows with a header, on standard output."""
     out = io.StringIO()
     lines = csv_format.DictWriter(out, names, lineterminator="\n")
     lines.writeheader()
