@@ -83,6 +83,7 @@ def facts(about: About, group: str, foreseen: Forecast) -> dict[str, Any]:
         "usd_at_most": foreseen.usd,
         "budget": asdict(foreseen.budget) if foreseen.budget else None,
         "outside_buckets": [{"path": one.path, "use": list(one.use)} for one in about.outside_buckets or ()],
+        "takes_from": [one.analysis for one in about.sources],
     }
 
 
@@ -229,6 +230,9 @@ def _costs(about: About, foreseen: Forecast, room: int) -> list[str]:
     said.append(f"At most {money(foreseen.usd)} a dataset: it is ended after {foreseen.minutes} minutes.")
     if foreseen.budget is not None:
         said.append(f"Budget: {foreseen.budget.told()}.")
+    if about.sources:
+        others = ", ".join(one.analysis for one in about.sources)
+        said.append(f"Its jobs may take results of: {others} (--after ANALYSIS/JOB).")
     return [line for text in said for line in _prose(text, room)]
 
 

@@ -18,6 +18,7 @@ from neurocaas import AnalysisError, access, configs, describing
 from neurocaas.commands import discovering, speaking
 from neurocaas.configuration import Profile
 from neurocaas.protocol.analyses import DeployedAnalysis, parameter
+from neurocaas.protocol.chain import Source
 from neurocaas.protocol.config import parse_config
 from neurocaas.protocol.outside import OutsideBucket
 from neurocaas.protocol.published_settings import About, about_key
@@ -176,11 +177,18 @@ def test_headings_are_bold_on_a_terminal_and_nowhere_else(
 def test_the_description_for_programs_is_what_its_schema_says(
     s3: Any, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    about = replace(of_blueprint("dti"), outside_buckets=(OutsideBucket("open", "raw/", ("inputs",), ()),))
+    about = replace(
+        of_blueprint("dti"),
+        outside_buckets=(OutsideBucket("open", "raw/", ("inputs",), ()),),
+        sources=(Source("motion", "motion-webdev", "motion-data"),),
+    )
     put(s3, about_key(GROUP), about.to_json())
     run(discovering.describe, "dti", json=True)
     told = checked(capsys.readouterr().out, "describe")
     assert told["typical"] is None
+    assert told["takes_from"] == ["motion"]
+    run(discovering.describe, "dti")
+    assert "Its jobs may take results of: motion" in " ".join(capsys.readouterr().out.split())
     assert told["outside_buckets"] == [{"path": "s3://open/raw/", "use": ["inputs"]}]
     assert told["parameters_schema"]["properties"].keys() == {
         one["name"] for one in told["parameters"] if not one["name"].startswith("__")

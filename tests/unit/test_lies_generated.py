@@ -39,7 +39,7 @@ of the group `other`.
 
 JOB = JobId(BUCKET, "lab", "t0")
 STAGES = ("before", "during", "late", "after")
-SUBMISSIONS = ("submit.json", "cancel.json")
+SUBMISSIONS = ("submit.json", "cancel.json", "watch.json")
 
 
 @cache
