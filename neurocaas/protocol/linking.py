@@ -43,7 +43,7 @@ class Grant:
     resource: str
 
 
-def grants(entry: OutsideBucket, partition: str = "aws") -> list[Grant]:
+def grants(entry: OutsideBucket, partition: str) -> list[Grant]:
     """What the service needs in a registered bucket. Listing is not bound to the prefix: S3 answers "no such
     key" only to those who may list the bucket, else "access denied" (S3 API reference, "GetObject")."""
     bucket = f"arn:{partition}:s3:::{entry.bucket}"
@@ -82,7 +82,7 @@ def policy(entries: Sequence[OutsideBucket], roles: Mapping[str, str]) -> dict[s
 
 def partition_of(roles: Mapping[str, str]) -> str:
     """The partition of AWS in which the roles are."""
-    return next(iter(roles.values()), "arn:aws:").split(":")[1]
+    return next(iter(roles.values())).split(":")[1]
 
 
 @dataclass(frozen=True)

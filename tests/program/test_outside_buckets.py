@@ -63,7 +63,7 @@ def test_what_owners_are_asked_to_allow_is_what_the_roles_have(stack: Recorded, 
     assert len(entries) == (2 if group == "lab1" else 1)
     for entry in entries:
         assert lacking(policy([entry], about.outside_roles), entry, about.outside_roles) == []
-        for grant in grants(entry):
+        for grant in grants(entry, "aws"):
             for who in grant.who:
                 role = stack.one("RolePolicy", names[who]).policy()
                 for action in grant.actions:

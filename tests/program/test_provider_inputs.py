@@ -17,7 +17,11 @@ GROUPS = f"""\
 schema_version: 1
 users: {{ann: {{access_key: true}}, old: {{existing: true}}, lea: }}
 groups:
-  north: {{members: [ann, old], leads: [lea], analyses: {{spikes: {{budget_usd: 12.5}}}}}}
+  north:
+    members: [ann, old]
+    leads: [lea]
+    analyses: {{spikes: {{budget_usd: 12.5}}}}
+    notify: [{{to: lea@north.example}}]
 federation: {{provider: 'arn:aws:iam::{ACCOUNT}:saml-provider/university', tag: lab}}
 """
 OUTSIDE = """\

@@ -54,7 +54,7 @@ def test_the_printed_policy_lacks_nothing_and_each_statement_of_it_is_needed(
 def test_only_results_let_write() -> None:
     actions = {action for one in policy([DATA], ROLES)["Statement"] for action in one["Action"]}
     assert actions == {"s3:GetObject", "s3:ListBucket"}
-    assert {one.sid for one in grants(RESULTS)} == {"Reads", "Lists", "WritesResults", "EndsJobs"}
+    assert {one.sid for one in grants(RESULTS, "aws")} == {"Reads", "Lists", "WritesResults", "EndsJobs"}
 
 
 def statement(**changes: Any) -> dict[str, Any]:

@@ -177,7 +177,7 @@ _MESSAGES = [
         "sns",
         sns.TopicSubscription,
         "{arn}",
-        "topic! protocol! endpoint! filterPolicy filterPolicyScope? rawMessageDelivery=false "
+        "topic! protocol! endpoint! filterPolicy filterPolicyScope? (rawMessageDelivery=false) "
         "(confirmationTimeoutInMinutes=1) (endpointAutoConfirms=false)",
     ),
 ]
