@@ -231,8 +231,8 @@ def _costs(about: About, foreseen: Forecast, room: int) -> list[str]:
     if foreseen.budget is not None:
         said.append(f"Budget: {foreseen.budget.told()}.")
     if about.sources:
-        others = ", ".join(one.analysis for one in about.sources)
-        said.append(f"Its jobs may take results of: {others} (--after ANALYSIS/JOB).")
+        known = ", ".join(one.analysis for one in about.sources)
+        said.append(f"Its jobs may take results of: {known} (--after ANALYSIS/JOB).")
     return [line for text in said for line in _prose(text, room)]
 
 
