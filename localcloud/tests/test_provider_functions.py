@@ -54,3 +54,17 @@ def test_who_asks_needs_the_right_to(client: Client, emulator: Cloud) -> None:
     document = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
     iam.put_user_policy(UserName="reviewer", PolicyName="p", PolicyDocument=document)
     assert buckets(asking, p="z") == {}
+
+
+def test_parameters_are_found_below_a_path(client: Client, emulator: Cloud) -> None:
+    ssm = client("ssm")
+    for name in ("/there/a/one", "/there/a/deep/two", "/there/ab/three"):
+        ssm.put_parameter(Name=name, Value=name.upper(), Type="String")
+    root = session(emulator, emulator.access_key_id, emulator.secret_access_key)
+    token = "aws:ssm/getParametersByPath:getParametersByPath"
+    found = invoke(root, "us-east-1", token, {"path": "/there/a", "recursive": True})
+    assert dict(zip(found["names"], found["values"], strict=True)) == {
+        "/there/a/one": "/THERE/A/ONE",
+        "/there/a/deep/two": "/THERE/A/DEEP/TWO",
+    }
+    assert invoke(root, "us-east-1", token, {"path": "/nothing"})["names"] == []

@@ -10,14 +10,18 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import boto3
 import pytest
+from moto import mock_aws
 
 from blueprints import groups, ways
 from blueprints.ways import Service
 from console import authoring, invitations
+from console import people as commands
 from console.errors import UserError
 from neurocaas.commands import signing_in
 from neurocaas.configuration import SETTINGS_MARK, profile_of
+from neurocaas.protocol import members
 from tests.unit.test_groups import BLUEPRINT
 
 HERE = Service("111122223333", "eu-west-1")
@@ -185,3 +189,23 @@ def test_validate_warns_and_the_file_is_right_all_the_same(project: Path) -> Non
     assert told.count("warning") == 22
     assert "users.p20: warning" in told
     assert "  do" in told
+
+
+def test_people_are_told_as_the_leads_have_changed_them(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """An invitation is for whoever a lead has added, too; what the file does not allow is told."""
+    entry = groups.GroupEntry(name="lab1", members=("ann",), analyses={"dti": None}, members_max=2)
+    users = {name: groups.User(name=name, access_key=True) for name in ("ann", "kim")}
+    directory = groups.Directory(users=users, groups={"lab1": entry})
+    monkeypatch.setattr(commands, "_directory", lambda: directory)
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
+    with mock_aws():
+        asked = members.Changes(("kim", "nobody"), ("ann",))
+        boto3.client("ssm").put_parameter(
+            Name=members.changes_parameter("lab1"), Value=asked.to_json(), Type="String"
+        )
+        found = commands._as_it_is()
+    assert found.groups["lab1"].members == ("kim",)
+    assert "nobody is not added: groups.yaml has no such user" in capsys.readouterr().err
