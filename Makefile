@@ -48,6 +48,6 @@ clean:  ## Remove what set-up made in this checkout (the user's cache stays).
 	@"$(PYTHON)" bootstrap.py clean
 
 lock: setup  ## Compile requirements/*.in to locks with hashes.
-	@cd requirements && for name in base dev emulator go installer policypack; do \
+	@cd requirements && for name in base dev emulator go installer policypack portal; do \
 		CUSTOM_COMPILE_COMMAND="make lock" ../$(BIN)/pip-compile --quiet --generate-hashes --no-emit-index-url --no-emit-find-links \
 			--strip-extras --allow-unsafe --no-annotate $$name.in -o $$name.txt || exit 1; done

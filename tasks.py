@@ -36,6 +36,7 @@ import image_builder.images_commands
 import image_builder.lint.commands
 import image_builder.recording.commands
 import localcloud.commands
+import portal_host.commands
 import road.commands
 import smoke.commands
 from console.cloud import in_cloud, project_root
@@ -102,6 +103,7 @@ IN_A_CLOUD = (
     image_builder.commands.collection,
     console.analysts.collection,
     image_builder.dev.commands.access_commands(shell_here),
+    portal_host.commands.collection,
     road.commands.collection,
     smoke.commands.collection,
 )

@@ -20,6 +20,11 @@ from neurocaas.protocol import keys
 EVIDENCE_DAYS = 90
 """How long it is kept what machines have said of themselves: a job is over long before."""
 
+PAGE_ORIGINS = ("http://127.0.0.1:*",)
+"""Where the page is from that a browser lets talk to the bucket: `invoke portal`, on the person's own computer.
+What the page may do there, its person's credentials say (S3 user guide, "Using cross-origin resource sharing").
+"""
+
 RULES = 100
 """Notification rules that S3 has room for in a bucket (S3 user guide, "Amazon S3 Event Notifications")."""
 
@@ -104,6 +109,20 @@ class AnalysisBucket(pulumi.ComponentResource):
             ],
             # S3 sends a test message on creation, which the queue must already accept.
             opts=child(self, depends_on=[admitted, data.ready], deleted_with=data.bucket),
+        )
+        aws.s3.BucketCorsConfiguration(
+            name,
+            bucket=data.name,
+            cors_rules=[
+                {
+                    "allowed_methods": ["GET", "HEAD", "PUT", "POST", "DELETE"],
+                    "allowed_origins": list(PAGE_ORIGINS),
+                    "allowed_headers": ["*"],
+                    "expose_headers": ["ETag", "x-amz-version-id", "x-amz-checksum-sha256"],
+                    "max_age_seconds": 3600,
+                }
+            ],
+            opts=child(self, deleted_with=data.bucket),
         )
         self.name, self.arn = data.name, data.arn
         self.register_outputs({"name": self.name, "arn": self.arn})
