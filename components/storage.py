@@ -21,8 +21,8 @@ EVIDENCE_DAYS = 90
 """How long it is kept what machines have said of themselves: a job is over long before."""
 
 PAGE_ORIGINS = ("http://127.0.0.1:*",)
-"""Where the page is from that a browser lets talk to the bucket: `invoke portal`, on the person's own computer.
-What the page may do there, its person's credentials say (S3 user guide, "Using cross-origin resource sharing").
+"""From where a browser lets a page talk to the bucket: `invoke portal`, on the person's own computer. What
+the page may do there, its person's credentials say (S3 user guide, "Using cross-origin resource sharing").
 """
 
 RULES = 100

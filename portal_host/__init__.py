@@ -1,1 +1,1 @@
-"""The page on this computer: Node, the built files, a server on 127.0.0.1, and the session that it hands over."""
+"""The page on this computer: Node, the built files, a server on 127.0.0.1, the session that it hands over."""

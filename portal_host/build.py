@@ -7,10 +7,12 @@ from __future__ import annotations
 import hashlib
 import shutil
 import subprocess
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from localcloud.cache import locked
-from portal_host.node import PACKAGES, SOURCES, NodeMissing, program, ready, variables
+from portal_host.node import PACKAGES, ROOT, SOURCES, NodeMissing, program, ready, variables
 
 _SKIPPED = frozenset({"node_modules", "build", *PACKAGES})
 _COMPLETE = ".complete"
@@ -32,33 +34,41 @@ def built() -> Path:
     for path in sources():
         digest.update(f"\0{path.relative_to(SOURCES).as_posix()}\0".encode() + path.read_bytes())
     site = folder / "sites" / digest.hexdigest()[:16]
-    with locked(folder / "build.lock", waiting_for="the page", say=lambda _: None):
+    with workshop(folder) as work:
         if not (site / _COMPLETE).is_file():
-            work = workshop(folder)
-            done = subprocess.run(
-                [*program(folder, "vite"), "build", "--logLevel", "warn"],
-                cwd=work,
-                env={**variables(folder), "NEUROCAAS_PORTAL_OUT": str(site)},
-                stdin=subprocess.DEVNULL,
-                capture_output=True,
-                text=True,
-                check=False,
-            )
+            command = [*program(folder, "vite"), "build", "--logLevel", "warn"]
+            done = run_in(work, command, NEUROCAAS_PORTAL_OUT=str(site))
             if done.returncode:
                 raise NodeMissing(f"the page could not be built:\n{done.stdout}{done.stderr}")
             (site / _COMPLETE).touch()
     return site
 
 
-def workshop(folder: Path) -> Path:
-    """A copy of the sources beside the packages, where tools look for both."""
-    work = folder / "work"
-    shutil.rmtree(work, ignore_errors=True)
-    for path in sources():
-        place = work / path.relative_to(SOURCES)
-        place.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy(path, place)
-    for name in PACKAGES:
-        shutil.copy(SOURCES / name, work)
-    (work / "node_modules").symlink_to(folder / "node_modules")
-    return work
+@contextmanager
+def workshop(folder: Path) -> Iterator[Path]:
+    """A copy of the sources beside the packages, where tools look for both; of one process at a time."""
+    with locked(folder / "work.lock", waiting_for="the page", say=lambda _: None):
+        shutil.rmtree(folder / "work", ignore_errors=True)
+        work = folder / "work" / "portal"
+        for path in sources():
+            place = work / path.relative_to(SOURCES)
+            place.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(path, place)
+        for name in PACKAGES:
+            shutil.copy(SOURCES / name, work)
+        shutil.copytree(ROOT / "docs" / "vectors", folder / "work" / "docs" / "vectors")
+        (work / "node_modules").symlink_to(folder / "node_modules")
+        yield work
+
+
+def run_in(work: Path, command: Sequence[str], **more: str) -> subprocess.CompletedProcess[str]:
+    """Run a program of the page's packages in the workshop; its output as text."""
+    return subprocess.run(
+        command,
+        cwd=work,
+        env={**variables(work.parents[1]), **more},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+    )

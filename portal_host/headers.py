@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 
 def headers(connections: Sequence[str]) -> dict[str, str]:
-    """`connections`: origins that the page may talk to besides its own. No inline script or style, nothing in a
-    frame of others; results that are HTML are shown in a sandboxed frame of a blob, without scripts' reach."""
+    """`connections`: origins that the page may talk to besides its own. No inline script or style, nothing in
+    a frame of others."""
     policy = {
         "default-src": "'none'",
         "script-src": "'self'",

@@ -1,6 +1,6 @@
-"""Node in an environment of its own, and the page's packages: made when something of the page is first built or
-tested. The folder is in the user's cache and is named by both locks, so another lock changes nothing that is in
-use.
+"""Node in an environment of its own, and the page's packages: made when something of the page is first built
+or tested. The folder is in the user's cache and is named by both locks, so another lock changes nothing that
+is in use.
 """
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
-"""The page on 127.0.0.1, and the session that it is handed: to whoever has the one-time code, which the browser
-gets in the address's fragment. No secret is in a query, a file or a log.
+"""The page on 127.0.0.1, and the session that it is handed: to whoever has the one-time code, which the
+browser gets in the address's fragment. No secret is in a query, a file or a log.
 """
 
 from __future__ import annotations

@@ -104,6 +104,6 @@ def test_an_analyst_signs_in_and_runs_a_job(
     with page.expect_download() as fetched:
         result.click()
     assert json.loads(Path(fetched.value.path()).read_text()) == {"bytes": 6, "waited_seconds": 1}
-    page.screenshot(path="/tmp/w/job.png", full_page=True)
+    page.screenshot(path=tmp_path / "job.png", full_page=True)
     page.get_by_role("link", name="All jobs").click()
     page.get_by_role("cell", name="SUCCESS").wait_for()

@@ -59,13 +59,13 @@ def test_no_registry_is_named() -> None:
 
 def test_no_lock_says_where_to_download() -> None:
     locks = sorted((ROOT / "requirements").glob("*.*"))
-    assert len(locks) == 12
+    assert len(locks) == 14
     assert [
         lock.name for lock in locks if INDEX_OPTIONS.search(lock.read_text()) or "://" in lock.read_text()
     ] == []
 
 
-@pytest.mark.parametrize("name", ["base", "dev", "emulator", "go"])
+@pytest.mark.parametrize("name", ["base", "dev", "emulator", "go", "portal"])
 def test_every_locked_package_has_an_exact_version_and_a_hash(name: str) -> None:
     text = (ROOT / "requirements" / f"{name}.txt").read_text().replace("\\\n", "")
     lines = [line for line in text.splitlines() if line.strip() and not line.startswith("#")]
