@@ -45,7 +45,7 @@ when nobody works, and machine images that stay. A job counts in the month in wh
 
 
 @dataclass
-class Place:
+class GroupPlace:
     """The jobs of a group in the bucket of a stack; as `neurocaas.spending` asks."""
 
     name: str
@@ -127,10 +127,10 @@ def show(month: str, since: str, by: str, *, as_csv: bool, as_json: bool) -> Non
     to_stdout(document.dumps(report, indent=2) if as_json else "\n".join(lines(report)))
 
 
-def places(stack: str, objects: Bucket) -> Iterable[Place]:
+def places(stack: str, objects: Bucket) -> Iterable[GroupPlace]:
     """Each group that has records in the bucket, also one that is in no file any more."""
     for group in objects.folders(f"{JOBS}/"):
-        yield Place(stack, group, objects)
+        yield GroupPlace(stack, group, objects)
 
 
 def row(group: str, spent: GroupSpending) -> dict[str, Any]:

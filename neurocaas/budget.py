@@ -17,7 +17,7 @@ from typing import Any
 from neurocaas.bucket import Bucket
 from neurocaas.errors import AnalysisError, code_of
 from neurocaas.membership import name_of
-from neurocaas.protocol.budget_parameters import Limits, limits, names
+from neurocaas.protocol.budget_parameters import Allowance, limits, names
 from neurocaas.protocol.cost import micro_dollars
 from neurocaas.protocol.documents import DocumentError
 from neurocaas.protocol.ledger import BUDGETS, budget_name
@@ -154,13 +154,13 @@ def _of_table(about: About, group: str, session: Any, now: datetime) -> Spending
     return Spending(month_of(now), committed, spent)
 
 
-def limits_of(about: About, group: str, session: Any, member: str) -> Limits | None:
+def limits_of(about: About, group: str, session: Any, member: str) -> Allowance | None:
     """What the group may spend in a month, and this member of it; None where these credentials may not read
     it."""
     import botocore.exceptions
 
     if about.budget_parameters is None:
-        return Limits(micro_dollars(about.budget_usd))
+        return Allowance(micro_dollars(about.budget_usd))
     wanted = names(about.budget_parameters, group, about.analysis, member)
     try:
         found = read_parameters(session.client("ssm"), wanted)
@@ -171,7 +171,7 @@ def limits_of(about: About, group: str, session: Any, member: str) -> Limits | N
     try:
         return limits(wanted, found, about.budget_usd)
     except InvalidInput:
-        return Limits(0, own=True)  # the manager refuses every submission while a budget is no amount
+        return Allowance(0, own=True)  # the manager refuses every submission while a budget is no amount
 
 
 def read_parameters(ssm: Any, wanted: Sequence[str]) -> dict[str, str]:

@@ -9,7 +9,7 @@ from typing import Any
 
 from neurocaas.budget import read_parameters, spending_of
 from neurocaas.errors import AnalysisError, code_of
-from neurocaas.protocol.budget_parameters import EACH, Names, limits, names
+from neurocaas.protocol.budget_parameters import EACH, ParameterNames, limits, names
 from neurocaas.protocol.members import PERSON
 from neurocaas.protocol.problems import InvalidInput
 from neurocaas.protocol.spending import Share, Spending, month_of
@@ -20,7 +20,7 @@ MOST = 1_000_000_000
 
 
 @dataclass(frozen=True)
-class Standing:
+class Allotment:
     """In USD: of a group, or a member of it (`name`). `budget` is what an administrator has given (the
     blueprint's, for a group that has none of its own), `limit` what a lead has set, `allowed` the one that
     counts; None for none. `spent` and `reserved` this month, None where that cannot be read."""
@@ -47,9 +47,9 @@ class Overall:
     analysis: str
     group: str
     month: str
-    whole: Standing
-    each: Standing
-    members: tuple[Standing, ...]
+    whole: Allotment
+    each: Allotment
+    members: tuple[Allotment, ...]
 
 
 def read(analysis: Any, members: tuple[str, ...] = ()) -> Overall:
@@ -79,16 +79,18 @@ def read(analysis: Any, members: tuple[str, ...] = ()) -> Overall:
         raise AnalysisError(
             error.problems[0].got, "amounts in dollars", "ask the administrator to correct it"
         ) from None
-    whole = Standing(
+    whole = Allotment(
         analysis.group,
         about.budget_usd if first.budget not in found else number(first.budget),
         number(first.limit),
         allowed[""].group / 1e6,
         *_amounts(spending, None),
     )
-    each = Standing(EACH, number(first.each), number(first.each_limit), _usd(_each(first, found)), None, None)
+    each = Allotment(
+        EACH, number(first.each), number(first.each_limit), _usd(_each(first, found)), None, None
+    )
     people = tuple(
-        Standing(
+        Allotment(
             name or UNKNOWN,
             number(wanted[name].member),
             number(wanted[name].member_limit),
@@ -100,7 +102,7 @@ def read(analysis: Any, members: tuple[str, ...] = ()) -> Overall:
     return Overall(about.analysis, analysis.group, month_of(now), whole, each, people)
 
 
-def _each(first: Names, found: dict[str, str]) -> int | None:
+def _each(first: ParameterNames, found: dict[str, str]) -> int | None:
     only = {name: value for name, value in found.items() if name in (first.each, first.each_limit)}
     return limits(first, only, 0.0).member
 

@@ -19,7 +19,7 @@ from neurocaas.errors import AnalysisError
 from neurocaas.typed import command as typed
 
 if TYPE_CHECKING:
-    from neurocaas.limiting import Standing
+    from neurocaas.limiting import Allotment
     from neurocaas.spending import GroupSpending
 
 _ALL = "Of all analyses of the group; so it is when no analysis is named."
@@ -223,12 +223,12 @@ _SPENT = ("spent_usd", "reserved_usd", "left_usd")
 _FIGURES = ("allowed_usd", *_SPENT)
 
 
-def _facts(one: Standing) -> dict[str, float | None]:
+def _facts(one: Allotment) -> dict[str, float | None]:
     named = {f"{each.name}_usd": getattr(one, each.name) for each in fields(one) if each.name != "name"}
     return {**named, "left_usd": one.left}
 
 
-def _limit_lines(whole: Standing, each: Standing, members: Sequence[Standing]) -> list[str]:
+def _limit_lines(whole: Allotment, each: Allotment, members: Sequence[Allotment]) -> list[str]:
     from neurocaas.layout import table
     from neurocaas.protocol.units import money
 

@@ -33,7 +33,7 @@ MOST = 1e12
 _PLAIN = re.compile(r"[A-Za-z0-9.-]")
 
 
-class Limits(NamedTuple):
+class Allowance(NamedTuple):
     """Micro-dollars a month. `own`: the group's is not only the blueprint's; `member` None: the member has no
     limit beside the group's."""
 
@@ -42,7 +42,7 @@ class Limits(NamedTuple):
     member: int | None = None
 
 
-class Names(NamedTuple):
+class ParameterNames(NamedTuple):
     """The parameters that decide what one member may spend: few enough for one GetParameters call."""
 
     budget: str
@@ -53,10 +53,12 @@ class Names(NamedTuple):
     member_limit: str
 
 
-def names(root: str, group: str, analysis: str, member: str) -> Names:
+def names(root: str, group: str, analysis: str, member: str) -> ParameterNames:
     base = f"{root}/{group}/{analysis}"
     one = f"{base}/{MEMBERS}/{written(member)}"
-    return Names(base, f"{base}/{LIMIT}", f"{base}/{EACH}", f"{base}/{EACH}/{LIMIT}", one, f"{one}/{LIMIT}")
+    return ParameterNames(
+        base, f"{base}/{LIMIT}", f"{base}/{EACH}", f"{base}/{EACH}/{LIMIT}", one, f"{one}/{LIMIT}"
+    )
 
 
 def written(member: str) -> str:
@@ -66,7 +68,7 @@ def written(member: str) -> str:
     return "".join(c if _PLAIN.fullmatch(c) else f"_{ord(c):02X}" for c in member) or "_"
 
 
-def limits(names: Names, found: Mapping[str, str], default_usd: float) -> Limits:
+def limits(names: ParameterNames, found: Mapping[str, str], default_usd: float) -> Allowance:
     """What counts, of the parameters that there are. Raises InvalidInput for one that is not an amount:
     nothing is spent on a budget that nobody can read."""
     budget, limit, each, each_limit, member, member_limit = (_amount(name, found.get(name)) for name in names)
@@ -74,7 +76,7 @@ def limits(names: Names, found: Mapping[str, str], default_usd: float) -> Limits
     given = each if member is None else member
     by_lead = each_limit if member_limit is None else member_limit
     own = min((one for one in (given, by_lead) if one is not None), default=None)
-    return Limits(
+    return Allowance(
         micro_dollars(group if limit is None else min(group, limit)),
         budget is not None or limit is not None,
         None if own is None else micro_dollars(own),

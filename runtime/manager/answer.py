@@ -50,7 +50,7 @@ from neurocaas.protocol.problems import Problem
 from neurocaas.protocol.settings import AnalysisSettings
 from neurocaas.protocol.status import FAILED, DatasetStatus
 from neurocaas.protocol.stop import QUOTA, StopOrder
-from runtime.manager.budget import worst_case
+from neurocaas.protocol.waiting import AS_BUDGET_ALLOWS
 from runtime.manager.delivery import Outcome
 from runtime.manager.following import wake_followers
 from runtime.manager.port import ManagerCloud
@@ -325,7 +325,8 @@ class JobAnswer(Answer):
         """Write the certificate of a job that has machines, or gets some."""
         self.certify(self.log.render(initial_lines(job, iso(self.clock())), complete=complete))
         # Before the table says that it is launched: who is killed in between comes again.
-        self.cloud.index(job.bucket, job.group, entry_of(job, reserved=worst_case(job)))
+        paid = self.cloud.paid(self.job_id) if job.run == AS_BUDGET_ALLOWS else len(job.datasets)
+        self.cloud.index(job.bucket, job.group, entry_of(job, reserved=(paid or 0) * job.at_most_each))
 
 
 def fail_dataset(cloud: ManagerCloud, job: Job, index: int, reason: str, now: datetime) -> None:

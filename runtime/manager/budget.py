@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from neurocaas.protocol.afford import ways_out
-from neurocaas.protocol.budget_parameters import Limits, limits, names
+from neurocaas.protocol.budget_parameters import Allowance, limits, names
 from neurocaas.protocol.certificate import SetupLog
 from neurocaas.protocol.cost import micro_dollars
 from neurocaas.protocol.development import GROUP
@@ -187,11 +187,11 @@ def _unpaid(cloud: ManagerCloud, job: Job, datasets: int, purse: _Purse) -> Prob
     return over_member_budget(job, cost, purse.left, purse.limit, out.text())
 
 
-def limits_of(cloud: ManagerCloud, settings: AnalysisSettings, group: str, member: str) -> Limits:
+def limits_of(cloud: ManagerCloud, settings: AnalysisSettings, group: str, member: str) -> Allowance:
     """What the group may spend in a month, and this member of it (`neurocaas.protocol.budget_parameters`).
     Raises InvalidInput for a parameter that is not an amount."""
     if settings.budget_parameters is None:
-        return Limits(micro_dollars(settings.budget_usd))
+        return Allowance(micro_dollars(settings.budget_usd))
     wanted = names(settings.budget_parameters, group, settings.analysis, member)
     return limits(wanted, cloud.parameters(wanted), settings.budget_usd)
 

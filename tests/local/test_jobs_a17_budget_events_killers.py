@@ -13,7 +13,9 @@ import pytest
 
 from neurocaas import JobHandle
 from neurocaas.explain import explain
-from neurocaas.protocol.ledger import BUDGETS, OPEN_JOBS
+from neurocaas.job_index import index_of
+from neurocaas.overview import overview
+from neurocaas.protocol.ledger import BUDGETS, MEMBER_BUDGETS, OPEN_JOBS
 from tests.local.deployed import Deployed
 from tests.local.job_helpers import Inbox, Lab, certificate_facts, ended, until
 
@@ -219,3 +221,27 @@ def test_a19_a_job_at_its_duration_is_ended_and_marked(lab: Lab, timed: JobHandl
     (report,) = until("the report", lambda: lab.reports(timed))
     assert report["exit_class"] == "timeout"
     assert "raise __duration__" in explain(lab.analysis.evidence(timed)).fix
+
+
+def test_the_index_of_jobs_says_what_the_ledger_says(service: Deployed, lab: Lab, poor: Lab) -> None:
+    """Of both groups, after all that has happened to their jobs here: ended, refused, cancelled, timed out,
+    reclaimed."""
+    event = {"FunctionName": service.utils["sweep_function"], "Payload": b"{}"}
+    service.client("lambda").invoke(
+        **event
+    )  # an index is complete once a sweep has looked at the jobs of before
+    for one in (lab, poor):
+        group = one.group
+        found = overview([one.analysis], limit=0).rows
+        assert {row.job for row in found if row.state != "REJECTED"} <= set(one.analysis.job_names())
+        assert set(one.analysis.job_names()) <= {row.job for row in found}
+        index = index_of(one.analysis.objects, group)
+        assert index.complete
+        budgets = [item for item in ledger(service, BUDGETS) if f"/{group}/" in item["sk"]["S"]]
+        spent = sum(int(item["spent"]["N"]) for item in budgets)
+        assert sum(entry.cost for entry in index.entries() if not entry.open) == spent > 0
+        members = [item for item in ledger(service, MEMBER_BUDGETS) if f"/{group}/" in item["sk"]["S"]]
+        assert sum(int(item["spent"]["N"]) for item in members) == spent
+        shown = one.analysis.budget()
+        assert shown.spent == pytest.approx(spent / 1e6)
+        assert all(entry.submission.startswith(f"{group}/") for entry in index.entries())
