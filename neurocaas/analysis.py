@@ -183,6 +183,8 @@ class Analysis:
         check: bool = True,
         after: str | None = None,
         after_when: str | None = None,
+        run: str | None = None,
+        wait: str | None = None,
     ) -> JobHandle:
         """Submit datasets (keys in the bucket) with one config, and return the job. One machine is started
         for each dataset.
@@ -195,7 +197,9 @@ class Analysis:
         folder for the results, of buckets that the analysis's blueprint registers. `rerun_of`: the job whose
         image and code are used in place of those that are deployed now. `after`: an earlier job, which the
         service waits for; datanames `process_results/*.csv` are of its results then. It must have succeeded,
-        unless `after_when` is "ended". The answer to the submission is in
+        unless `after_when` is "ended". `run`: "as-budget-allows" starts the datasets that the budget can pay
+        now, the others as reservations are released; `wait`: how long the job may wait for machines or budget
+        ("4h"; a quarter of an hour by default). The answer to the submission is in
         the job's certificate.
 
         First all is looked at that can be known now, and AnalysisError has everything that is wrong; nothing
@@ -209,6 +213,8 @@ class Analysis:
             rerun_of=rerun_of,
             after=after,
             after_when=after_when,
+            run=run,
+            wait=wait,
         )
         if not names:
             wrong.append(
@@ -224,7 +230,9 @@ class Analysis:
             names, wrong = resolved(names, self.about().input_addresses)
             raise_all(wrong)
         if check and not rerun_of:
-            self._check([], names, config, stamp, instance_type, resultpath, after, after_when, past=False)
+            self._check(
+                [], names, config, stamp, instance_type, resultpath, after, after_when, run, wait, past=False
+            )
         body: dict[str, Any] = {
             "dataname": names,
             "configname": self.job_config(config, stamp),
@@ -241,6 +249,10 @@ class Analysis:
             body["after"] = after
         if after and after_when:
             body["after_when"] = after_when
+        if run:
+            body["run"] = run
+        if wait:
+            body["wait"] = wait
         key = f"{self.group}/submissions/{stamp}_submit.json"
         text = json.dumps(body, indent=2).encode()
         if not self.objects.create(key, text) and not self._is_there(key, text):
@@ -282,6 +294,8 @@ class Analysis:
         resultpath: str | None = None,
         after: str | None = None,
         after_when: str | None = None,
+        run: str | None = None,
+        wait: str | None = None,
         *,
         past: bool = True,
     ) -> Forecast:
@@ -296,6 +310,8 @@ class Analysis:
             resultpath or "",
             after=after or "",
             after_when=after_when or "",
+            run=run or "",
+            wait=wait or "",
         )
         return planned(self, [wish], past=past)[0].forecast
 
@@ -496,6 +512,7 @@ class Analysis:
             similar=similar,
             need=None if instance_type else about.need,
             budget=self.budget(about) if budget else None,
+            times=tuple(run.seconds for run in runs),
             warnings=warnings(rows, largest or None, chosen, asked, gib, about.machines, larger),
         )
 

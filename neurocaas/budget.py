@@ -100,15 +100,14 @@ def budget_left(about: About, group: str, session: Any, objects: Bucket) -> Budg
     return Budget(left, source, limit, spent, reserved, month, exact, member)
 
 
-def refusals(costs: Sequence[float], budget: Budget | None) -> list[AnalysisError]:
-    """What the service would say of jobs that cost so much at most, in USD: only what is sure."""
+def refusals(costs: Sequence[float], budget: Budget | None, ways: str = "") -> list[AnalysisError]:
+    """What the service would say of jobs that cost so much at most, in USD: only what is sure. `ways` out of
+    it, in words."""
     if budget is None or budget.most is None or not costs:
         return []
     total = sum(costs)
-    do = (
-        "use fewer datasets, a cheaper instance type or a shorter __duration__, or ask the administrator for "
-        "a larger budget"
-    )
+    ways = ways or "use fewer datasets, or a shorter __duration__"
+    do = f"{ways}; or use a cheaper instance type, or ask the administrator for a larger budget"
     if budget.member is not None:
         do += ", or a lead of the group for a larger limit of yours"
     if max(costs) > budget.most:

@@ -41,7 +41,7 @@ class Wish:
     chosen out of larger folders here (`neurocaas.formats`). `each`: every file of a folder is a dataset, not
     the folder. `after`: the job that it waits for, of whose results keys `process_results/…` are;
     `after_when`: what must have become of that one. Without a `timestamp` the job is named by the time of
-    now.
+    now. `run` and `wait` are as in the submission (`neurocaas.protocol.submission`).
     """
 
     files: Sequence[str] = ()
@@ -54,6 +54,8 @@ class Wish:
     each: bool = False
     after: str = ""
     after_when: str = ""
+    run: str = ""
+    wait: str = ""
 
 
 @dataclass(frozen=True)
@@ -291,7 +293,13 @@ def _as_submitted(
     elif not submits and any(name.startswith(SCHEME) for name in names):
         # a forecast needs no config, which would have to be beside the data
         config = next(name for name in names if name.startswith(SCHEME)).rpartition("/")[0] + "/config.json"
-    more = {"resultpath": wish.resultpath, "after": wish.after, "after_when": wish.after_when}
+    more = {
+        "resultpath": wish.resultpath,
+        "after": wish.after,
+        "after_when": wish.after_when,
+        "run": wish.run,
+        "wait": wish.wait,
+    }
     return as_submitted(names, config, wish.timestamp, more, about, objects.name, group)
 
 

@@ -101,6 +101,12 @@ def explain(found: Evidence) -> Explanation:
             ("stop.json",),
             "wait: it takes seconds to minutes",
         )
+    if state.waits:
+        return Explanation(
+            f"Job {state.timestamp} waits: {state.waits.rstrip('.')}.",
+            ("waiting.json",),
+            f"wait: it goes on by itself; or `{typed('cancel', state.timestamp)}` ends it",
+        )
     if state.phase == "RUNNING":
         return _running(found)
     if found.certificate:
@@ -143,7 +149,7 @@ def _unanswered(found: Evidence) -> Explanation:
     )
 
 
-_WAITING = re.compile(r"Waiting for (\d+) of (\d+) environments; attempt (\d+) of (\d+)")
+_WAITING = re.compile(r"Waiting for (\d+) of (\d+) environments[:;] ((?:place|attempt) [^.\n]*)")
 _STARTED = re.compile(r"(\d+) of (\d+) environments started; AWS starts machines one after another")
 """The manager's lines of a launch that is not over."""
 
@@ -159,13 +165,12 @@ def _being_launched(found: Evidence) -> Explanation:
             f"look at that one: `{typed('status', earlier)}`; or cancel",
         )
     if waiting:
-        missing, total, attempt, of = waiting[-1]
+        missing, total, place = waiting[-1]
         why = (
             "as many machines run as are allowed" if "no room for" in problem else "AWS has none to give now"
         )
         return Explanation(
-            f"Job {job} waits for {missing} of its {total} machines, because {why} (attempt {attempt} of "
-            f"{of}).",
+            f"Job {job} waits for {missing} of its {total} machines, because {why} ({place}).",
             (f"certificate.txt: {problem}",) if problem else ("certificate.txt",),
             "wait: it is tried again by itself; or cancel and submit with another instance_type",
         )

@@ -14,7 +14,9 @@ from dataclasses import dataclass, field, replace
 
 from neurocaas.bucket import Bucket
 from neurocaas.budget import Budget, refusals
+from neurocaas.errors import AnalysisError
 from neurocaas.notebook_html import lines_as_html
+from neurocaas.protocol.afford import WaysOut, ways_out
 from neurocaas.protocol.cost import at_most, charge
 from neurocaas.protocol.disk import DiskRules, room
 from neurocaas.protocol.documents import DocumentError, loads
@@ -26,6 +28,7 @@ from neurocaas.protocol.published_settings import About
 from neurocaas.protocol.sizes import SizeRow
 from neurocaas.protocol.status import SUCCESS
 from neurocaas.protocol.units import duration, money, price
+from neurocaas.protocol.waiting import AS_BUDGET_ALLOWS
 from neurocaas.states import DatasetState, JobState
 
 ENOUGH = 5
@@ -56,7 +59,7 @@ class Forecast:
     each machine, `besides_per_hour` what that and its address cost; `unknown` so many datasets have a size
     that cannot be known here, and are taken for as large as a disk has room for. `need`: what the analysis
     has asked for in place of a type, None where the type was named. `warnings`: what it is sure to run out
-    of, as earlier runs say."""
+    of, as earlier runs say; `times`: the seconds of these runs."""
 
     datasets: int
     minutes: int
@@ -74,6 +77,7 @@ class Forecast:
     need: Need | None = None
     budget: Budget | None = None
     warnings: tuple[str, ...] = ()
+    times: tuple[float, ...] = field(default=(), repr=False)
 
     @property
     def usd(self) -> float:
@@ -88,6 +92,27 @@ class Forecast:
     @property
     def usd_p90(self) -> float | None:
         return None if self.p90 is None else self._cost(self.p90)
+
+    @property
+    def ways_out(self) -> WaysOut | None:
+        """What would fit into what the budget has left, in place of a job that does not; None where that is
+        not known."""
+        if self.budget is None or self.budget.left is None:
+            return None
+        hourly, left = self.dearest_per_hour + self.besides_per_hour, round(self.budget.left * 1e6)
+        return ways_out(self.datasets, self.minutes, hourly, left, self.times)
+
+    def refused(self, run: str = "", wait: str = "") -> list[AnalysisError]:
+        """What the service would say of it, as far as that is sure, for a submission that runs and waits so:
+        one that waits for money is refused only where it could never be paid."""
+        each, budget = self.usd / self.datasets if self.datasets else 0.0, self.budget
+        if not (run == AS_BUDGET_ALLOWS or wait):
+            out = self.ways_out
+            return refusals([self.usd], budget, out.text() if out else "")
+        least = each if run == AS_BUDGET_ALLOWS else self.usd
+        if budget is None or budget.most is None or least <= budget.most:
+            return []
+        return refusals([least], budget)
 
     def __repr__(self) -> str:
         return "\n".join(self.lines())
@@ -137,6 +162,9 @@ class Forecast:
             said.append(f"budget: {self.budget.told()}")
             if refusals([self.usd], self.budget):
                 said.append("this is more than the budget has left: the submission would be refused")
+                out = self.ways_out
+                if out is not None and out.text():
+                    said.append(f"ways out: {out.text()}")
         return [*said, *self.warnings]
 
 

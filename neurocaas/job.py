@@ -37,6 +37,7 @@ from neurocaas.protocol.limits import RECORD_MAX_BYTES, STATUS_MAX_BYTES
 from neurocaas.protocol.problems import Problem
 from neurocaas.protocol.resources import RESOURCES_MAX_BYTES
 from neurocaas.protocol.status import DatasetStatus
+from neurocaas.protocol.waiting import WAITING, WaitNote
 from neurocaas.reading import (
     LIMIT,
     TABLES,
@@ -141,7 +142,16 @@ class JobHandle:
         if not datasets and self.keys.records.certificate not in listed and self._is_refused():
             self._refused = True
             return self._rejected()
-        return JobState(self.timestamp, "RUNNING" if datasets else "SUBMITTED", datasets)
+        waits = self._waits() if self.keys.waiting in listed else ""
+        return JobState(self.timestamp, "RUNNING" if datasets else "SUBMITTED", datasets, waits=waits)
+
+    def _waits(self) -> str:
+        """What the service says that the job waits for; "" once it goes on."""
+        raw = self.objects.get(self.keys.waiting)
+        with contextlib.suppress(DocumentError):
+            told = WaitNote.from_json(raw) if raw is not None else None
+            return told.text if told is not None and told.state == WAITING else ""
+        return ""
 
     def follow(
         self,

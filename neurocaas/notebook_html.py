@@ -16,6 +16,7 @@ _COLOURS = {
     "SUCCESS": "#1a7f37",
     "FAILED": "#cf222e",
     "SUBMITTED": "#9a6700",
+    "WAITING": "#9a6700",
     "RUNNING": "#0969da",
     "DONE": "#1a7f37",
     "REJECTED": "#cf222e",

@@ -32,6 +32,7 @@ from neurocaas.protocol.job_index import IndexEntry
 from neurocaas.protocol.keys import SUBMISSION_SUFFIX, SUBMISSIONS, JobKeys, ResultKeys, rejected_keys
 from neurocaas.protocol.status import FAILED, DatasetStatus
 from neurocaas.protocol.units import brief_time, duration, minute, money
+from neurocaas.protocol.waiting import WAITING
 from neurocaas.states import JobEnding
 
 VERDICTS = 32
@@ -43,7 +44,7 @@ LOOKED_AT = 200
 
 _BEGINNING = datetime.min.replace(tzinfo=timezone.utc)
 SUBMITTED, RUNNING, REJECTED = "SUBMITTED", "RUNNING", "REJECTED"
-STATES = (SUBMITTED, RUNNING, "SUCCESS", FAILED, REJECTED)
+STATES = (SUBMITTED, WAITING, RUNNING, "SUCCESS", FAILED, REJECTED)
 
 
 @dataclass(frozen=True)
@@ -71,7 +72,7 @@ class JobRow:
 
     @property
     def open(self) -> bool:
-        return self.state in (SUBMITTED, RUNNING)
+        return self.state in (SUBMITTED, WAITING, RUNNING)
 
 
 @dataclass(frozen=True)
@@ -146,7 +147,7 @@ def _of_index(place: AnalysisPlace, one: IndexEntry) -> JobRow:
         analysis=place.analysis,
         group=place.group,
         job=one.name,
-        state=one.state,
+        state=WAITING if one.state == SUBMITTED and one.why else one.state,
         submitted=moment(one.created),
         datasets=one.datasets if planned else None,
         done=one.done if planned else None,
@@ -248,7 +249,7 @@ def since_when(text: str, now: datetime | None = None) -> datetime | None:
 def chosen_states(text: str) -> frozenset[str]:
     """The states that `--state` means, of several with commas between them; none: all."""
     known = {one.lower(): frozenset({one}) for one in STATES}
-    known |= {"open": frozenset({SUBMITTED, RUNNING}), "succeeded": frozenset({"SUCCESS"})}
+    known |= {"open": frozenset({SUBMITTED, WAITING, RUNNING}), "succeeded": frozenset({"SUCCESS"})}
     chosen = frozenset[str]()
     for word in text.lower().replace(",", " ").split():
         if word not in known:

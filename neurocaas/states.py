@@ -12,6 +12,7 @@ from neurocaas.protocol.documents import DocumentError, moment
 from neurocaas.protocol.job import Dataset
 from neurocaas.protocol.status import FAILED, FINAL, IN_PROGRESS, INITIALIZING, NONE, SUCCESS, DatasetStatus
 from neurocaas.protocol.units import duration
+from neurocaas.protocol.waiting import WAITING
 from neurocaas.saying import what_is_said
 
 _END = re.compile(r"(SUCCESS|FAILED) ([0-9]+)/([0-9]+)\s*(.*)", re.DOTALL)
@@ -65,13 +66,14 @@ class DatasetState:
 @dataclass(frozen=True, repr=False)
 class JobState:
     """A job at one moment. `phase` is SUBMITTED (no answer yet), RUNNING, DONE or REJECTED; `end` is the line
-    of end.txt.
+    of end.txt. `waits`: what it waits for before it can go on, with its place in the queue; "" for nothing.
     """
 
     timestamp: str
     phase: str
     datasets: tuple[DatasetState, ...] = ()
     end: str = ""
+    waits: str = ""
 
     @property
     def finished(self) -> bool:
@@ -94,7 +96,10 @@ class JobState:
 
     @property
     def outcome(self) -> str:
-        """In a word: SUBMITTED, RUNNING, SUCCESS, FAILED, or REJECTED for a submission that became no job."""
+        """In a word: SUBMITTED, WAITING (for room, capacity or budget, with no machine yet), RUNNING,
+        SUCCESS, FAILED, or REJECTED for a submission that became no job."""
+        if self.phase == "RUNNING" and self.waits and all(one.state == INITIALIZING for one in self.datasets):
+            return WAITING
         return self.phase if self.phase != "DONE" else SUCCESS if self.succeeded else FAILED
 
     @property
@@ -119,7 +124,7 @@ class JobState:
 
     def summary(self) -> str:
         """In a few words: how it stands, how many of its datasets are done, why it ended like that."""
-        return ", ".join(part for part in (self.outcome, self.counts, cell(self.why)) if part)
+        return ", ".join(part for part in (self.outcome, self.counts, cell(self.waits or self.why)) if part)
 
 
 _SHOWN = 200

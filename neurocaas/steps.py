@@ -69,6 +69,8 @@ class Submitter(Protocol):
         check: bool,
         after: str | None = None,
         after_when: str | None = None,
+        run: str | None = None,
+        wait: str | None = None,
     ) -> JobHandle: ...
 
 
@@ -116,11 +118,20 @@ def planned(
         except AnalysisError as error:
             errors.append(error)
     if submits:
-        costs = [plan.forecast.usd for plan in plans]
-        errors += refusals(costs, plans[0].forecast.budget if plans else None)
+        errors += _unpaid(plans)
     told = {str(error): error for error in errors}  # what is wrong with all of them is told once
     raise_all(list(told.values()))
     return plans
+
+
+def _unpaid(plans: Sequence[SubmissionPlan]) -> list[AnalysisError]:
+    """What the service would say of what the plans may cost: only what is sure, and with the ways out."""
+    if not plans:
+        return []
+    budget = plans[0].forecast.budget
+    if len(plans) == 1:
+        return plans[0].forecast.refused(plans[0].wish.run, plans[0].wish.wait)
+    return refusals([plan.forecast.usd for plan in plans], budget)
 
 
 def uploaded(
@@ -160,6 +171,8 @@ def submitted(analysis: Submitter, plan: SubmissionPlan, sent: UploadedData) -> 
         check=False,
         after=wish.after or None,
         after_when=wish.after_when or None,
+        run=wish.run or None,
+        wait=wish.wait or None,
     )
 
 

@@ -38,6 +38,7 @@ COLOURS = {
     SUCCESS: "green",
     FAILED: "red",
     "SUBMITTED": "yellow",
+    "WAITING": "yellow",
     "RUNNING": "cyan",
     "REJECTED": "red",
 }
@@ -72,6 +73,7 @@ class Changes:
 
     def lines(self, title: str, state: JobState, waits: str = "") -> list[str]:
         said = []
+        waits = waits or state.waits
         if waits and self._waits.get(title) != waits:
             self._waits[title] = waits
             said.append(cell(f"{title}  {state.phase}  {waits}"))
@@ -150,8 +152,8 @@ def job_screen(shown: Shown, width: int, height: int, now: float, *, ascii_only:
     """One job: a line or two that count, then a line for each dataset, and at most `height` in all."""
     state = shown.state
     lines = _head(shown, width, now)
-    if shown.waits or state.outcome == "SUBMITTED":
-        told = wrapped(cell(shown.waits) or "waiting for the service's answer", width)
+    if shown.waits or state.waits or state.outcome == "SUBMITTED":
+        told = wrapped(cell(shown.waits or state.waits) or "waiting for the service's answer", width)
         lines += [_cut(((line, ""),), width) for line in told.split("\n")]
     room = max(1, height - len(lines))
     datasets: Sequence[DatasetState] = state.datasets

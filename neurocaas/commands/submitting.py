@@ -56,6 +56,14 @@ _DATA = {
             "results."
         ),
         "after-when": "success (the default): it must have succeeded; ended: whatever has become of it.",
+        "run": (
+            "as-budget-allows: start what the budget can pay now, the rest as reservations are released. By "
+            "default all is paid before anything starts."
+        ),
+        "wait-up-to": (
+            "How long the job may wait for machines or budget (30m, 4h, 2d); a quarter of an hour when left "
+            "out."
+        ),
         "resultpath": "A folder s3://… of a registered outside bucket that gets the results.",
         "follow": "Stay, and show the job until it ends.",
         "wait": (
@@ -83,6 +91,8 @@ def submit(
     resultpath: str = "",
     after: str = "",
     after_when: str = "",
+    run: str = "",
+    wait_up_to: str = "",
     follow: bool = False,
     wait: bool = True,
     forecast: bool = True,
@@ -119,6 +129,8 @@ def submit(
         each=each,
         after=after,
         after_when=after_when,
+        run=run,
+        wait=wait_up_to,
     )
     if (sweep or sweep_file) and in_one_job(chosen):
         wish = replace(wish, config=swept_config(chosen, config, sweep, sweep_file))
@@ -330,8 +342,11 @@ def _planned(
 
 
 def _facts(found: "Forecast") -> dict[str, Any]:
+    out, facts = found.ways_out, asdict(found)
+    del facts["times"]
     return {
-        **asdict(found),
+        **facts,
+        "ways_out": asdict(out) if out else None,
         "usd": found.usd,
         "usd_p50": found.usd_p50,
         "usd_p90": found.usd_p90,

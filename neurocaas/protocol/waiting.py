@@ -27,6 +27,8 @@ ROOM, CAPACITY, BUDGET = "room", "capacity", "budget"
 KINDS = (ROOM, CAPACITY, BUDGET)
 """What a job waits for: the machines that the blueprint's limits leave, AWS, or its group's money."""
 
+WAITING, OVER = "WAITING", "OVER"
+
 WAITERS_MAX = 150
 """Entries of one queue. A DynamoDB item has 400 kB, and an entry at most about 2.5 kB, of which up to 2 kB
 are the key of its submission. A job that finds it full waits all the same, behind those that are in it."""
@@ -123,7 +125,7 @@ class WaitNote:
     it does, OVER once it goes on or has ended. `place` in the queue, from 1, `of` so many; `started` of
     `total` datasets have their machines; `since`, `until`, `updated` ISO 8601."""
 
-    state: str = field(metadata=stored(among=("WAITING", "OVER")))
+    state: str = field(metadata=stored(among=(WAITING, OVER)))
     kind: str = field(metadata=stored(among=KINDS))
     reason: str
     place: int

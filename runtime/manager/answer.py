@@ -33,7 +33,7 @@ from neurocaas.protocol.events import (
     tell,
 )
 from neurocaas.protocol.job import Job
-from neurocaas.protocol.job_index import REJECTED, SUBMITTED, IndexEntry, brief, entry_of
+from neurocaas.protocol.job_index import REJECTED, RUNNING, SUBMITTED, IndexEntry, brief, entry_of
 from neurocaas.protocol.keys import (
     CANCEL_SUFFIX,
     CancelKey,
@@ -321,12 +321,15 @@ class JobAnswer(Answer):
         self.happened(STARTED, f"{done} of {total} machines are started: {reason}", machines=done)
         self.cloud.launched(self.job_id, total, frozenset(range(done, total)), now.timestamp())
 
-    def write(self, job: Job, *, complete: bool = True) -> None:
-        """Write the certificate of a job that has machines, or gets some."""
+    def write(self, job: Job, *, complete: bool = True, waits: str = "", started: int = 0) -> None:
+        """Write the certificate of a job that has machines, or gets some: `started` of them so far, where it
+        waits for others."""
         self.certify(self.log.render(initial_lines(job, iso(self.clock())), complete=complete))
         # Before the table says that it is launched: who is killed in between comes again.
         paid = self.cloud.paid(self.job_id) if job.run == AS_BUDGET_ALLOWS else len(job.datasets)
-        self.cloud.index(job.bucket, job.group, entry_of(job, reserved=(paid or 0) * job.at_most_each))
+        state = SUBMITTED if waits and not started else RUNNING
+        entry = entry_of(job, state=state, reserved=(paid or 0) * job.at_most_each, why=brief(waits))
+        self.cloud.index(job.bucket, job.group, entry)
 
 
 def fail_dataset(cloud: ManagerCloud, job: Job, index: int, reason: str, now: datetime) -> None:

@@ -372,7 +372,7 @@ class _Run:
         now, total = self.clock(), len(job.datasets)
         told, pause = queue.enter(me, problem.text(), done, now)
         self.log.manager(f"Waiting for {total - done} of {total} environments: {told.where}.", now)
-        self.answer.write(job, complete=False)
+        self.answer.write(job, complete=False, waits=f"waits: {told.text}", started=done)
         self.cloud.pause(self.item, self.delivery.owner, done, now.timestamp())
         if pause is not None:
             self.cloud.come_back(self.settings.queue_url, self.delivery.event, pause)

@@ -18,7 +18,7 @@ from neurocaas.protocol.documents import DocumentError, iso, moment
 from neurocaas.protocol.events import tell
 from neurocaas.protocol.job import Job
 from neurocaas.protocol.limits import SUBMISSION_MAX_BYTES, WAIT_PAUSE
-from neurocaas.protocol.waiting import BUDGET, WAITERS_MAX, Waiter, WaitNote, before, heads
+from neurocaas.protocol.waiting import BUDGET, OVER, WAITERS_MAX, WAITING, Waiter, WaitNote, before, heads
 from runtime.manager.delivery import Delivery
 from runtime.manager.events import message_of
 from runtime.manager.port import ManagerCloud
@@ -72,7 +72,7 @@ class JobQueue:
         me = replace(me, due=there.due if there is not None and woken else me.seen + pause)
         line = [one for one in queue if (one.kind, one.budget) == (me.kind, me.budget) and one.job != me.job]
         told = WaitNote(
-            "WAITING",
+            WAITING,
             me.kind,
             reason,
             1 + len(before(queue, me)),
@@ -101,8 +101,8 @@ class JobQueue:
             told = WaitNote.from_json(raw)
         except DocumentError:
             return
-        if told.state == "WAITING":
-            over = replace(told, state="OVER", updated=iso(now))
+        if told.state == WAITING:
+            over = replace(told, state=OVER, updated=iso(now))
             self.cloud.put(self.job.bucket, self.job.keys.waiting, over.to_json())
             tell(self.cloud, self.job.id, "wait-over", "waits no more", now=now, once="over")
         for one in heads(self._alive(now)):

@@ -108,7 +108,7 @@ def test_a18_without_capacity_a_job_waits_visibly_and_starts_once_when_there_is_
     try:
         job = lab.submit("patient.txt")
         until("the claim", lambda: job.keys.certificate in lab.keys_below(job.keys.logs_prefix))
-        until("the wait", lambda: "Waiting for 1 of 1 environments; attempt 1 of" in job.certificate())
+        until("the wait", lambda: "Waiting for 1 of 1 environments: place 1 of 1" in job.certificate())
         text = job.certificate()
         assert "No m5.large available (InsufficientInstanceCapacity)." in text
         assert "AWS capacity reached" in text

@@ -726,7 +726,7 @@ class FakeAws:
 
     def index(self, bucket: str, group: str, entry: IndexEntry) -> None:
         with self.lock:
-            self._call("index", entry.identity)
+            self._call("index", entry.folder)
             entries = self.index_.setdefault((bucket, group), {})
             there = entries.get(entry.identity)
             if there is None or there.rank <= entry.rank:

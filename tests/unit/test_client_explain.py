@@ -13,8 +13,8 @@ WAITING = "\n".join(
     [
         "        [Internal (acquire_instances)] RESOURCE ERROR: machines: got Instances not launched.\t "
         "[+0:00:01.00]",
-        "[Job Manager] Waiting for 2 of 3 environments; attempt 1 of 6.\t [+0:00:01.00]",
-        "[Job Manager] Waiting for 1 of 3 environments; attempt 2 of 6.\t [+0:00:01.00]",
+        "[Job Manager] Waiting for 2 of 3 environments: place 1 of 1 in the queue, until.\t [+0:00:01.00]",
+        "[Job Manager] Waiting for 1 of 3 environments: place 2 of 4 in the queue, until.\t [+0:00:01.00]",
     ]
 )
 
@@ -57,7 +57,7 @@ REFUSED = {
         ),
         (
             Evidence(job("RUNNING", dataset("INITIALIZING")), certificate=WAITING),
-            "(attempt 2 of 6)",
+            "(place 2 of 4 in the queue, until",
             "by itself",
         ),
         (

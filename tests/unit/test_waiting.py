@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from itertools import product
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from neurocaas.budget import Budget
+from neurocaas.forecast import Forecast
+from neurocaas.overview import AnalysisPlace, row
 from neurocaas.protocol.afford import ways_out
 from neurocaas.protocol.cost import at_most
 from neurocaas.protocol.keys import JobId, JobKeys
@@ -20,7 +24,10 @@ from neurocaas.protocol.limits import (
     WAIT_PAUSE,
     WAIT_SECONDS,
 )
+from neurocaas.protocol.status import INITIALIZING
 from neurocaas.protocol.waiting import ROOM, Waiter, WaitNote, shares
+from neurocaas.states import DatasetState, JobState
+from neurocaas.view import Changes
 from tests.unit.job_world import BUCKET, SETTINGS, SUBMISSION, World, changed
 
 ALLOWS = "as-budget-allows"
@@ -366,3 +373,43 @@ def test_room_is_given_away_whole_and_evenly(queue: list[Waiter], room: int, run
     for one in queue:
         later = [other for other in queue if other.job.group == one.job.group and other.order > one.order]
         assert given_[one.job] == one.wants or not any(given_[other.job] for other in later), "in order"
+
+
+# What people see
+# ----------------------------------------------------------------------------------------------------------
+def test_a_job_without_a_machine_that_waits_is_shown_as_waiting_and_another_as_running() -> None:
+    datasets = tuple(DatasetState(name, name, INITIALIZING) for name in "ab")
+    waits = JobState("t1", "RUNNING", datasets, waits="place 2 of 3 in the queue: no room")
+    assert (waits.outcome, waits.summary()) == (
+        "WAITING",
+        "WAITING, 0 of 2 datasets done, place 2 of 3 in the queue: no room",
+    )
+    begun = (replace(datasets[0], state="IN PROGRESS"), datasets[1])
+    assert replace(waits, datasets=begun).outcome == "RUNNING"
+    assert Changes().lines("t1", waits)[0] == "t1  RUNNING  place 2 of 3 in the queue: no room"
+
+
+def test_the_index_says_that_a_job_waits_until_it_has_machines() -> None:
+    world = world_of(1.5 * EACH / 1e6)
+    world.submit(world.submission(), key_of(1))
+    world.submit(world.submission(timestamp="t2", wait="4h"), key_of(2))
+    place = AnalysisPlace("dti", "lab", cast(Any, None))
+    rows = {one.name: row(place, one) for one in world.aws.index_[BUCKET, "lab"].values()}
+    assert (rows["t1"].state, rows["t2"].state) == ("RUNNING", "WAITING")
+    assert rows["t2"].why.startswith("waits: place 1 of 1 in the queue, until")
+    world.complete(machines(world)[0])
+    world.deliver(key_of(2))
+    rows = {one.name: row(place, one) for one in world.aws.index_[BUCKET, "lab"].values()}
+    assert (rows["t2"].state, rows["t2"].why) == ("RUNNING", "")
+
+
+def test_a_forecast_offers_the_ways_out_and_refuses_only_what_could_never_be_paid() -> None:
+    budget = Budget(12.0, "of $12.00", limit=12.0, exact=True)
+    found = Forecast(200, 60, "m5.large", 0.096, 0.192, times=(12.0,) * 10, budget=budget)
+    (refusal,) = found.refused()
+    assert refusal.do.startswith("set __duration__ to 2 minutes (the longest of 10 earlier runs took 12.0 s)")
+    assert "ways out: set __duration__ to 2 minutes" in "\n".join(found.lines())
+    assert found.refused(run=ALLOWS) == []
+    assert replace(found, datasets=1, minutes=70 * 60).refused(run=ALLOWS) != []
+    assert found.refused(wait="4h") != [], "all at once it costs more than the month's budget"
+    assert replace(found, datasets=40).refused(wait="4h") == []
