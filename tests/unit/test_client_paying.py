@@ -213,7 +213,7 @@ def test_who_is_no_lead_is_told_who_may(s3: Any, monkeypatch: pytest.MonkeyPatch
     def refuse(**_: Any) -> None:
         raise ClientError({"Error": {"Code": "AccessDeniedException"}}, "PutParameter")
 
-    real = boto3.Session.client
+    real: Any = boto3.Session.client
 
     def client(self: Any, name: str, **more: Any) -> Any:
         made = real(self, name, **more)
