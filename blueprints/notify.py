@@ -13,9 +13,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from neurocaas.protocol.notice import ABOUT, BUDGET, DIGEST, JOB_ENDED, JOB_FAILED, REFUSED, about
+from neurocaas.protocol.notice import ABOUT, BUDGET, DIGEST, JOB_ENDED, JOB_FAILED, JOB_IDLE, REFUSED, about
 
-EVENTS = (JOB_ENDED, JOB_FAILED, BUDGET, REFUSED)
+EVENTS = (JOB_ENDED, JOB_FAILED, JOB_IDLE, BUDGET, REFUSED)
 """What a group can be told of."""
 
 DAILY = "daily"

@@ -11,10 +11,11 @@ from blueprints.finding import BlueprintFinding
 from blueprints.merge import Layers
 from neurocaas.protocol.line_pattern import ALLOWED, LinePattern, PatternError
 from neurocaas.protocol.problems import shown
-from neurocaas.protocol.runs import HOLD_MAX_MINUTES, NamedError, RunRules
+from neurocaas.protocol.resources import IDLE_AFTER
+from neurocaas.protocol.runs import HOLD_MAX_MINUTES, IDLE_MAX_MINUTES, NamedError, RunRules
 from neurocaas.protocol.units import bytes_of, seconds_of
 
-READS: tuple[finding.Path, ...] = (("checkpoint",), ("logs",), ("errors",), ("on_failure",))
+READS: tuple[finding.Path, ...] = (("checkpoint",), ("logs",), ("errors",), ("on_failure",), ("idle",))
 """The settings that `mistakes` reads."""
 
 _MIB, _GIB = 1 << 20, 1 << 30
@@ -22,12 +23,13 @@ _MIB, _GIB = 1 << 20, 1 << 30
 
 def rules(data: Mapping[str, Any]) -> RunRules:
     """Of settings without mistakes."""
-    held = data["on_failure"].partition("hold ")[2]
+    held, idle = data["on_failure"].partition("hold ")[2], data["idle"].partition("end after ")[2]
     return RunRules(
         checkpoint_minutes=seconds_of(data["checkpoint"]["every"]) // 60,
         checkpoint_gib=bytes_of(data["checkpoint"]["size"]) // _GIB,
         log_mib=bytes_of(data["logs"]["keep"]) // _MIB,
         hold_minutes=seconds_of(held) // 60 if held else 0,
+        idle_minutes=seconds_of(idle) // 60 if idle else 0,
         errors=tuple(NamedError(one["match"], one["name"], one.get("advice", "")) for one in data["errors"]),
     )
 
@@ -43,6 +45,12 @@ def mistakes(layers: Layers) -> Iterator[BlueprintFinding]:
             "on-failure.hold",
             _held(layers, made),
             f"end, or hold 1m to {HOLD_MAX_MINUTES // 60}h",
+        ),
+        (
+            ("idle",),
+            "idle.end",
+            layers.data["idle"] == "tell" or IDLE_AFTER // 60 <= made.idle_minutes <= IDLE_MAX_MINUTES,
+            f"tell, or end after {IDLE_AFTER // 60}m to {IDLE_MAX_MINUTES // 60}h",
         ),
     )
     for path, rule, good, allowed in bounds:

@@ -396,6 +396,11 @@ class EvidenceKeys:
         """Size and SHA-256 of the files that it read and wrote."""
         return f"{self.prefix}files.json"
 
+    @property
+    def idle(self) -> str:
+        """Since when it does next to nothing; there once it did."""
+        return f"{self.prefix}idle.json"
+
 
 def active_report_key(instance: str) -> str:
     """The compute report of a machine that lives."""

@@ -44,6 +44,7 @@ from runtime.monitor.evidence import status_of
 from runtime.monitor.finish import filed_reports, finish, finish_without_document
 from runtime.monitor.folders import watch_folders
 from runtime.monitor.holding import end_holds, hold, to_be_held
+from runtime.monitor.idle import IdleMachines
 from runtime.monitor.jobless import exempt, lifetime, overdue
 from runtime.monitor.machine import (
     HOST_FAILED,
@@ -92,13 +93,14 @@ def sweep(
         frozenset(cloud.impaired(clock() - timedelta(seconds=HOST_GRACE))) if open_jobs else frozenset()
     )
     ids = {item.job for item in open_jobs}
+    idle = IdleMachines()
     for item in open_jobs:
         try:
             if item.waiting is not None and (item.lease or 0.0) < clock().timestamp():
                 if wake_in_vain(cloud, item, ids, clock().timestamp()):
                     log("woke a job that waits for nothing any more", item.job)
                 continue
-            _Reconciliation(cloud, clock, item, machines.get(item.job, {}), log, impaired, held).run()
+            _Reconciliation(cloud, clock, item, machines.get(item.job, {}), log, impaired, held, idle).run()
         except ComeAgainError as error:
             log(f"again: {error}", item.job)
         except Exception as error:  # noqa: BLE001 (one job that cannot be repaired must not keep the others open)
@@ -188,9 +190,11 @@ class _Reconciliation:
         log: Callable[[str, JobId | None], None],
         impaired: Collection[str] = (),
         held: set[str] | None = None,
+        idle: IdleMachines | None = None,
     ) -> None:
         self._cloud, self._clock, self._item, self._machines = cloud, clock, item, machines
         self._impaired, self._held = impaired, set[str]() if held is None else held
+        self._idle = idle or IdleMachines()
         self._log = log
         self._watch = JobWatch(cloud, clock)
 
@@ -282,6 +286,8 @@ class _Reconciliation:
             elif machine.instance_id in self._impaired:
                 reason = f"{HOST_FAILED} (EC2's check of its host fails for {HOST_GRACE // 60} minutes)."
                 self._end(job, index, machine, DatasetVerdict(FAILED, reason, None, "platform"))
+            elif self._idle.tell(self._watch.for_group(job), job, index, machine, self._clock):
+                self._log(f"dataset {index}: {machine.instance_id} is idle", self._item.job)
         elif self._asked_for_another(job, index, machine):
             if now - ended_at(machine, machine.launched) > timedelta(
                 minutes=job.duration_minutes, seconds=STALLED_LAUNCH

@@ -83,6 +83,7 @@ def test_each_address_of_notify_is_one_subscription_for_its_groups(
             {"prefix": "north/budget/"},
             {"prefix": "north/job-ended/"},
             {"prefix": "north/job-failed/"},
+            {"prefix": "north/job-idle/"},
             {"prefix": "north/refused/"},
             {"prefix": "south.2/budget/"},
         ]

@@ -94,6 +94,7 @@ LONG = """\
 checkpoint: {every: 2h, size: 50 GiB}
 logs: {keep: 1 GiB}
 on_failure: hold 30m
+idle: end after 45m
 errors:
   - {match: 'CUDA out of memory', name: The GPU is too small, advice: Choose a g5.}
   - {match: '(?i)no gradient', name: No gradients}
@@ -110,6 +111,7 @@ def test_checkpoints_logs_errors_and_held_machines_are_as_the_blueprint_says(tmp
         1024,
         30,
     )
+    assert (plain.idle_minutes, made.idle_minutes) == (0, 45)
     assert made.errors == (
         NamedError("CUDA out of memory", "The GPU is too small", "Choose a g5."),
         NamedError("(?i)no gradient", "No gradients"),
@@ -126,6 +128,8 @@ def test_checkpoints_logs_errors_and_held_machines_are_as_the_blueprint_says(tmp
         ("on_failure: hold 13h", "end, or hold 1m to 12h"),
         ("on_failure: hold 0m", "end, or hold 1m to 12h"),
         ("on_failure: keep", "on_failure"),
+        ("idle: end after 5m", "tell, or end after 15m to 24h"),
+        ("idle: stop", "idle"),
         ("errors: [{match: '(a', name: x}]", "a ( is not closed (at character 3)"),
         ("errors: [{match: 'a*', name: x}]", "it fits every line"),
         ("errors: [{match: 'a'}]", "name"),

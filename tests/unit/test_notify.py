@@ -78,6 +78,7 @@ def test_an_address_of_two_groups_has_one_policy() -> None:
             {"prefix": "lab1/budget/"},
             {"prefix": "lab1/job-ended/"},
             {"prefix": "lab1/job-failed/"},
+            {"prefix": "lab1/job-idle/"},
             {"prefix": "lab1/refused/"},
             {"prefix": "lab2/job-failed/"},
         ]

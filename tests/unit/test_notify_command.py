@@ -42,7 +42,7 @@ def test_each_address_has_a_state_and_what_its_groups_tell_it() -> None:
         "gone@x.example": notify.STRAY,
     }
     assert found["pi@x.example"].groups == {
-        "lab1": "job-ended, job-failed, budget, refused (ended jobs once a day)",
+        "lab1": "job-ended, job-failed, job-idle, budget, refused (ended jobs once a day)",
         "lab2": "job-failed of dti",
     }
     text = notify.table(list(found.values()))

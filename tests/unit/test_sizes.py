@@ -274,3 +274,43 @@ def test_a_status_keeps_what_was_used_through_its_json() -> None:
     assert status.used is not None
     assert (status.used.memory, status.used.cpu) == (5.0, None)
     assert DatasetStatus.from_json(status.to_json()) == status
+
+
+def idle(world: World, text: str = '{"since": "2026-01-31T12:01:00Z"}') -> str:
+    """A machine that says that it is idle."""
+    world.submit(world.submission())
+    (machine,) = world.aws.ec2
+    world.boot(machine)
+    world.aws.upload(BUCKET, world.evidence(machine).idle, text)
+    return str(machine)
+
+
+def told(world: World) -> list[str]:
+    return [subject for subject, _ in world.aws.notices if "idle" in subject]
+
+
+def test_an_idle_machine_is_told_once_after_a_quarter_of_an_hour(world: World) -> None:
+    idle(world)
+    world.clock.forward(10 * 60)
+    world.sweep()
+    assert told(world) == []
+    world.clock.forward(7 * 60)
+    for _ in range(3):
+        world.sweep()
+        world.clock.forward(5 * 60)
+    assert len(told(world)) == 1
+    events = [key for _, key in world.aws.objects_ if "/events/machine-idle." in key]
+    assert len(events) == 1
+    assert "for 16 minutes" in world.aws.text(BUCKET, events[0])
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "{", '{"since": 5}', '{"since": "1900-01-01T00:00:00Z"}', '{"since": "2999-01-01T00:00:00Z"}'],
+)
+def test_when_it_began_cannot_be_lied_about(world: World, text: str) -> None:
+    idle(world, text)
+    world.clock.forward(40 * 60)
+    world.sweep()
+    ((_, body),) = [(subject, body) for subject, body in world.aws.notices if "idle" in subject]
+    assert "for 15 minutes" in body

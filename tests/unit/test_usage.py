@@ -80,11 +80,15 @@ def test_a_minute_is_a_point_and_a_short_use_of_memory_is_seen(proc: Proc) -> No
     proc.pass_time(60, 1.5, network=600_000, io_kib=600)
     assert one.look(60.0)
     found = one.resources("a", "i-1", 1)
-    assert found.points["cpu"] == (1.5,)
-    assert found.points["memory"] == (7_000_000 * KB,)
-    assert found.points["network"] == (10_000,)
-    assert found.points["read_write"] == (600 * KB / 60,)
-    assert (found.points["gpu"], found.points["gpu_memory"]) == ((0.5,), (1024 * KB * KB,))
+    assert dict(found.points) == {
+        "cpu": (1.5,),
+        "memory": (7_000_000 * KB,),
+        "gpu": (0.5,),
+        "gpu_memory": (1024 * KB * KB,),
+        "disk": found.points["disk"],
+        "read_write": (600 * KB / 60,),
+        "network": (10_000,),
+    }
     used = one.used(proc.root / "files")
     assert (used.cpu, used.cpu_peak, used.cpus, used.memory) == (1.5, 1.5, 2, 7_000_000 * KB)
 

@@ -32,7 +32,8 @@ class Context:
     `results` (folders); `status_key` is a key of the bucket of `logs`. `patience` is for how many seconds the
     end waits for a service that is away. `log_bytes` are kept of each output; the checkpoint is saved every
     `checkpoint_every` seconds (0: only when AWS takes the machine back), where it has up to
-    `checkpoint_bytes`; a machine whose script has failed stays for `hold` seconds."""
+    `checkpoint_bytes`; a machine whose script has failed stays for `hold` seconds; a script
+    whose machine has done next to nothing for `idle` seconds is ended (0: it is not)."""
 
     bucket: str
     group: str
@@ -56,6 +57,7 @@ class Context:
     checkpoint_every: float = 0.0
     checkpoint_bytes: int = CHECKPOINT_GIB << 30
     hold: float = 0.0
+    idle: float = 0.0
 
     @property
     def status_place(self) -> Location:
@@ -117,6 +119,7 @@ class Context:
             checkpoint_every=rules.checkpoint_minutes * 60.0,
             checkpoint_bytes=rules.checkpoint_gib << 30,
             hold=rules.hold_minutes * 60.0,
+            idle=rules.idle_minutes * 60.0,
         )
 
 

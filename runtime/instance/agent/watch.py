@@ -214,9 +214,17 @@ class ScriptWatch:
         if self._usage.look(now):
             self._status = replace(self._status, idle_since=self._usage.idle_since or NONE)
             self._tell_idle()
+            if 0 < self.context.idle <= self._usage.idle_seconds and not self._ending.begun:
+                self._end_idle(now)
             if now - self._resources_at >= self._usage.every:
                 self._resources_at = now
                 self._send_resources()
+
+    def _end_idle(self, now: float) -> None:
+        if self._ending.group is not None:
+            why = f"idle for {self._usage.idle_seconds / 60:.0f} minutes: the machine did next to nothing"
+            self._say(f"NeuroCAAS: {why}; the analysis ends such scripts (idle in its blueprint).")
+            self._ending.begin(why, now)
 
     def _tell_idle(self) -> None:
         """Once: the service looks there from time to time."""
