@@ -215,7 +215,11 @@ def _parent(layers: Layers, world: World) -> Iterator[BlueprintFinding]:
         got = f"{layers.data['instance']['volume_gib']}"
         allowed = f"at least the {below.volume_gib} GiB of the base image"
         yield layers.finding(
-            ("instance", "volume_gib"), "instance.volume-below-base", got, allowed, "Choose a larger volume"
+            ("instance", "volume" if ("instance", "volume") in layers.origins else "volume_gib"),
+            "instance.volume-below-base",
+            got,
+            allowed,
+            "Choose a larger volume",
         )
 
 

@@ -13,7 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from blueprints import base, checks, needs, runs, schema
+from blueprints import base, checks, needs, runs, schema, volume
 from blueprints.document import YamlDocument, parse
 from blueprints.finding import BlueprintFinding, finding, some
 from blueprints.finding import Path as ValuePath
@@ -151,7 +151,7 @@ def _resolve(
     if stage in usable.data.get("stages", {}):
         layers.add(usable, ("stages", stage.value))
     layers.add(_without(stack, wrong))
-    problems += needs.settle(layers)
+    problems += [*needs.settle(layers), *volume.settle(layers)]
     instance = layers.data["instance"]
     instance.setdefault("volume_gib", base.default_volume(layers.data["image"]["parent"], root))
     instance.setdefault("types", [instance["type"]])

@@ -75,7 +75,7 @@ def facts(about: About, group: str, foreseen: Forecast) -> dict[str, Any]:
         },
         "limits": {
             "datasets": about.max_datasets,
-            "dataset_gib": about.disk.volume_gib // 2 + about.disk.limit_gib if about.disk else None,
+            "dataset_gib": about.disk.largest_gib if about.disk else None,
             "duration_minutes": about.duration_minutes,
             "max_duration_minutes": rules.max_duration_minutes if rules else None,
         },
@@ -191,7 +191,7 @@ def _dataset(about: About, room: int) -> list[str]:
     folder = "Each file of a folder is a dataset." if each else "A folder is one dataset."
     limits = f"Up to {about.max_datasets} datasets in a job, each on a machine of its own"
     if about.disk:
-        limits += f", and up to {about.disk.volume_gib // 2 + about.disk.limit_gib} GiB in each"
+        limits += f", and up to {about.disk.largest_gib} GiB in each"
     return [*_prose(text, room), *_prose(f"{folder} {limits}.", room)]
 
 

@@ -134,11 +134,13 @@ class Limits:
 class DataSettings:
     """What a submission's data is. `folder` says whether a dataname that ends in '/' is "one" dataset or
     "each" object below it is one, but for what the patterns `ignore` match (`neurocaas.protocol.ignored`). A
-    machine's disk has room for `disk_factor` times its dataset."""
+    machine's disk has room for `disk_factor` times its dataset; `disk_rule`: beside the blueprint's
+    volume, as `instance.volume` says, and not in half of it."""
 
     folder: str = "one"
     ignore: tuple[str, ...] = LEFT_BEHIND
     disk_factor: float = 2.0
+    disk_rule: bool = field(default=False, metadata=stored(added=True))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -195,7 +197,10 @@ class BlueprintValues:
     @property
     def disk_rules(self) -> DiskRules:
         """What the disks of a job's machines are made by."""
-        return DiskRules(self.instance.volume_gib, self.limits.dataset_size_gib, self.data.disk_factor)
+        data, limits = self.data, self.limits
+        return DiskRules(
+            self.instance.volume_gib, limits.dataset_size_gib, data.disk_factor, besides=data.disk_rule
+        )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -18,6 +18,7 @@ from blueprints.model import StackName, Stage, parse_stack_name
 from localcloud import instance_types
 from neurocaas.protocol import required
 from neurocaas.protocol.addresses import PREFIX
+from neurocaas.protocol.disk import DiskRules
 from neurocaas.protocol.problems import InvalidInput
 from neurocaas.protocol.runs import NamedError, RunRules
 
@@ -116,6 +117,37 @@ def test_checkpoints_logs_errors_and_held_machines_are_as_the_blueprint_says(tmp
         NamedError("CUDA out of memory", "The GPU is too small", "Choose a g5."),
         NamedError("(?i)no gradient", "No gradients"),
     )
+
+
+def with_volume(text: str) -> str:
+    return GOOD.replace("duration_minutes: 30", f"duration_minutes: 30, volume: {text}")
+
+
+@pytest.mark.parametrize(
+    ("text", "factor", "gib"),
+    [("3x + 20 GiB", 3.0, 20), ("0x+8GiB", 0.0, 8), ("2.5 x + 100 GB", 2.5, 94), ("1x + 1.5 TiB", 1.0, 1536)],
+)
+def test_a_disk_may_follow_the_input(tmp_path: Path, text: str, factor: float, gib: int) -> None:
+    loaded = blueprints.load("spikes", "webdev", project(tmp_path, with_volume(repr(text))))
+    assert loaded.disk_rules == DiskRules(gib, 1024, factor, besides=True)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("3x", "as '3x + 20 GiB'"),
+        ("3x + 20", "as '3x + 20 GiB'"),
+        ("101x + 20 GiB", "as '3x + 20 GiB'"),
+        ("3x + 7 GiB", "as '3x + 20 GiB'"),
+        ("3x - 20 GiB", "as '3x + 20 GiB'"),
+        ("3x + 20 GiB, volume_gib: 30", "Remove instance.volume_gib"),
+        ("3x + 20 GiB}\ndatasets: {disk_factor: 2", "Remove datasets.disk_factor"),
+    ],
+)
+def test_a_rule_for_the_disk_that_cannot_be_is_refused(tmp_path: Path, text: str, said: str) -> None:
+    with pytest.raises(InvalidInput) as raised:
+        blueprints.load("spikes", "webdev", project(tmp_path, with_volume(text)))
+    assert said in str(raised.value)
 
 
 @pytest.mark.parametrize(

@@ -420,6 +420,27 @@ def test_whatever_is_started_has_room_for_its_data(
     assert added == asked or factor > 0
 
 
+@settings(deadline=None, max_examples=examples(60))
+@given(
+    st.integers(8, 200), st.integers(1, 500), st.floats(0, 5), st.integers(0, 500), st.integers(0, 600 * GIB)
+)
+def test_a_disk_that_follows_the_input_has_its_room_beside_the_rest(
+    volume: int, limit: int, factor: float, asked: int, size: int
+) -> None:
+    asked = min(asked, limit)
+    analysis = changed(
+        SETTINGS, volume_gib=volume, dataset_size_gib=limit, disk_factor=factor, disk_rule=True
+    )
+    try:
+        added = room(analysis.disk_rules, asked, {"large": size})
+    except InvalidInput:
+        assert min(factor, 1) * size > limit * GIB
+        return
+    assert asked <= added <= limit
+    assert added * GIB >= min(factor * size, limit * GIB)
+    assert added in (asked, limit) or (added - 1) * GIB < factor * size
+
+
 def test_members_of_the_dataset_document_are_kept() -> None:
     world = World()
     world.submit(world.submission())
