@@ -51,7 +51,7 @@ class IdleMachines:
             f"{name}: machine {machine.instance_id} has done next to nothing for {minutes} minutes; it is "
             "paid all the same"
         )
-        facts = {"dataset": name, "instance": machine.instance_id, "minutes": minutes}
+        facts: dict[str, str | int] = {"dataset": name, "instance": machine.instance_id, "minutes": minutes}
         if not tell(cloud, job.id, IDLE, text, now=now, once=machine.instance_id, **facts):
             return False
         cloud.publish(

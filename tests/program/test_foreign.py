@@ -74,6 +74,11 @@ EVERYTHING: dict[str, Any] = {
     "input_addresses": ["https://data.example.org/recordings/"],
     "secrets": ["API_TOKEN", "LICENCE_2"],
     "network": "open",
+    "checkpoint": {"every": "2h", "size": "50 GiB"},
+    "logs": {"keep": "1 GiB"},
+    "errors": [{"match": "CUDA out of memory", "name": "The GPU is too small", "advice": "Choose a g5."}],
+    "on_failure": "hold 30m",
+    "idle": "end after 45m",
     "budget_usd": 12.5,
     "parameters": {"type": "object", "properties": {"threshold": {"type": "number", "default": 4.5}},
         "additionalProperties": False},
@@ -91,7 +96,15 @@ EVERYTHING: dict[str, Any] = {
 }  # fmt: skip
 BY_NEED: dict[str, Any] = {
     **EVERYTHING,
-    "instance": {"architecture": "x86_64", "cpu": 4, "memory_gib": 15.5, "gpu": 1, "zones": ["us-east-1a"]},
+    "instance": {
+        "architecture": "x86_64",
+        "cpu": 4,
+        "memory_gib": 15.5,
+        "gpu": 1,
+        "zones": ["us-east-1a"],
+        "volume": "3x + 100 GiB",
+    },
+    "datasets": {"folder": "each"},
 }
 """The same, with what a machine needs in place of its type."""
 OPTIONAL = sorted(set(EVERYTHING) - set(schema.schema()["required"]))
