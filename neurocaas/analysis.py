@@ -185,6 +185,7 @@ class Analysis:
         after_when: str | None = None,
         run: str | None = None,
         wait: str | None = None,
+        manifest: str | None = None,
     ) -> JobHandle:
         """Submit datasets (keys in the bucket) with one config, and return the job. One machine is started
         for each dataset.
@@ -199,7 +200,8 @@ class Analysis:
         service waits for; datanames `process_results/*.csv` are of its results then. It must have succeeded,
         unless `after_when` is "ended". `run`: "as-budget-allows" starts the datasets that the budget can pay
         now, the others as reservations are released; `wait`: how long the job may wait for machines or budget
-        ("4h"; a quarter of an hour by default). The answer to the submission is in
+        ("4h"; a quarter of an hour by default). `manifest`: the key of a file that lists the datasets in
+        their place. The answer to the submission is in
         the job's certificate.
 
         First all is looked at that can be known now, and AnalysisError has everything that is wrong; nothing
@@ -216,7 +218,7 @@ class Analysis:
             run=run,
             wait=wait,
         )
-        if not names:
+        if not names and not manifest:
             wrong.append(
                 AnalysisError(
                     "no datasets", "one dataset or more", "name at least one key in the group's inputs/"
@@ -229,12 +231,12 @@ class Analysis:
         if any(name.startswith((DANDI, HTTPS)) for name in names) and not rerun_of:
             names, wrong = resolved(names, self.about().input_addresses)
             raise_all(wrong)
-        if check and not rerun_of:
+        if check and not rerun_of and not manifest:
             self._check(
                 [], names, config, stamp, instance_type, resultpath, after, after_when, run, wait, past=False
             )
         body: dict[str, Any] = {
-            "dataname": names,
+            **({"manifest": manifest} if manifest else {"dataname": names}),
             "configname": self.job_config(config, stamp),
             "timestamp": stamp,
             REQUEST: uuid.uuid4().hex,

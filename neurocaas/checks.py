@@ -30,6 +30,9 @@ from neurocaas.protocol.submission import CONFIG_FOLDERS
 from neurocaas.submission_checks import as_submitted, told
 from neurocaas.uploads import name_of
 
+_LISTED = 200
+"""So many names of a manifest are checked at a time."""
+
 _ANY = 10**9
 """A limit that none has set."""
 
@@ -40,6 +43,7 @@ class Wish:
     either, or the values themselves (nothing: the analysis's defaults), and how. `trees`: datasets that are
     chosen out of larger folders here (`neurocaas.formats`). `each`: every file of a folder is a dataset, not
     the folder. `after`: the job that it waits for, of whose results keys `process_results/…` are;
+    `manifest`: a file here or a key, which lists the datasets in place of all others.
     `after_when`: what must have become of that one. Without a `timestamp` the job is named by the time of
     now. `run` and `wait` are as in the submission (`neurocaas.protocol.submission`).
     """
@@ -56,6 +60,7 @@ class Wish:
     after_when: str = ""
     run: str = ""
     wait: str = ""
+    manifest: str = ""
 
 
 @dataclass(frozen=True)
@@ -300,7 +305,15 @@ def _as_submitted(
         "run": wish.run,
         "wait": wish.wait,
     }
-    return as_submitted(names, config, wish.timestamp, more, about, objects.name, group)
+    if not wish.manifest:
+        return as_submitted(names, config, wish.timestamp, more, about, objects.name, group)
+    parts = [names[at : at + _LISTED] for at in range(0, len(names), _LISTED)]  # no submission has them all
+    found_wrong = [
+        error
+        for part in parts
+        for error in as_submitted(part, config, wish.timestamp, more, about, objects.name, group)
+    ]
+    return list({str(error): error for error in found_wrong}.values())
 
 
 def _disk(found: CheckedWish, about: About, config: JobConfig | None) -> list[AnalysisError]:

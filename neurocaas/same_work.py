@@ -48,7 +48,7 @@ def same_as(analysis: Submitter, plan: SubmissionPlan) -> str:
 
 def _work(analysis: Submitter, plan: SubmissionPlan) -> str:
     about, config = analysis.about(), plan.checked.config
-    if not about.script or config is None or plan.wish.trees or plan.wish.after:
+    if not about.script or config is None or plan.wish.trees or plan.wish.after or plan.wish.manifest:
         return ""
     pins = list(_pins(analysis.objects, analysis.group, plan))
     if None in pins:
@@ -57,7 +57,9 @@ def _work(analysis: Submitter, plan: SubmissionPlan) -> str:
     runs = [
         (
             run.name,
-            own_config(config.values, None if run.parameters else run.number, run.parameters),
+            own_config(
+                config.values, None if run.parameters else run.number, run.parameters, swept=bool(run.folder)
+            ),
             found[run.path],
         )
         for run in planned_runs(found, config)

@@ -14,6 +14,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any, Protocol
 
 from neurocaas.bucket import Bucket
@@ -24,6 +25,7 @@ from neurocaas.forecast import Forecast
 from neurocaas.formats.dandi import resolved
 from neurocaas.formats.file_tree import FileTree
 from neurocaas.job import JobHandle
+from neurocaas.manifests import lines_of, parameter_errors
 from neurocaas.progress import SILENT, Progress
 from neurocaas.protocol.published_settings import About
 from neurocaas.states import JobState
@@ -71,6 +73,7 @@ class Submitter(Protocol):
         after_when: str | None = None,
         run: str | None = None,
         wait: str | None = None,
+        manifest: str | None = None,
     ) -> JobHandle: ...
 
 
@@ -85,10 +88,12 @@ class SubmissionPlan:
 
 @dataclass(frozen=True)
 class UploadedData:
-    """What a submission names: keys of its datasets and of its config, all in the bucket (or outside)."""
+    """What a submission names: keys of its datasets and of its config, all in the bucket (or outside), and of
+    the manifest that lists them ("" for none)."""
 
     keys: tuple[str, ...]
     configname: str
+    manifest: str = ""
 
 
 def planned(
@@ -103,12 +108,16 @@ def planned(
     for number, wish in enumerate(wishes, 1):
         own = stamp if len(wishes) == 1 else f"{stamp}-{number}"
         try:
+            lines = lines_of(wish.manifest, about, analysis.objects) if wish.manifest else []
+            if lines:
+                wish = replace(wish, keys=[line.dataset for line in lines])
             known, wrong = resolved(wish.keys, about.input_addresses)
             errors += wrong
             if wrong and not (known or wish.files or wish.trees):
                 continue  # what else there is to say needs a dataset
             wish = replace(wish, keys=known)
             checked = check(wish, about, analysis.objects, analysis.group, submits=submits)
+            errors += parameter_errors(wish.manifest, lines, checked.config, about)
             foreseen = _foreseen(analysis, wish, checked, past=past)
             plans.append(SubmissionPlan(replace(wish, timestamp=wish.timestamp or own), checked, foreseen))
         except SeveralErrors as error:
@@ -146,6 +155,9 @@ def uploaded(
     trees = {id(tree): tree for plan in plans for tree in plan.wish.trees}
     sent = analysis.upload_trees(list(trees.values()), progress=progress) if trees else []
     tree_keys = dict(zip(trees, sent, strict=True))
+    lists = [plan.wish.manifest for plan in plans if Path(plan.wish.manifest or "-").is_file()]
+    listed = [key for (key,) in analysis.upload_all(lists, progress=progress)] if lists else []
+    list_keys = dict(zip(lists, listed, strict=True))
     return [
         UploadedData(
             (
@@ -154,6 +166,7 @@ def uploaded(
                 *(tree_keys[id(tree)] for tree in plan.wish.trees),
             ),
             analysis.job_config(plan.wish.config, plan.wish.timestamp),
+            list_keys.get(plan.wish.manifest, plan.wish.manifest),
         )
         for plan in plans
     ]
@@ -173,6 +186,7 @@ def submitted(analysis: Submitter, plan: SubmissionPlan, sent: UploadedData) -> 
         after_when=wish.after_when or None,
         run=wish.run or None,
         wait=wish.wait or None,
+        manifest=sent.manifest or None,
     )
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import csv
 import io
 import itertools
@@ -12,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from neurocaas.errors import AnalysisError, raise_all
+from neurocaas.protocol.cells import schema_of, typed
 
 MOST = 500
 """Most jobs of a sweep."""
@@ -36,7 +36,7 @@ def rows_of(
                 AnalysisError(f"--sweep {name} twice", "each parameter once", "put its values into one")
             )
         else:
-            axes[name.strip()] = [typed(part, _schema(parameters, name.strip())) for part in split(text)]
+            axes[name.strip()] = [typed(part, schema_of(parameters, name.strip())) for part in split(text)]
     table: list[dict[str, Any]] = [{}]
     if file:
         try:
@@ -73,31 +73,6 @@ def split(text: str) -> list[str]:
         else:
             parts[-1] += character
     return [part.strip() for part in parts]
-
-
-def typed(text: str, schema: Mapping[str, Any]) -> Any:
-    """A value by the type that the analysis gives its parameter: text stays text where it wants text alone,
-    else what JSON knows is that. Whether it is allowed is checked with the whole config."""
-    kinds = schema.get("type", ())
-    kinds = {kinds} if isinstance(kinds, str) else set(kinds)
-    if kinds == {"string"}:
-        with contextlib.suppress(ValueError):
-            if isinstance(quoted := json.loads(text), str):
-                return quoted
-        return text
-    if text.lower() in ("true", "false") and "string" not in kinds:
-        return text.lower() == "true"
-    with contextlib.suppress(ValueError):
-        value = json.loads(text)
-        if isinstance(value, float) and value.is_integer() and kinds == {"integer"}:
-            return int(value)
-        return value
-    return text
-
-
-def _schema(parameters: Mapping[str, Any] | None, name: str) -> Mapping[str, Any]:
-    rule = (parameters or {}).get("properties", {}).get(name, {})
-    return rule if isinstance(rule, Mapping) else {}
 
 
 def _table(file: str, parameters: Mapping[str, Any] | None) -> list[dict[str, Any]]:
@@ -140,7 +115,7 @@ def _csv_rows(text: str, file: str, parameters: Mapping[str, Any] | None) -> lis
             )
         rows.append(
             {
-                name: typed(cell.strip(), _schema(parameters, name))
+                name: typed(cell.strip(), schema_of(parameters, name))
                 for name, cell in zip(names, cells, strict=True)
                 if cell.strip()
             }

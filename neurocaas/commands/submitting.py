@@ -11,6 +11,7 @@ from neurocaas.commands.command import Ended, command
 from neurocaas.commands.speaking import JSON, WHERE, analysis_of, as_json, end_with, note, say, state_facts
 from neurocaas.commands.speaking import follow as follow_job
 from neurocaas.commands.sweeping import SWEEP, in_one_job, submit_sweep, sweep_note, swept_config
+from neurocaas.errors import AnalysisError
 from neurocaas.protocol.chain import waited_for
 from neurocaas.typed import command as typed
 
@@ -49,6 +50,10 @@ _DATA = {
         **BIDS,
         **SWEEP,
         **JSON,
+        "manifest": (
+            "A file that lists the datasets (.txt: a key a line; .csv: a column 'dataset', others are "
+            "parameters of each), here or in the bucket."
+        ),
         "each": "Each file of a folder is a dataset, not the folder.",
         "timestamp": "The job's name; the time of now when left out.",
         "after": (
@@ -104,6 +109,7 @@ def submit(
     participants: str = "",
     session: str = "",
     include: str = "",
+    manifest: str = "",
     yes: bool = False,
     again: bool = False,
     reuse: bool = False,
@@ -131,7 +137,12 @@ def submit(
         after_when=after_when,
         run=run,
         wait=wait_up_to,
+        manifest=manifest,
     )
+    if manifest and (data or key or trees or after):
+        raise AnalysisError(
+            "--manifest and other data", "one of them", "name all datasets in the manifest, or none"
+        )
     if (sweep or sweep_file) and in_one_job(chosen):
         wish = replace(wish, config=swept_config(chosen, config, sweep, sweep_file))
     elif sweep or sweep_file:

@@ -117,6 +117,25 @@ def parse_single(raw: bytes, key: str, by: ConfigRules | HasRules) -> JobConfig:
     return config
 
 
+def overridden(
+    config: JobConfig, parameters: Mapping[str, Any], by: ConfigRules | HasRules
+) -> tuple[Mapping[str, Any], list[Problem]]:
+    """What a dataset's own `parameters` set in a job's configuration, as its machine gets it, and what is
+    wrong with them."""
+    rules = by if isinstance(by, ConfigRules) else by.config_rules
+    named = _named(rules.parameters)
+    kept = "parameters of the analysis: what the service itself goes by is the same for the whole job"
+    wrong = [
+        Problem(f"config {name}", shown(name), kept, "Take the column out")
+        for name in parameters
+        if name in (*SERVICE_KEYS, SWEEP, ENSEMBLE_SIZE, MEMBER) and name not in named
+    ]
+    values = {**config.values, **parameters}
+    wrong += _own_problems(values, rules)
+    filled = _filled(values, rules)
+    return {name: filled[name] for name in parameters}, wrong
+
+
 def has_sweep(values: Mapping[str, Any], rules: ConfigRules) -> bool:
     """Whether `sweep` in a configuration is the service's: an analysis may have a parameter of that name."""
     return rules.max_sweep > 0 and SWEEP in values and SWEEP not in _named(rules.parameters)

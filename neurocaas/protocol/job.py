@@ -87,7 +87,8 @@ class Job:
     none of another job. `work`: what it computes, as a digest (`protocol.work`), "" in documents of before;
     `same_as`: the earlier job of the group that has done this very work with success, "" for none.
     `wait`: for how many seconds after it was submitted (or `began`) it may wait for room, capacity or budget,
-    None where its submission has said nothing; `run` is one of `protocol.waiting.RUNS`."""
+    None where its submission has said nothing; `run` is one of `protocol.waiting.RUNS`.
+    `manifest`: the file that listed its datasets, `manifest_source` what lay there; "" and None for none."""
 
     analysis: str
     stage: str
@@ -138,6 +139,8 @@ class Job:
     swept: tuple[str, ...] = field(default=(), metadata=stored(added=True))
     cap: str = field(default="", metadata=stored(added=True))
     work: str = field(default="", metadata=stored(added=True))
+    manifest: str = field(default="", metadata=stored(added=True))
+    manifest_source: ConfigSource | None = None
     same_as: str = field(default="", metadata=stored(added=True))
     wait: int | None = field(default=None, metadata=stored(added=True))
     run: str = field(default=AT_ONCE, metadata=stored(among=RUNS, added=True))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -11,6 +12,7 @@ from neurocaas.protocol.config import MEMBER, JobConfig
 from neurocaas.protocol.documents import iso
 from neurocaas.protocol.job import PASSED_OVER, ConfigSource, Dataset, Job
 from neurocaas.protocol.keys import JobKeys
+from neurocaas.protocol.manifest import ManifestLine
 from neurocaas.protocol.names import dataset_names
 from neurocaas.protocol.normal import normal_text
 from neurocaas.protocol.pins import Pin, pins_text
@@ -43,6 +45,15 @@ class ReadConfig:
     source: ConfigSource
 
 
+@dataclass(frozen=True)
+class ManifestRead:
+    """The manifest that a submission names: its lines, the bytes they were read from, and where from."""
+
+    lines: tuple[ManifestLine, ...]
+    raw: bytes
+    source: ConfigSource
+
+
 @dataclass
 class FoundInputs:
     """The datasets by their paths, in the order of the submission; `passed_over`: up to PASSED_OVER objects
@@ -55,6 +66,8 @@ class FoundInputs:
     problems: list[Problem] = field(default_factory=list)
     config: ReadConfig | None = None
     dataset_size_gib: int = 0
+    own: dict[str, Mapping[str, Any]] = field(default_factory=dict)
+    manifest: ManifestRead | None = None
     hidden: frozenset[str] = frozenset()
 
     def pass_over(self, path: str) -> None:
@@ -75,11 +88,22 @@ class PlannedRun:
     folder: str = ""
 
 
-def planned_runs(paths: Iterable[str], config: JobConfig) -> list[PlannedRun]:
+def planned_runs(
+    paths: Iterable[str], config: JobConfig, own: Mapping[str, Mapping[str, Any]] | None = None
+) -> list[PlannedRun]:
     """The job's datasets: each path, each member of an ensemble over the only path, or each path with each
-    combination of a sweep."""
+    combination of a sweep. `own`: parameters of single paths."""
     every = list(paths)
     names = dataset_names(every)
+    if own:
+        numbers = dict[str, int]()  # of each set of parameters
+        texts = [json.dumps(own.get(path, {}), sort_keys=True) for path in every]
+        for text in texts:
+            numbers.setdefault(text, len(numbers) + 1)
+        return [
+            PlannedRun(name, path, numbers[text], own.get(path, {}))
+            for name, path, text in zip(names, every, texts, strict=True)
+        ]
     if config.members is not None:
         return [
             PlannedRun(f"{names[0]}_inst{number}", every[0], number)
@@ -94,8 +118,8 @@ def planned_runs(paths: Iterable[str], config: JobConfig) -> list[PlannedRun]:
         for number, (folder, parameters) in enumerate(zip(labels, config.combinations, strict=True), 1)
     ]
     # a name of a dataset may have an end that looks like a combination
-    own = dataset_names([run.name for run in runs])
-    return [replace(run, name=name) for run, name in zip(runs, own, strict=True)]
+    unique = dataset_names([run.name for run in runs])
+    return [replace(run, name=name) for run, name in zip(runs, unique, strict=True)]
 
 
 def plan(
@@ -143,7 +167,7 @@ def plan(
         launch_template=settings.groups[submission.group],
         price_per_hour=settings.prices[chosen],
         created=iso(created),
-        datasets=_datasets(submission, found.inputs, config),
+        datasets=_datasets(submission, found, config),
         market=settings.instance.market,
         zones=settings.instance.zones,
         attempts=settings.limits.attempts,
@@ -164,12 +188,19 @@ def plan(
         step=submission.asked.step if submission.asked else 0,
         next=settings.next,
         began=began,
-        swept=tuple(dict.fromkeys(name for one in config.combinations for name in one)),
+        swept=tuple(dict.fromkeys(name for one in _sets(found, config) for name in one)),
+        manifest=submission.manifest,
+        manifest_source=found.manifest.source if found.manifest else None,
         cap=cap,
         wait=submission.wait_seconds,
         run=submission.run,
     )
     return replace(job, work=work_of_job(job, found))
+
+
+def _sets(found: FoundInputs, config: JobConfig) -> Iterable[Mapping[str, Any]]:
+    """The parameters that differ among datasets."""
+    return config.combinations or found.own.values()
 
 
 def work_of_job(job: Job, found: FoundInputs) -> str:
@@ -182,14 +213,12 @@ def work_of_job(job: Job, found: FoundInputs) -> str:
     return work_of(job.code.sha256, job.image.id, job.script, runs)
 
 
-def _datasets(
-    submission: Submission, inputs: Mapping[str, DatasetInput], config: JobConfig
-) -> tuple[Dataset, ...]:
+def _datasets(submission: Submission, found: FoundInputs, config: JobConfig) -> tuple[Dataset, ...]:
     keys, configname = submission.keys, submission.configname.rpartition("/")[2]
     common = keys.records.config(configname)
     made = []
-    for index, run in enumerate(planned_runs(inputs, config)):
-        item = run.path, inputs[run.path]
+    for index, run in enumerate(planned_runs(found.inputs, config, found.own)):
+        item = run.path, found.inputs[run.path]
         if run.number is None:
             made.append(_dataset(keys, index, run.name, item, common))
         elif run.parameters is None:
@@ -219,6 +248,8 @@ def records(job: Job, found: FoundInputs) -> Iterator[tuple[str, str | bytes]]:
             yield job.keys.records.pins(dataset.index), pins_text(found.inputs[dataset.inputpath].pins)
     yield from configs(job).items()
     yield job.keys.records.original_config(job.configname), found.config.raw
+    if found.manifest is not None:
+        yield f"{job.keys.records.prefix}manifest{job.manifest[-4:].lower()}", found.manifest.raw
 
 
 def configs(job: Job) -> dict[str, str]:
@@ -231,13 +262,15 @@ def configs(job: Job) -> dict[str, str]:
 
 def config_of(job: Job, dataset: Dataset) -> Mapping[str, Any]:
     """The configuration that the machine of a dataset gets."""
-    return own_config(job.config, dataset.jobnb, dataset.parameters)
+    return own_config(job.config, dataset.jobnb, dataset.parameters, swept=bool(dataset.folder))
 
 
 def own_config(
-    config: Mapping[str, Any], member: int | None, parameters: Mapping[str, Any] | None
+    config: Mapping[str, Any], member: int | None, parameters: Mapping[str, Any] | None, *, swept: bool
 ) -> Mapping[str, Any]:
-    """Of the job's configuration, the one of a member of an ensemble, or of a combination of a sweep."""
+    """Of the job's configuration, the one of a member of an ensemble, of a combination of a sweep (`swept`),
+    or of a dataset with parameters of its own."""
     if parameters is not None:
-        return {**{name: value for name, value in config.items() if name != SWEEP}, **parameters}
+        base = {name: value for name, value in config.items() if not (swept and name == SWEEP)}
+        return {**base, **parameters}
     return config if member is None else {**config, MEMBER: member}

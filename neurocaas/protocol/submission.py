@@ -13,7 +13,8 @@ folder `job_{timestamp}` is made; `request`, any text, by which a client knows i
 nothing); `run`, `at-once` (all its datasets are paid before the first one starts, as usual) or
 `as-budget-allows` (those that fit are started, the rest as reservations are released). Paths may be written with `s3://{bucket}/` in front; other buckets than the
 analysis's own must be registered in its blueprint. A dataset may be a file in the world, by address and
-digest (`neurocaas.protocol.addresses`), where the blueprint admits its host. `after`: an earlier job that is
+digest (`neurocaas.protocol.addresses`), where the blueprint admits its host. `manifest` in place of `dataname`: a file that
+lists them (`neurocaas.protocol.manifest`). `after`: an earlier job that is
 waited for, and whose results datanames `process_results/…` name; `after_when` says what must have become of it
 (`neurocaas.protocol.chain`).
 """  # noqa: E501
@@ -42,6 +43,8 @@ from neurocaas.protocol.config import SUFFIXES
 from neurocaas.protocol.documents import TwiceError, once
 from neurocaas.protocol.keys import CONFIGS, INPUTS, JOBS, RESULTS, SUBMISSIONS, JobId, JobKeys, SubmissionKey
 from neurocaas.protocol.limits import KEY_MAX_BYTES, SUBMISSION_MAX_BYTES, WAIT_MAX_SECONDS
+from neurocaas.protocol.manifest import SUFFIXES as MANIFEST_SUFFIXES
+from neurocaas.protocol.manifest import ManifestLine, told
 from neurocaas.protocol.names import check_timestamp, dataset_names, key_fault
 from neurocaas.protocol.outside import SCHEME, OutsideBucket, admits, place_of, registered, whole
 from neurocaas.protocol.problems import InvalidInput, Problem, shown
@@ -65,6 +68,7 @@ FIELDS = frozenset(
         "after_when",
         "wait",
         "run",
+        "manifest",
         REQUEST,
     }
 )
@@ -103,7 +107,8 @@ class Submission:
     (each is one dataset all the same). `after`: the job that is waited for, `after_when` what must have
     become of it, `taken` patterns below its `process_results/`, each of whose results is a dataset. `asked`:
     what the service says of a submission of its own. `wait_seconds`: how long it may wait, None where it says
-    nothing."""
+    nothing. `manifest`: the key of the file that lists its datasets
+    (`protocol.manifest`), "" where `dataname` names them."""
 
     group: str
     timestamp: str
@@ -121,6 +126,7 @@ class Submission:
     asked: Asked | None = None
     wait_seconds: int | None = None
     run: str = AT_ONCE
+    manifest: str = ""
 
     @property
     def keys(self) -> JobKeys:
@@ -174,7 +180,12 @@ def parse_submission(raw: bytes, key: str, settings: SubmissionRules) -> Submiss
     when = _after_when(data, problems)
     named, taken = _split(data.get("dataname"), after, settings)
     following = after.path(settings.bucket, PROCESS) if after else ""
-    datanames, repeated = _datanames(named, group, settings, problems, taken, following)
+    manifest = _manifest(data, group, settings, problems)
+    datanames, repeated = (
+        ([], [])
+        if data.get("manifest") is not None
+        else _datanames(named, group, settings, problems, taken, following)
+    )
     own = f"{JOBS}/{group}/{SUBMISSIONS}/"
     if submission_key.by_service and str(data.get("configname")).startswith(own):
         configname = str(data.get("configname"))
@@ -215,6 +226,7 @@ def parse_submission(raw: bytes, key: str, settings: SubmissionRules) -> Submiss
         asked_of(data) if submission_key.by_service else None,
         wait,
         run,
+        manifest=manifest,
     )
 
 
@@ -255,6 +267,47 @@ def _after_when(data: Mapping[str, Any], problems: list[Problem]) -> str:
         )
         return SUCCEEDED
     return str(value)
+
+
+def _manifest(data: Mapping[str, Any], group: str, settings: SubmissionRules, problems: list[Problem]) -> str:
+    """The key of the manifest, "" for none. It lies in the analysis's own bucket."""
+    value = data.get("manifest")
+    if value is None:
+        return ""
+    if data.get("dataname") is not None:
+        do = "Leave one of the two out"
+        problems.append(Problem("manifest", "a manifest and dataname", "one of them", do))
+    before = len(problems)
+    key = _own_key(value, "manifest", group, settings, CONFIG_FOLDERS, problems)
+    if key is None or len(problems) > before:
+        return ""
+    if not key.lower().endswith(MANIFEST_SUFFIXES) or SCHEME in key:
+        allowed = f"a file of the analysis's bucket ending in {' or '.join(MANIFEST_SUFFIXES)}"
+        problems.append(Problem("manifest", shown(value), allowed, "Rename it, or upload it"))
+        return ""
+    return key
+
+
+def with_manifest(
+    submission: Submission, lines: Sequence[ManifestLine], settings: SubmissionRules
+) -> Submission:
+    """The submission with the datasets of its manifest, which are checked as those of `dataname` are. Raises
+    InvalidInput with every problem, each with its line."""
+    faults, found = list[Problem](), dict[str, int]()
+    for line in lines:
+        key = _own_key(line.dataset, line.place, submission.group, settings, (INPUTS, RESULTS), faults)
+        if key is not None and key in found:
+            got = f"{shown(line.dataset)}, which line {found[key]} has already"
+            faults.append(Problem(line.place, got, "each dataset once", "Take it out"))
+        elif key is not None:
+            found[key] = line.number
+    problems = told(faults)
+    _check_one_source([*found, submission.configname], settings, problems)
+    names = dataset_names(list(found))
+    problems += long_names(submission.keys, names, submission.resultpath)
+    if problems:
+        raise InvalidInput(problems)
+    return replace(submission, datanames=tuple(found), names=tuple(names))
 
 
 def _split(value: Any, after: Earlier | None, settings: SubmissionRules) -> tuple[Any, list[str]]:

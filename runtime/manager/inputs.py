@@ -16,24 +16,34 @@ import json
 import unicodedata
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from urllib.parse import unquote
 
 from neurocaas.protocol.addresses import is_address, parse_address
 from neurocaas.protocol.chain import PROCESS
-from neurocaas.protocol.config import ENSEMBLE_SIZE, MODE, TRAIN, max_bytes, parse_config
+from neurocaas.protocol.config import (
+    ENSEMBLE_SIZE,
+    MODE,
+    TRAIN,
+    JobConfig,
+    max_bytes,
+    overridden,
+    parse_config,
+)
 from neurocaas.protocol.disk import room
 from neurocaas.protocol.ignored import is_ignored
 from neurocaas.protocol.job import ConfigSource
 from neurocaas.protocol.keys import JobKeys
 from neurocaas.protocol.limits import FOLDER_MAX_OBJECTS, FOLDERS_MAX_OBJECTS
+from neurocaas.protocol.manifest import MANIFEST_MAX_BYTES, parse_manifest, told
 from neurocaas.protocol.names import folder_faults, key_fault
 from neurocaas.protocol.outside import SCHEME, place_of, whole
 from neurocaas.protocol.pins import Pin
-from neurocaas.protocol.plan import DatasetInput, FoundInputs, ReadConfig, planned_runs
+from neurocaas.protocol.plan import DatasetInput, FoundInputs, ManifestRead, ReadConfig, planned_runs
 from neurocaas.protocol.problems import InvalidInput, Problem, shown
 from neurocaas.protocol.required import fits
 from neurocaas.protocol.settings import AnalysisSettings
-from neurocaas.protocol.submission import long_names
+from neurocaas.protocol.submission import Submission, long_names, with_manifest
 from neurocaas.protocol.sweep import SWEEP
 from runtime.manager.following import Results
 from runtime.manager.port import (
@@ -58,10 +68,11 @@ def look_up(
     configname: str,
     resultpath: str | None = None,
     taken: Results | None = None,
+    manifest: ManifestRead | None = None,
 ) -> FoundInputs:
     """Everything that a submission names, with all problems; the configuration is None when it is faulty.
-    `taken`: what it takes of an earlier job."""
-    found = FoundInputs(hidden=taken.hidden if taken else frozenset())
+    `taken`: what it takes of an earlier job; `manifest`: what lists its datasets."""
+    found = FoundInputs(manifest=manifest, hidden=taken.hidden if taken else frozenset())
     try:
         find_datasets(cloud, settings, datanames, found)
         if taken is not None and taken.patterns and not found.problems:
@@ -81,6 +92,8 @@ def look_up(
         problems += _taken(cloud, settings, resultpath)
     if found.config is not None and found.inputs:
         config = found.config.config
+        if manifest is not None:
+            problems += _own_parameters(settings, config, manifest, found)
         if config.members is not None and len(found.inputs) > 1:
             got = f"{len(found.inputs)} datasets: for ensembles, we must have only one dataset."
             do = f"Name one dataset, or leave {ENSEMBLE_SIZE} out of the configuration"
@@ -90,7 +103,7 @@ def look_up(
         elif (count := len(found.inputs) * config.runs) > settings.limits.datasets and config.combinations:
             problems.append(_too_many_runs(len(found.inputs), config.runs, count, settings.limits.datasets))
         else:
-            names = [run.name for run in planned_runs(found.inputs, config)]
+            names = [run.name for run in planned_runs(found.inputs, config, found.own)]
             problems += long_names(keys, names, resultpath)
         try:
             found.dataset_size_gib = room(
@@ -101,6 +114,49 @@ def look_up(
         except InvalidInput as error:
             problems += error.problems
     return found
+
+
+def _own_parameters(
+    settings: AnalysisSettings, config: JobConfig, manifest: ManifestRead, found: FoundInputs
+) -> list[Problem]:
+    """Give each dataset the parameters that its line of the manifest has, checked with the configuration.
+    A folder each of whose objects is a dataset hands them on."""
+    lines = [line for line in manifest.lines if line.parameters]
+    if not lines:
+        return []
+    if config.combinations or config.members is not None:
+        what = SWEEP if config.combinations else ENSEMBLE_SIZE
+        got, allowed = f"parameters in a manifest, and {what} in the configuration", "one of them"
+        return [Problem("manifest", got, allowed, "Leave one of the two out")]
+    problems = list[Problem]()
+    for line in lines:
+        own, wrong = overridden(config, line.parameters, settings)
+        problems += [replace(one, field=f"{line.place}, {one.field}") for one in wrong]
+        path = line.dataset.removeprefix(f"{SCHEME}{settings.bucket}/")
+        below = [path] if path in found.inputs else [one for one in found.inputs if one.startswith(path)]
+        found.own.update(dict.fromkeys(below, own))
+    return told(problems)
+
+
+def read_manifest(
+    cloud: ManagerCloud, settings: AnalysisSettings, submission: Submission
+) -> tuple[Submission, ManifestRead]:
+    """The submission with the datasets that its manifest lists, read once: what is checked is what is pinned.
+    Raises InvalidInput."""
+    key = submission.manifest
+    try:
+        content = cloud.read(settings.bucket, key, MANIFEST_MAX_BYTES)
+    except ObjectTooLargeError as error:
+        allowed = f"up to {MANIFEST_MAX_BYTES} bytes"
+        raise InvalidInput([Problem("manifest", f"{error.size} bytes", allowed, "Split it")]) from error
+    except BucketRefusedError as error:
+        raise InvalidInput([_refused("manifest", key, settings, error)]) from error
+    if content is None:
+        raise InvalidInput([_missing(cloud, "manifest", settings.bucket, key)])
+    lines = parse_manifest(content.body, key, settings.parameters, settings.limits.datasets)
+    source = ConfigSource(content.etag, content.version_id, hashlib.sha256(content.body).hexdigest())
+    read = ManifestRead(tuple(lines), content.body, source)
+    return with_manifest(submission, lines, settings), read
 
 
 def _too_many_runs(datasets: int, combinations: int, count: int, limit: int) -> Problem:

@@ -44,7 +44,7 @@ from runtime.manager.delivery import Delivery, Outcome
 from runtime.manager.earlier import as_then
 from runtime.manager.early import early_order
 from runtime.manager.following import followed, results
-from runtime.manager.inputs import look_up
+from runtime.manager.inputs import look_up, read_manifest
 from runtime.manager.launch import Launcher, fair_room, next_dataset, own_machines
 from runtime.manager.port import JobMachine, ManagerCloud
 from runtime.manager.queue import JobQueue
@@ -256,6 +256,12 @@ class _Run:
                 names = (self.settings.bucket, self.key.group, submission.asked.watch)
                 self.cloud.end_watch(*names, f"{self.who.name} is not in the group any more")
             return self.answer.refuse([self.who.refused])
+        manifest = None
+        if submission.manifest:
+            try:
+                submission, manifest = read_manifest(self.cloud, self.settings, submission)
+            except InvalidInput as error:
+                return self.answer.refuse(error.problems, LOOKED_UP)
         try:
             taken = results(self.cloud, submission)
         except InvalidInput as error:
@@ -268,6 +274,7 @@ class _Run:
             submission.configname,
             submission.resultpath,
             taken,
+            manifest,
         )
         problems, settings = found.problems, self.settings
         if submission.rerun_of is not None:

@@ -22,6 +22,8 @@ def log_request(log: SetupLog, settings: AnalysisSettings, submission: Submissio
         if need is not None:
             log.detail("init", f"{chosen} is the cheapest type in {settings.region} with {need}.", now)
     named = ", ".join(data[:10]) + (f" and {len(data) - 10} more" if len(data) > 10 else "")
+    if submission.manifest:
+        named = f"of the manifest {submission.manifest}"
     source, _ = place_of(submission.configname, settings.bucket)
     if source != settings.bucket:
         log.detail("init", f"Storage Bypass initiated from bucket: s3://{source}", now)
@@ -95,7 +97,10 @@ def log_config(log: SetupLog, job: Job, now: datetime) -> None:
             f"{image}. Its results: `neurocaas results {job.same_as}`",
             now,
         )
-    if job.swept:
+    if job.manifest:
+        own = f", with {', '.join(map(shown, job.swept))} of each" if job.swept else ""
+        log.detail("check_existence", f"datasets of the manifest {shown(job.manifest)}{own}", now)
+    elif job.swept:
         combinations = len({dataset.folder for dataset in job.datasets})
         log.detail(
             "parse_config",

@@ -23,6 +23,10 @@ def lab(service: Deployed) -> Lab:
 def jobs(lab: Lab) -> dict[str, JobHandle]:
     """All of them at once."""
     train = lab.config(mode="train", ensemble_size=5)
+    rows = "dataset,wait\nlab1/inputs/train.txt,1\nlab1/inputs/more.txt,\n"
+    lists = lab.put("lab1/inputs/list.csv", rows)
+    for name in ("train.txt", "more.txt"):
+        lab.data(name)
     first = lab.submit("train.txt", configname=train)
     return {
         "train": first,
@@ -31,6 +35,7 @@ def jobs(lab: Lab) -> dict[str, JobHandle]:
             dataname=["process_results/**/summary.json"],
             configname=lab.config(mode="predict"),
         ),
+        "listed": lab.submit(dataname=None, manifest=lists),
         "predict": lab.submit("train.txt", configname=lab.config(mode="predict", ensemble_size=3)),
         "no mode": lab.submit("train.txt", configname=lab.config(ensemble_size=3)),
         "two": lab.submit("train.txt", "more.txt", configname=train),
@@ -110,6 +115,17 @@ def test_a_sweep_runs_each_combination_with_each_dataset(lab: Lab, jobs: dict[st
     for path in results:
         summary = json.loads(lab.text(prefix + path))
         assert f"wait={summary['waited_seconds']}/" in path, summary
+
+
+def test_a_manifest_lists_the_datasets_with_parameters_of_each(lab: Lab, jobs: dict[str, JobHandle]) -> None:
+    job = jobs["listed"]
+    assert ended(job).succeeded, job.certificate()
+    found = {
+        one.inputpath.rpartition("/")[2]: json.loads(lab.text(str(one.configpath)))["wait"]
+        for one in job.job().datasets
+    }
+    assert found == {"train.txt": 1, "more.txt": 0}
+    assert json.loads(lab.text(job.keys.sweep("json")))["parameters"] == ["wait"]
 
 
 def test_the_same_work_again_is_told(lab: Lab, jobs: dict[str, JobHandle]) -> None:
