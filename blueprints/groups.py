@@ -20,7 +20,7 @@ from blueprints import loader, notify, schema
 from blueprints.document import YamlDocument, parse
 from blueprints.finding import BlueprintFinding, meant, some
 from blueprints.model import Stage
-from neurocaas.protocol.members import OUTSIDE, Changes, session_of_subject
+from neurocaas.protocol.members import OUTSIDE, MemberChanges, session_of_subject
 from neurocaas.protocol.names import RESERVED_GROUPS
 from neurocaas.protocol.notice import JOB_ENDED
 from neurocaas.protocol.problems import InvalidInput, Problem, shown
@@ -199,7 +199,7 @@ def load(root: Path) -> Directory:
     return directory
 
 
-def with_changes(directory: Directory, wanted: Mapping[str, Changes]) -> tuple[Directory, list[str]]:
+def with_changes(directory: Directory, wanted: Mapping[str, MemberChanges]) -> tuple[Directory, list[str]]:
     """The directory with what leads have asked for, by group, within what the file allows; and in words what
     was not done. A lead adds users of this file only, while the group has room (`members_max`), and takes out
     members, never a lead."""

@@ -21,7 +21,7 @@ from blueprints.merge import Layers
 from blueprints.model import FILE, Blueprint, Imaged, ImageSettings, Stage
 from blueprints.parents import BASE
 from blueprints.reserved import RESERVED
-from neurocaas.protocol.chain import NextStep
+from neurocaas.protocol.chain import ChainStep
 from neurocaas.protocol.names import ANALYSIS_NAME
 from neurocaas.protocol.outside import OutsideBucket
 from neurocaas.protocol.problems import InvalidInput, shown
@@ -214,7 +214,7 @@ def _blueprint(data: Mapping[str, Any], stage: Stage, root: Path, *, family: boo
         results_required=tuple(data["results"]["required"]),
         runs=runs.rules(data),
         takes_from=tuple(data["takes_from"]),
-        next=read(NextStep, data["next"], "next") if "analysis" in data["next"] else None,
+        next=read(ChainStep, data["next"], "next") if "analysis" in data["next"] else None,
         root=root,
         digest=hashlib.sha256(canonical.encode()).hexdigest(),
     )

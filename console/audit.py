@@ -56,7 +56,7 @@ class Access:
 
 
 @dataclass(frozen=True)
-class Wanted:
+class AuditQuestion:
     """Which objects: keys, and what begins so (`below`), each of one bucket ("" for any)."""
 
     keys: frozenset[tuple[str, str]] = frozenset()
@@ -68,7 +68,7 @@ class Wanted:
         return any(one in ("", bucket) and key.startswith(prefix) for one, prefix in self.below)
 
 
-def wanted_of(names: Sequence[str], job: str, group: str) -> Wanted:
+def wanted_of(names: Sequence[str], job: str, group: str) -> AuditQuestion:
     """What the flags mean. Raises UserError for none of them, and for those that do not go together."""
     from console.errors import UserError
 
@@ -82,13 +82,13 @@ def wanted_of(names: Sequence[str], job: str, group: str) -> Wanted:
     if job:
         keys = JobKeys.of(group, job)
         sent = frozenset(("", f"{group}/submissions/{job}_{what}.json") for what in ("submit", "cancel"))
-        return Wanted(sent, (("", keys.prefix), ("", keys.records.prefix)))
+        return AuditQuestion(sent, (("", keys.prefix), ("", keys.records.prefix)))
     if group:
         folders = (f"{group}/", f"{JOBS}/{group}/", f"logs/{group}/")
-        return Wanted(below=tuple(("", prefix) for prefix in folders))
+        return AuditQuestion(below=tuple(("", prefix) for prefix in folders))
     pairs = [_place(name) for name in names]
     whole = tuple(pair for pair in pairs if pair[1].endswith("/") or not pair[1])
-    return Wanted(frozenset(pairs) - {*whole}, whole)
+    return AuditQuestion(frozenset(pairs) - {*whole}, whole)
 
 
 def _place(name: str) -> tuple[str, str]:
@@ -103,7 +103,7 @@ def accesses(
     s3: Any,
     bucket: str,
     place: tuple[str, str],
-    wanted: Wanted,
+    wanted: AuditQuestion,
     since: datetime,
     until: datetime,
     name_of: Callable[[str, str], str],
@@ -141,7 +141,7 @@ def _files(s3: Any, bucket: str, place: tuple[str, str], since: datetime, until:
         day += timedelta(days=1)
 
 
-def _matching(s3: Any, bucket: str, key: str, wanted: Wanted) -> Iterator[Mapping[str, Any]]:
+def _matching(s3: Any, bucket: str, key: str, wanted: AuditQuestion) -> Iterator[Mapping[str, Any]]:
     body = s3.get_object(Bucket=bucket, Key=key)["Body"].read()
     try:
         with gzip.open(io.BytesIO(body)) as unpacked:

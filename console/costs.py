@@ -78,6 +78,7 @@ def with_account(task: Any) -> Task:  # type: ignore[type-arg]
 def show(month: str, since: str, by: str, *, as_csv: bool, as_json: bool) -> None:
     import boto3
 
+    from account.clients import client
     from console.cloud import project_root
     from console.engine import Engine
     from neurocaas.commands.paying import span_of, write_csv
@@ -85,7 +86,7 @@ def show(month: str, since: str, by: str, *, as_csv: bool, as_json: bool) -> Non
 
     kind = chosen_by(by)
     begin, end, named = span_of(month, since)
-    engine, s3 = Engine(project_root()), boto3.client("s3")
+    engine, s3 = Engine(project_root()), client("s3")
     buckets = {
         name: str(outputs["bucket"])
         for name in sorted(engine.stack_names())

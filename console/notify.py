@@ -16,7 +16,7 @@ CONFIRMED, WAITING, MISSING, STRAY = "confirmed", "waits for its link", "not sub
 
 
 @dataclass(frozen=True)
-class Row:
+class SubscriptionRow:
     """An address. `groups`: what each group tells it, in words; none for one that is left over. `arn`: of
     its subscription, "" where nobody has confirmed one."""
 
@@ -100,7 +100,7 @@ def _ours(sns: Any, arn: str) -> bool:
     return isinstance(policy, dict) and set(policy) == {ABOUT}
 
 
-def rows(told: Mapping[str, Iterable[Any]], there: Mapping[str, tuple[str, bool]]) -> list[Row]:
+def rows(told: Mapping[str, Iterable[Any]], there: Mapping[str, tuple[str, bool]]) -> list[SubscriptionRow]:
     """A row for each address that a group names, and for each that is left over from before."""
     named: dict[str, dict[str, list[str]]] = {}
     for group, entries in told.items():
@@ -113,10 +113,10 @@ def rows(told: Mapping[str, Iterable[Any]], there: Mapping[str, tuple[str, bool]
         if not groups:
             # One that waits is forgotten by SNS itself, and nobody can take it away.
             if arn and filtered:
-                found.append(Row(address, STRAY, {}, arn))
+                found.append(SubscriptionRow(address, STRAY, {}, arn))
             continue
         state = MISSING if address not in there else CONFIRMED if arn else WAITING
-        found.append(Row(address, state, groups, arn))
+        found.append(SubscriptionRow(address, state, groups, arn))
     return found
 
 
@@ -137,7 +137,7 @@ def ask(sns: Any, topic: str, address: str, policy: Mapping[str, Any]) -> None:
     )
 
 
-def table(found: Sequence[Row]) -> str:
+def table(found: Sequence[SubscriptionRow]) -> str:
     """For a terminal."""
     lines = []
     for row in found:
@@ -154,7 +154,7 @@ def table(found: Sequence[Row]) -> str:
     return "".join(f"{line}\n" for line in lines or ["no group of groups.yaml has `notify`"])
 
 
-def as_json(found: Sequence[Row]) -> str:
+def as_json(found: Sequence[SubscriptionRow]) -> str:
     data = [
         {
             "address": row.address,

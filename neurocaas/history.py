@@ -15,7 +15,7 @@ from neurocaas.protocol.events import (
     MACHINE,
     STARTED,
     SUBMITTED,
-    Event,
+    JobEvent,
     in_order,
     read_history,
     read_told,
@@ -27,7 +27,7 @@ _TOLD = 500
 _HISTORY_MAX = 64 << 20
 
 
-def job_events(handle: Any) -> list[Event]:
+def job_events(handle: Any) -> list[JobEvent]:
     """The events of a job, oldest first: of one that has ended with one read, of one that is open with one
     for each event so far. `handle`: a `JobHandle` whose `status` was asked."""
     keys, listed = handle.keys, handle.listed()
@@ -38,14 +38,14 @@ def job_events(handle: Any) -> list[Event]:
     return in_order(read_told(key, body) for key, body in found if body is not None)
 
 
-def which(one: Event) -> tuple[object, ...]:
+def which(one: JobEvent) -> tuple[object, ...]:
     """Which event it is: a job's history may tell it in other words than it was told at once."""
     if one.event in (SUBMITTED, STARTED, MACHINE, DATASET, ENDED):
         return one.event, one.facts.get("dataset"), one.facts.get("attempt")
     return one.event, one.time, one.text
 
 
-def event_lines(events: Iterable[Event]) -> Iterator[str]:
+def event_lines(events: Iterable[JobEvent]) -> Iterator[str]:
     """As people read them: the time of this computer's clock, and what happened."""
     for one in events:
         yield f"{moment(one.time).astimezone():%Y-%m-%d %H:%M:%S}  {cell(one.text)}"

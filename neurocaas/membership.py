@@ -13,13 +13,13 @@ from typing import Any
 
 from neurocaas.errors import AnalysisError, UnreachableError, aws_errors, code_of
 from neurocaas.protocol import members
-from neurocaas.protocol.members import CHANGED_MOST, PERSON, Changes, Roster
+from neurocaas.protocol.members import CHANGED_MOST, PERSON, MemberChanges, Roster
 
 TO_BE_ADDED, TAKEN_OUT = "to be added", "taken out"
 
 
 @dataclass(frozen=True)
-class Row:
+class MemberRow:
     """One person. `change`: what a lead has asked for that no deploy has done yet, "" for nothing."""
 
     name: str
@@ -44,13 +44,13 @@ def name_of(session: Any, group: str) -> str:
         return ""
 
 
-def rows(roster: Roster) -> Iterator[Row]:
+def rows(roster: Roster) -> Iterator[MemberRow]:
     """The people by name, those who are to come last."""
     for one in sorted(roster.people.values(), key=lambda person: person.name):
-        yield Row(one.name, one.lead, TAKEN_OUT if roster.taken_out(one.name) else "")
+        yield MemberRow(one.name, one.lead, TAKEN_OUT if roster.taken_out(one.name) else "")
     for name in roster.changes.add:
         if name not in roster.people:
-            yield Row(name, False, TO_BE_ADDED)
+            yield MemberRow(name, False, TO_BE_ADDED)
 
 
 def read(session: Any, group: str) -> Roster:
@@ -73,7 +73,8 @@ def read(session: Any, group: str) -> Roster:
         raise AnalysisError(
             f"nobody says who is in the group {group}",
             "a group of the administrator's groups.yaml, deployed by this version of the service",
-            "ask your administrator: the people of a blueprint's own group are put into its IAM group",
+            "ask your administrator: the people of a blueprint's own group are put into its IAM group; or "
+            "choose the region of the service (AWS_REGION)",
         )
     return found
 
@@ -94,7 +95,7 @@ def change(session: Any, group: str, add: Iterable[str], remove: Iterable[str]) 
     try:
         with aws_errors("Systems Manager"):
             ssm = session.client("ssm")
-            if wanted == Changes():
+            if wanted == MemberChanges():
                 ssm.delete_parameter(Name=name)
             else:
                 ssm.put_parameter(Name=name, Value=wanted.to_json(), Type="String", Overwrite=True)

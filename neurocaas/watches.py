@@ -19,7 +19,7 @@ from neurocaas.nearest import did_you_mean
 from neurocaas.protocol.documents import DocumentError
 from neurocaas.protocol.keys import INPUTS, SUBMISSIONS, WATCH_SUFFIX, rejected_keys
 from neurocaas.protocol.problems import InvalidInput
-from neurocaas.protocol.watches import NAME, ON, Progress, Watch, WatchKeys, parse_wish, records_prefix
+from neurocaas.protocol.watches import NAME, ON, Watch, WatchKeys, WatchProgress, parse_wish, records_prefix
 from neurocaas.submission_checks import told
 
 ANSWER_SECONDS = 60.0
@@ -33,7 +33,7 @@ class Seen:
     """A watch, and how far it has come (None: no sweep has looked yet)."""
 
     watch: Watch
-    progress: Progress | None = None
+    progress: WatchProgress | None = None
 
     @property
     def says(self) -> str:
@@ -89,7 +89,7 @@ def _listed(objects: Bucket, group: str) -> Iterator[Seen]:
         with suppress(DocumentError):
             watch = Watch.from_json(objects.get(one["Key"]) or b"")
             raw = objects.get(watch.keys.progress)
-            yield Seen(watch, Progress.from_json(raw) if raw is not None else None)
+            yield Seen(watch, WatchProgress.from_json(raw) if raw is not None else None)
 
 
 def found(objects: Bucket, group: str, name: str) -> Watch:

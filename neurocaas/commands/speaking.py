@@ -97,7 +97,7 @@ def analyses_of(analysis: str, group: str) -> list[Any]:
         raise AnalysisError(
             f"no list of the analyses of group {group}",
             "a service that keeps one, and credentials that may read it",
-            "name the analysis: --analysis NAME",
+            "name the analysis: --analysis NAME; or choose the region of the service (AWS_REGION)",
         )
     return [Analysis(name, group, session=session) for name in names]
 

@@ -77,7 +77,7 @@ class Earlier:
 
 
 @dataclass(frozen=True)
-class NextStep:
+class ChainStep:
     """`next` of a blueprint: what is submitted when a job of the analysis has ended. `datasets`: patterns
     (`protocol.required`) of its results, each of which becomes a dataset; `config`: the values of its
     configuration; `when`: one of WHEN."""
@@ -89,7 +89,7 @@ class NextStep:
 
 
 @dataclass(frozen=True)
-class Asked:
+class AskedByService:
     """What a submission of the service says of itself. `submitter`: in whose name ("" for nobody's); `by`:
     what made it (`job dti/2026-01-31`, `watch rig1`); `step`: its number in a chain of such jobs, from 1;
     `watch`: the name of the watch, whose jobs of a month may cost `cap` micro-dollars."""
@@ -130,10 +130,10 @@ def next_timestamp(job: JobId, analysis: str) -> str:
     return bounded(f"{job.timestamp}_{analysis}", 64)
 
 
-def asked_of(data: Mapping[str, Any]) -> Asked:
+def asked_of(data: Mapping[str, Any]) -> AskedByService:
     """What a service's submission says of itself; nothing of what cannot be read."""
     value = data.get("asked")
     value = value if isinstance(value, dict) else {}
     with suppress(DocumentError):
-        return read(Asked, value, "asked")
-    return Asked()
+        return read(AskedByService, value, "asked")
+    return AskedByService()

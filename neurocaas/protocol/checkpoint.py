@@ -36,7 +36,7 @@ class SavedFile:
 
 
 @dataclass(frozen=True)
-class Manifest:
+class CheckpointManifest:
     """`number` counts the checkpoints of a dataset from 1, `attempt` its machines; `time` (ISO 8601) is when
     the files were so. Of one that is not `complete` the files are those of before, or partly new."""
 
@@ -54,7 +54,7 @@ class Manifest:
         return dumps(data_of(self))
 
     @classmethod
-    def from_json(cls, text: str | bytes) -> Manifest:
+    def from_json(cls, text: str | bytes) -> CheckpointManifest:
         """Raises DocumentError, also for a complete one without a time."""
         found = read(cls, loads(text, _WHAT), _WHAT)
         if found.complete:
@@ -64,13 +64,13 @@ class Manifest:
         return found
 
 
-def read_manifest(text: str | bytes | None) -> Manifest | None:
+def read_manifest(text: str | bytes | None) -> CheckpointManifest | None:
     """None for one that is not there, or cannot be read."""
     with suppress(DocumentError):
-        return None if text is None else Manifest.from_json(text)
+        return None if text is None else CheckpointManifest.from_json(text)
     return None
 
 
-def complete_ones(found: Iterable[Manifest | None]) -> list[Manifest]:
+def complete_ones(found: Iterable[CheckpointManifest | None]) -> list[CheckpointManifest]:
     """The complete ones, the newest first."""
     return sorted((one for one in found if one and one.complete), key=lambda one: one.number, reverse=True)

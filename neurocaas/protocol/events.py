@@ -77,7 +77,7 @@ class Puts(Protocol):
 
 
 @dataclass(frozen=True)
-class Event:
+class JobEvent:
     """`time` ISO 8601 (`documents.iso`), `event` its name, `text` one line for people."""
 
     time: str
@@ -94,7 +94,7 @@ class Event:
         )
 
     @classmethod
-    def from_json(cls, text: str | bytes) -> Event:
+    def from_json(cls, text: str | bytes) -> JobEvent:
         """Raises DocumentError. What is no fact is left out."""
         data = loads(text, _WHAT)
         time, name, said = (data.get(key) for key in _OWN)
@@ -118,14 +118,14 @@ class Told:
     """An event, and the key that is its identity: two with the same key are the same event."""
 
     key: str
-    event: Event
+    event: JobEvent
 
 
 def event(job: JobId, name: str, text: str, now: datetime, once: str = "", **facts: Fact) -> Told:
     """An event that is not written (yet). See `tell`."""
     if not _NAME.fullmatch(name) or any(fact in _OWN or not _FACT.fullmatch(fact) for fact in facts):
         raise ValueError(f"got the event {name!r} with {sorted(facts)}; allowed: names like 'job-ended'")
-    made = Event(iso(now), name, one_line(text, TEXT_MAX), _facts(facts))
+    made = JobEvent(iso(now), name, one_line(text, TEXT_MAX), _facts(facts))
     identity = once or json.dumps([made.text, made.facts], sort_keys=True)
     digest = hashlib.sha256(f"{name}\0{identity}".encode("utf-8", "surrogatepass")).hexdigest()[:16]
     return Told(f"{job.keys.events_prefix}{name}.{digest}.json", made)
@@ -148,15 +148,15 @@ def tell(
 def read_told(key: str, body: str | bytes) -> Told | None:
     """An event of `events/`; None for what cannot be read."""
     try:
-        return Told(key, Event.from_json(body))
+        return Told(key, JobEvent.from_json(body))
     except DocumentError:
         return None
 
 
-def in_order(told: Iterable[Told | None]) -> list[Event]:
+def in_order(told: Iterable[Told | None]) -> list[JobEvent]:
     """Each event once, oldest first; the first of those with the same key counts. At most EVENTS_MAX, and
     one more that says how many are left out."""
-    once: dict[str, Event] = {}
+    once: dict[str, JobEvent] = {}
     for one in told:
         if one is not None:
             once.setdefault(one.key, one.event)
@@ -164,17 +164,17 @@ def in_order(told: Iterable[Told | None]) -> list[Event]:
     if len(events) > EVENTS_MAX:
         left = len(events) - EVENTS_MAX
         last = events[-1]
-        more = Event(last.time, "left-out", f"{left} more events are not shown", {"count": left})
+        more = JobEvent(last.time, "left-out", f"{left} more events are not shown", {"count": left})
         events = [*events[: EVENTS_MAX - 1], more, last]
     return events
 
 
-def history(events: Iterable[Event]) -> str:
+def history(events: Iterable[JobEvent]) -> str:
     """The text of `events.jsonl`."""
     return "".join(f"{one.line()}\n" for one in events)
 
 
-def read_history(text: str | bytes) -> list[Event]:
+def read_history(text: str | bytes) -> list[JobEvent]:
     """The events of an `events.jsonl`, as they stand there; lines that cannot be read are passed over."""
     raw = text.encode("utf-8", "replace") if isinstance(text, str) else text
     found = []

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from neurocaas.protocol.chain import NextStep
+from neurocaas.protocol.chain import ChainStep
 from neurocaas.protocol.cost import Rates, at_most
 from neurocaas.protocol.documents import dumps, loads
 from neurocaas.protocol.keys import JobId, JobKeys, ResultKeys
@@ -134,7 +134,7 @@ class Job:
     after: str = field(default="", metadata=stored(added=True))
     by: str = field(default="", metadata=stored(added=True))
     step: int = field(default=0, metadata=stored(added=True))
-    next: NextStep | None = None
+    next: ChainStep | None = None
     began: str = field(default="", metadata=stored(added=True))
     swept: tuple[str, ...] = field(default=(), metadata=stored(added=True))
     cap: str = field(default="", metadata=stored(added=True))

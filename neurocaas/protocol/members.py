@@ -79,7 +79,7 @@ class Member:
 
 
 @dataclass(frozen=True)
-class Changes:
+class MemberChanges:
     """What a lead has asked for."""
 
     add: tuple[str, ...] = ()
@@ -91,7 +91,7 @@ class Changes:
         )
 
     @classmethod
-    def from_json(cls, text: str) -> Changes | None:
+    def from_json(cls, text: str) -> MemberChanges | None:
         """None for a text that is no changes: whoever may write it may write anything."""
         try:
             found = json.loads(text)
@@ -102,15 +102,17 @@ class Changes:
             return None
         return cls(add, remove)
 
-    def adding(self, name: str) -> Changes:
+    def adding(self, name: str) -> MemberChanges:
         """The same with one more to be added; a removal that was asked for is taken back."""
         rest = tuple(one for one in self.remove if one != name)
-        return Changes(self.add if rest != self.remove else tuple(dict.fromkeys((*self.add, name))), rest)
+        return MemberChanges(
+            self.add if rest != self.remove else tuple(dict.fromkeys((*self.add, name))), rest
+        )
 
-    def removing(self, name: str) -> Changes:
+    def removing(self, name: str) -> MemberChanges:
         """The same with one more to be taken out; an addition that was asked for is taken back."""
         rest = tuple(one for one in self.add if one != name)
-        return Changes(rest, tuple(dict.fromkeys((*self.remove, name))))
+        return MemberChanges(rest, tuple(dict.fromkeys((*self.remove, name))))
 
 
 @dataclass(frozen=True)
@@ -123,7 +125,7 @@ class Roster:
     provider: bool = False
     most: int | None = None
     people: Mapping[str, Member] = field(default_factory=dict)
-    changes: Changes = field(default_factory=Changes)
+    changes: MemberChanges = field(default_factory=MemberChanges)
 
     @property
     def known(self) -> bool:
@@ -190,10 +192,10 @@ def text_of(roles: Iterable[str], *, provider: bool, most: int | None, people: I
     return json.dumps({**about, "people": [_row(one) for one in people]})
 
 
-def all_changes(groups: Iterable[str], parameters: Mapping[str, str]) -> dict[str, Changes]:
+def all_changes(groups: Iterable[str], parameters: Mapping[str, str]) -> dict[str, MemberChanges]:
     """What leads of these groups have asked for, of all parameters by name."""
     texts = {group: parameters.get(changes_parameter(group), "") for group in groups}
-    found = {group: Changes.from_json(text) for group, text in texts.items()}
+    found = {group: MemberChanges.from_json(text) for group, text in texts.items()}
     return {group: changes for group, changes in found.items() if changes is not None}
 
 
@@ -206,10 +208,10 @@ def read(ssm: Any, group: str) -> Roster:
 def roster(group: str, parameters: Mapping[str, str]) -> Roster:
     """Of the parameters of a group, by name; those of another version say nothing."""
     roles, people = dict[str, None](), dict[str, Member]()
-    provider, most, changes = False, None, Changes()
+    provider, most, changes = False, None, MemberChanges()
     for name, text in sorted(parameters.items()):
         if name == changes_parameter(group):
-            changes = Changes.from_json(text) or changes
+            changes = MemberChanges.from_json(text) or changes
         if not name.startswith(f"{folder(group)}/{PEOPLE}/"):
             continue
         try:

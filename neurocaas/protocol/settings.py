@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from neurocaas.protocol.chain import NextStep, Source
+from neurocaas.protocol.chain import ChainStep, Source
 from neurocaas.protocol.config import ConfigRules
 from neurocaas.protocol.cost import Rates
 from neurocaas.protocol.disk import DiskRules
@@ -180,7 +180,7 @@ class BlueprintValues:
     results_required: tuple[str, ...] = field(default=(), metadata=stored(added=True))
     runs: RunRules = field(default=RunRules(), metadata=stored(added=True))
     takes_from: tuple[str, ...] = field(default=(), metadata=stored(added=True))
-    next: NextStep | None = None
+    next: ChainStep | None = None
 
     @property
     def config_rules(self) -> ConfigRules:

@@ -32,7 +32,7 @@ from neurocaas.protocol.chain import (
     PROCESS,
     SUCCEEDED,
     WHEN,
-    Asked,
+    AskedByService,
     Earlier,
     Source,
     asked_of,
@@ -123,7 +123,7 @@ class Submission:
     after: Earlier | None = None
     after_when: str = SUCCEEDED
     taken: tuple[str, ...] = ()
-    asked: Asked | None = None
+    asked: AskedByService | None = None
     wait_seconds: int | None = None
     run: str = AT_ONCE
     manifest: str = ""

@@ -124,7 +124,7 @@ class Watch:
 
 
 @dataclass(frozen=True)
-class Progress:
+class WatchProgress:
     """How far the sweep has come. `made`: of the watch that it is about. `tail`: the last key up to which
     everything was dealt with in order; `after`: where the round through the whole folder goes on ("": none is
     under way), which began at `begun`; `through`: when the last whole round began; `next_round`: when the
@@ -157,7 +157,7 @@ class Progress:
         return dumps(data_of(self))
 
     @classmethod
-    def from_json(cls, text: str | bytes) -> Progress:
+    def from_json(cls, text: str | bytes) -> WatchProgress:
         """Raises DocumentError."""
         return read(cls, loads(text, "the progress of a watch"), "the progress of a watch")
 

@@ -51,7 +51,7 @@ from runtime.manager.queue import JobQueue
 from runtime.manager.reading import read_submission
 from runtime.manager.same_work import same_as
 from runtime.manager.shortfall import NextStep, shortfall, unpaid
-from runtime.manager.submitter import Submitter, submitter_of
+from runtime.manager.submitter import SubmittedBy, submitter_of
 from runtime.manager.wording import log_config, log_request
 
 
@@ -105,7 +105,7 @@ class _Run:
     key: SubmissionKey
     timestamp: str
     sha256: str
-    who: Submitter
+    who: SubmittedBy
     redelivered: bool = False
     reserved: Reserved | None = None
     log: SetupLog = field(init=False)

@@ -15,7 +15,7 @@ from runtime.manager.port import ManagerCloud
 
 
 @dataclass(frozen=True)
-class Submitter:
+class SubmittedBy:
     """`name`: as in groups.yaml, "" for nobody that anybody can name. `refused`: why nothing is done for
     them."""
 
@@ -23,30 +23,32 @@ class Submitter:
     refused: Problem | None = None
 
 
-def submitter_of(cloud: ManagerCloud, group: str, delivery: Delivery, asked: str | None = None) -> Submitter:
+def submitter_of(
+    cloud: ManagerCloud, group: str, delivery: Delivery, asked: str | None = None
+) -> SubmittedBy:
     """Whoever has written the file that a delivery tells of; `asked`: in whose name the service itself has.
     Errors of AWS are raised, but in the last delivery, which has to have an answer: there, nobody is named
     whom only the roster knows."""
     principal = delivery.event.principal
     if not (principal if asked is None else asked):
-        return Submitter()
+        return SubmittedBy()
     try:
         roster = cloud.roster(group)
     except Exception:
         if not delivery.last:
             raise
-        return Submitter(asked or "")
+        return SubmittedBy(asked or "")
     name = roster.submitter(principal) if asked is None else asked
     if asked is not None and roster.left(asked):
         got = f"{shown(asked)}, who is not in group {shown(group)} any more"
         do = "Somebody of the group submits it, or turns the watch on, in their own name"
-        return Submitter(name, Problem("submitter", got, "somebody of the group", do))
+        return SubmittedBy(name, Problem("submitter", got, "somebody of the group", do))
     if not (name and roster.taken_out(name)):
-        return Submitter(name)
+        return SubmittedBy(name)
     problem = Problem(
         "submitter",
         f"{shown(name)}, whom a lead has taken out of group {shown(group)}",
         "somebody of the group",
         "Ask a lead of the group, who takes it back with `neurocaas members --add NAME`",
     )
-    return Submitter(name, problem)
+    return SubmittedBy(name, problem)

@@ -16,7 +16,7 @@ from datetime import datetime
 from typing import Any
 
 from neurocaas.protocol.certificate import NextJob
-from neurocaas.protocol.chain import PROCESS, STEPS_MAX, SUCCEEDED, Asked, next_timestamp
+from neurocaas.protocol.chain import PROCESS, STEPS_MAX, SUCCEEDED, AskedByService, next_timestamp
 from neurocaas.protocol.documents import dumps
 from neurocaas.protocol.events import Told, event
 from neurocaas.protocol.job import Job
@@ -28,14 +28,14 @@ from runtime.monitor.port import Deployed, MonitorCloud, OpenJob
 
 
 @dataclass(frozen=True)
-class Step:
+class NextWork:
     """The next step of a job: what is told of it, and where it is submitted (None: nowhere)."""
 
     told: NextJob
     analysis: Deployed | None = None
 
 
-def next_step(cloud: MonitorCloud, job: Job, exit_class: str, *, succeeded: bool) -> Step | None:
+def next_step(cloud: MonitorCloud, job: Job, exit_class: str, *, succeeded: bool) -> NextWork | None:
     """What follows a job that ends so; None for nothing."""
     step = job.next
     if step is None or exit_class in OUTCOMES or (step.when == SUCCEEDED and not succeeded):
@@ -55,11 +55,11 @@ def next_step(cloud: MonitorCloud, job: Job, exit_class: str, *, succeeded: bool
         why = f"{stack} does not take results of {job.analysis}"
     timestamp = next_timestamp(job.id, step.analysis)
     if why or other is None:
-        return Step(NextJob(step.analysis, "", why))
-    return Step(NextJob(step.analysis, timestamp, ""), other)
+        return NextWork(NextJob(step.analysis, "", why))
+    return NextWork(NextJob(step.analysis, timestamp, ""), other)
 
 
-def of_step(job: Job, step: Step | None, ended: datetime) -> list[Told]:
+def of_step(job: Job, step: NextWork | None, ended: datetime) -> list[Told]:
     """What the history of a job says of its next step."""
     if step is None:
         return []
@@ -74,13 +74,13 @@ def _none_follows(job: Job, analysis: str, why: str, ended: datetime) -> Told:
     return event(job.id, "no-next-job", f"no job of {analysis} follows: {why}", ended, "1")
 
 
-def submit_next(cloud: MonitorCloud, job: Job, step: Step | None, ended: datetime) -> None:
+def submit_next(cloud: MonitorCloud, job: Job, step: NextWork | None, ended: datetime) -> None:
     """Submit it; doing it twice changes nothing. `cloud` acts for the job's group. Where AWS refuses that,
     the history of the job says so: it does not keep the job open."""
     if step is None or job.next is None or step.analysis is None:
         return
     key = SubmissionKey(job.group, f"{step.told.job_id}_submit.json", by_service=True)
-    asked = Asked(job.submitter, f"job {job.analysis}/{job.timestamp}", job.step + 1)
+    asked = AskedByService(job.submitter, f"job {job.analysis}/{job.timestamp}", job.step + 1)
     body = {
         "dataname": [f"{PROCESS}{name}" for name in job.next.datasets],
         "configname": key.config,

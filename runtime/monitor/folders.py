@@ -21,7 +21,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
-from neurocaas.protocol.chain import Asked
+from neurocaas.protocol.chain import AskedByService
 from neurocaas.protocol.documents import DocumentError, iso, moment
 from neurocaas.protocol.ignored import LEFT_BEHIND, is_ignored
 from neurocaas.protocol.keys import JobId, SubmissionKey
@@ -30,7 +30,7 @@ from neurocaas.protocol.notice import BUDGET, SERVICE, about
 from neurocaas.protocol.required import fits
 from neurocaas.protocol.typed_json import data_of
 from neurocaas.protocol.units import money
-from neurocaas.protocol.watches import FOLDERS, ON, Progress, Watch
+from neurocaas.protocol.watches import FOLDERS, ON, Watch, WatchProgress
 from runtime.monitor.chain import ask
 from runtime.monitor.port import Deployed, MonitorCloud, Written
 from runtime.monitor.unheard import PAGE
@@ -90,7 +90,7 @@ class _Scan:
     pages: int = 0
     sent: int = 0
     waiting: int = 0
-    progress: Progress = field(init=False)
+    progress: WatchProgress = field(init=False)
 
     def __post_init__(self) -> None:
         self.progress = self._read()
@@ -264,7 +264,7 @@ class _Scan:
             raise _EnoughError("more than one sweep submits: it goes on in the next")
         self._check_cap()
         timestamp = watch.timestamp(dataset, version)
-        asked = Asked(watch.submitter, f"watch {watch.name}", 1, watch.name, watch.cap)
+        asked = AskedByService(watch.submitter, f"watch {watch.name}", 1, watch.name, watch.cap)
         body = {
             "dataname": [dataset],
             "configname": watch.config,
@@ -305,13 +305,13 @@ class _Scan:
 
     # Its own record
     # --------------------------------------------------------------------------------------------------------
-    def _read(self) -> Progress:
+    def _read(self) -> WatchProgress:
         content = self.cloud.get(self.watch.bucket, self.watch.keys.progress)
         with suppress(DocumentError):
-            found = Progress.from_json(content.body) if content else None
+            found = WatchProgress.from_json(content.body) if content else None
             if found is not None and found.made == self.watch.made:
                 return found
-        return Progress(self.watch.made)
+        return WatchProgress(self.watch.made)
 
     def _note(self, **changes: object) -> None:
         self.progress = replace(self.progress, **changes)  # type: ignore[arg-type]

@@ -8,7 +8,7 @@ import pulumi
 import pytest
 
 from components import program
-from neurocaas.protocol.chain import NextStep, Source
+from neurocaas.protocol.chain import ChainStep, Source
 from neurocaas.protocol.published_settings import About
 from neurocaas.protocol.settings import AnalysisSettings
 from tests.program.projects import BLUEPRINT, REFERENCE, make_project
@@ -99,7 +99,7 @@ def test_the_next_step_is_in_the_settings(tmp_path: Path, utils: Recorded) -> No
         for one in deployed.of_type("BucketObjectv2")
         if one.inputs["key"] == "analyses/motion-webdev/settings.json"
     ]
-    wanted = NextStep("spikes", {"threshold": 4}, ("*.npy",), "success")
+    wanted = ChainStep("spikes", {"threshold": 4}, ("*.npy",), "success")
     assert AnalysisSettings.from_json(text).next == wanted
 
 

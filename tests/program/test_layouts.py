@@ -429,7 +429,7 @@ def test_more_groups_than_s3_has_rules_are_told_of_all_the_same(tmp_path: Path) 
     stack = deploy(lambda: program.outputs(project), "spikes-webdev", references={REFERENCE: utils.outputs})
     rules = stack.one("BucketNotification").inputs["queues"]
     assert sorted((rule["filterSuffix"], rule.get("filterPrefix")) for rule in rules) == [
-        (".retry", "jobs/"), ("cancel.json", None), ("submit.json", None),
+        (".retry", "jobs/"), ("cancel.json", None), ("submit.json", None), ("watch.json", None),
     ]  # fmt: skip
     assert size(stack.one("RolePolicy", "manager").policy()) <= ROLE
     assert len(stack.of_type("LaunchTemplate")) == 152

@@ -12,7 +12,7 @@ import pytest
 from checks.rule import run
 from checks.rules import RULES
 from components import program
-from neurocaas.protocol.members import Changes, Roster, roster, session_of_subject
+from neurocaas.protocol.members import MemberChanges, Roster, roster, session_of_subject
 from tests.program.iam_oracle import allowed, may_take
 from tests.program.projects import REFERENCE, make_project
 from tests.program.recording import ACCOUNT, Recorded, Recorder, deploy
@@ -512,7 +512,7 @@ def test_two_hundred_people_are_told_in_parameters_that_have_room(tmp_path: Path
 
 
 def changed(group: str, **changes: tuple[str, ...]) -> dict[str, str]:
-    return {f"/neurocaas/members/{group}/changes": Changes(**changes).to_json()}
+    return {f"/neurocaas/members/{group}/changes": MemberChanges(**changes).to_json()}
 
 
 def test_a_deploy_does_what_a_lead_has_asked_for_within_what_the_file_allows(

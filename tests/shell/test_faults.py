@@ -166,9 +166,12 @@ def test_a_gigabyte_of_output(machine: Machine) -> None:
         assert len(content) <= 8 << 20
         size += len(content)
         digest.update(content)
-    assert size == 1_000_000_000
-    with (machine.tree / "joboutput.txt").open("rb") as file:
-        assert hashlib.file_digest(file, "sha256").digest() == digest.digest()
+    assert (128 << 20) - 4096 < size <= 128 << 20  # its beginning and its end, by default
+    texts = [piece.read_bytes() for piece in pieces]
+    assert texts[0].startswith(b"x" * 99 + b"\n")
+    assert b"".join(texts).count(b"NeuroCAAS") == 1  # says how much is left out
+    # what is left out takes no disk either
+    assert (machine.tree / "joboutput.txt").stat().st_blocks * 512 < 256 << 20
     assert machine.status()["exit_code"] == 3
     assert len(json.dumps(machine.status())) < 40_000
 

@@ -205,6 +205,7 @@ def test_a25_runtime_offline(tmp_path: Path) -> None:
         "logs/DATASET_NAME:README.md_STATUS.txt",
         "logs/README.md/stdout.00000",
         "logs/README.md_files.json",
+        "logs/README.md_resources.json",
         "logs/certificate.txt",
         "process_results/README.md/summary.json",
         "process_results/end.txt",

@@ -65,6 +65,7 @@ def test_data_config_and_results_in_another_bucket(machine: Machine) -> None:
         "out/job__1/logs/DATASET_NAME:set.zip_STATUS.txt",
         "out/job__1/logs/set.zip/stdout.00000",
         "out/job__1/logs/set.zip_files.json",
+        "out/job__1/logs/set.zip_resources.json",
         "out/job__1/process_results/c.json",
         "out/job__1/process_results/r.txt",
         "out/job__1/process_results/update.txt",

@@ -158,9 +158,11 @@ def words(one: AnalystCommand) -> list[str]:
                 value = "data.txt" if parameter.name == "data" else JOB
                 found += [value] if parameter.name == one.rest else [f"--{parameter.name}", value]
         elif parameter.default is parameter.empty:
-            found.append(JOB)
+            found.append("inputs/rig1/" if parameter.name == "prefix" else JOB)
         elif parameter.name == "config":
             found += ["--config", "config.json"]
+        elif parameter.name == "cap":
+            found += ["--cap", "$5/month"]
     return found
 
 

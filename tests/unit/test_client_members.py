@@ -14,7 +14,7 @@ import pytest
 from neurocaas.cli import main
 from neurocaas.protocol import members
 from neurocaas.protocol.keys import JobKeys
-from neurocaas.protocol.members import Changes, Member
+from neurocaas.protocol.members import Member, MemberChanges
 from tests.unit.client_jobs import GROUP
 from tests.unit.client_world import MEMBER, ended, put, service
 
@@ -40,9 +40,9 @@ def told(most: int | None = 4, *, group: str = GROUP) -> None:
     )
 
 
-def changes() -> Changes | None:
+def changes() -> MemberChanges | None:
     found = members.read(boto3.client("ssm"), GROUP)
-    return found.changes if found.changes != Changes() else None
+    return found.changes if found.changes != MemberChanges() else None
 
 
 def test_everybody_of_a_group_sees_who_is_in_it(s3: Any, capsys: pytest.CaptureFixture[str]) -> None:
@@ -66,9 +66,9 @@ def test_a_lead_adds_and_takes_out_and_takes_it_back(s3: Any, capsys: pytest.Cap
         "lea": "",
         "kim": "to be added",
     }
-    assert changes() == Changes(("kim",), ("ann", "bob"))
+    assert changes() == MemberChanges(("kim",), ("ann", "bob"))
     assert main(["members", "--add", "ann"]) == 0
-    assert changes() == Changes(("kim",), ("bob",))
+    assert changes() == MemberChanges(("kim",), ("bob",))
     assert main(["members", "--add", "bob", "--remove", "kim"]) == 0
     assert "the next deploy of the service does it" in capsys.readouterr().err
 
@@ -98,7 +98,7 @@ def test_leads_add_nobody_where_the_administrator_has_not_said_how_many(
     assert main(["members", "--add", "kim"]) == 2
     assert "members_max" in capsys.readouterr().err
     assert main(["members", "--remove", "bob"]) == 0
-    assert changes() == Changes((), ("bob",))
+    assert changes() == MemberChanges((), ("bob",))
 
 
 def test_a_group_of_a_blueprint_alone_has_no_list(s3: Any, capsys: pytest.CaptureFixture[str]) -> None:

@@ -14,7 +14,7 @@ from neurocaas import Analysis, watches
 from neurocaas.commands import watching
 from neurocaas.errors import AnalysisError, SeveralErrors
 from neurocaas.protocol.keys import rejected_keys
-from neurocaas.protocol.watches import Progress, Watch, parse_wish
+from neurocaas.protocol.watches import Watch, WatchProgress, parse_wish
 from tests.unit.client_jobs import BUCKET, GROUP
 from tests.unit.client_world import MEMBER, put, run, service
 
@@ -115,7 +115,7 @@ def test_mistakes_are_told_before_anything_is_uploaded(
 def test_they_are_listed_as_a_table_and_as_a_document(s3: Any, capsys: pytest.CaptureFixture[str]) -> None:
     put(s3, f"jobs/{GROUP}/watches/rig1.json", watch().to_json())
     put(s3, f"jobs/{GROUP}/watches/rig2.json", watch("paused", "rig2").to_json())
-    progress = Progress(
+    progress = WatchProgress(
         watch().made, submitted=3, committed=500_000, state="waiting for data", looked=watch().made
     )
     put(s3, f"jobs/{GROUP}/watching/rig1.json", progress.to_json())

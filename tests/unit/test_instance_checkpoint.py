@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from localcloud.tests.properties import examples
-from neurocaas.protocol.checkpoint import Manifest, complete_ones, read_manifest
+from neurocaas.protocol.checkpoint import CheckpointManifest, complete_ones, read_manifest
 from runtime.instance.agent.checkpoint import Checkpoint, restore
 from runtime.instance.agent.storage import FolderStorage, Location, Sent, StorageError
 
@@ -216,10 +216,10 @@ def test_what_is_no_manifest_is_none(text: str) -> None:
 
 def test_the_newest_complete_one_comes_first() -> None:
     made = [
-        Manifest(1, True, "2026-01-31T12:00:00Z"),
-        Manifest(3),
+        CheckpointManifest(1, True, "2026-01-31T12:00:00Z"),
+        CheckpointManifest(3),
         None,
-        Manifest(2, True, "2026-01-31T12:01:00Z"),
+        CheckpointManifest(2, True, "2026-01-31T12:01:00Z"),
     ]
     assert [one.number for one in complete_ones(made)] == [2, 1]
 

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from localcloud.tests.properties import examples
 from neurocaas.protocol.certificate_schema import certificate_schema
-from neurocaas.protocol.checkpoint import Manifest, SavedFile
+from neurocaas.protocol.checkpoint import CheckpointManifest, SavedFile
 from neurocaas.protocol.events import read_history
 from neurocaas.protocol.keys import JobKeys
 from neurocaas.protocol.known_errors import first_found
@@ -57,7 +57,9 @@ def events(world: World) -> list[tuple[str, str]]:
 
 
 def save(world: World, number: int = 1, *, complete: bool = True) -> None:
-    made = Manifest(number, complete, "2026-01-31T12:09:00.000Z", 1, (SavedFile("step", 1, "a" * 64),))
+    made = CheckpointManifest(
+        number, complete, "2026-01-31T12:09:00.000Z", 1, (SavedFile("step", 1, "a" * 64),)
+    )
     world.aws.upload(BUCKET, f"{CHECKPOINT}{2 - number % 2}.json", made.to_json())
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from neurocaas.protocol.chain import STEPS_MAX, NextStep, Source
+from neurocaas.protocol.chain import STEPS_MAX, ChainStep, Source
 from neurocaas.protocol.keys import JobKeys
 from runtime.manager.delivery import Delivery, Outcome
 from runtime.manager.dispatch import process
@@ -31,8 +31,8 @@ SPIKES = replace(
 class Chain(World):
     """`dti`, and the analysis `spikes` that follows it."""
 
-    def __init__(self, step: NextStep | None = None, deployed: Deployed | None = None, **job: Any) -> None:
-        step = step or NextStep("spikes", {"wait": 7}, ("*.csv",))
+    def __init__(self, step: ChainStep | None = None, deployed: Deployed | None = None, **job: Any) -> None:
+        step = step or ChainStep("spikes", {"wait": 7}, ("*.csv",))
         super().__init__(changed(SETTINGS, next=step))
         own = Deployed(THERE, ("lab", "other"), "spikes-queue", "spikes-webdev", (SOURCE,))
         self.aws.deployed = [deployed or own]
@@ -107,14 +107,14 @@ def test_a_job_that_failed_has_no_next_unless_the_blueprint_takes_what_there_is(
     world.complete("i-00000000000000000", "FAILED")
     assert world.aws.queue == []
     assert world.facts()["next"] is None
-    world = Chain(NextStep("spikes", {}, ("*.csv",), "ended"))
+    world = Chain(ChainStep("spikes", {}, ("*.csv",), "ended"))
     world.complete("i-00000000000000000", "FAILED")
     assert world.asked()["after_when"] == "ended"
     assert "launched 2" in world.there().message
 
 
 def test_a_cancelled_job_has_no_next_step() -> None:
-    world = Chain(NextStep("spikes", {}, ("*.csv",), "ended"))
+    world = Chain(ChainStep("spikes", {}, ("*.csv",), "ended"))
     world.complete("i-00000000000000000", "FAILED", reason="cancelled: by ann")
     assert world.aws.queue == []
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from neurocaas.protocol import events
 from neurocaas.protocol.documents import DocumentError
-from neurocaas.protocol.events import Event, event, history, in_order, read_history, read_told, tell
+from neurocaas.protocol.events import JobEvent, event, history, in_order, read_history, read_told, tell
 from neurocaas.protocol.keys import JobId
 
 JOB = JobId("dti", "lab", "t1")
@@ -27,7 +27,7 @@ class Bucket(dict[str, str]):
         return True
 
 
-def all_of(bucket: Bucket) -> list[Event]:
+def all_of(bucket: Bucket) -> list[JobEvent]:
     return in_order(read_told(key, body) for key, body in bucket.items())
 
 
@@ -37,7 +37,7 @@ def test_an_event_that_is_told_again_stays_the_first_one() -> None:
     assert not tell(bucket, JOB, "waiting", "waits", now=NOW + timedelta(minutes=3), once="1", place=2)
     assert tell(bucket, JOB, "waiting", "waits for quota", now=NOW + timedelta(minutes=4), once="2")
     first, second = all_of(bucket)
-    assert first == Event("2026-01-31T12:00:00.000Z", "waiting", "waits for room", {"place": 3})
+    assert first == JobEvent("2026-01-31T12:00:00.000Z", "waiting", "waits for room", {"place": 3})
     assert second.text == "waits for quota"
     assert all(key.startswith("jobs/lab/job_t1/events/waiting.") for key in bucket)
 
@@ -71,7 +71,7 @@ def test_what_is_told_is_one_line_of_json_whatever_it_says(text: str, facts: dic
     assert "\n" not in line
     assert json.loads(line)["event"] == "said"
     assert len(json.loads(line)["text"]) <= events.TEXT_MAX
-    assert Event.from_json(line).line() == line
+    assert JobEvent.from_json(line).line() == line
 
 
 def test_a_history_has_a_limit_and_its_end(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -87,7 +87,7 @@ def test_what_cannot_be_read_is_passed_over() -> None:
     assert read_history(b'\xff\n{}\n[1]\n{"time": 1}\n' + history([good]).encode() + b"{") == [good]
     assert read_told("k", b'{"time": "yesterday", "event": "x", "text": ""}') is None
     with pytest.raises(DocumentError):
-        Event.from_json("{}")
+        JobEvent.from_json("{}")
 
 
 @pytest.mark.parametrize("name", ["", "Held", "job_ended", "a b", "a--b"])

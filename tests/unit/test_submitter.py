@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from neurocaas.protocol import members
-from neurocaas.protocol.members import Changes, Member, Roster, roster, session_of_subject
+from neurocaas.protocol.members import Member, MemberChanges, Roster, roster, session_of_subject
 from neurocaas.protocol.stop import StopOrder
 from tests.unit.job_world import BUCKET, World
 
@@ -24,7 +24,7 @@ ANN = "AWS:AIDAANN"
 NAMES = st.from_regex(r"[A-Za-z0-9_+,.@-]{2,64}", fullmatch=True)
 
 
-def told(world: World, changes: Changes | None = None, group: str = "lab") -> None:
+def told(world: World, changes: MemberChanges | None = None, group: str = "lab") -> None:
     """The parameters of a group, as a deploy and a lead have written them."""
     text = members.text_of(ROLES, provider=False, most=None, people=PEOPLE)
     world.aws.parameters_[members.people_parameter(group, 1)] = text
@@ -92,13 +92,13 @@ def test_two_subjects_without_separators_are_two_sessions(one: str, other: str) 
 
 @given(st.lists(st.tuples(st.booleans(), NAMES), max_size=20))
 def test_the_last_wish_of_a_lead_counts(wishes: list[tuple[bool, str]]) -> None:
-    changes, wanted = Changes(), dict[str, bool]()
+    changes, wanted = MemberChanges(), dict[str, bool]()
     for add, name in wishes:
         changes = changes.adding(name) if add else changes.removing(name)
         wanted[name] = add
     assert not set(changes.add) & set(changes.remove)
     assert set(changes.remove) == {name for name, add in wanted.items() if not add}
-    assert Changes.from_json(changes.to_json()) == changes
+    assert MemberChanges.from_json(changes.to_json()) == changes
 
 
 @pytest.mark.parametrize(
@@ -113,8 +113,8 @@ def test_the_last_wish_of_a_lead_counts(wishes: list[tuple[bool, str]]) -> None:
     ],
 )
 def test_what_is_no_changes_changes_nothing(text: str) -> None:
-    assert Changes.from_json(text) is None
-    assert roster("lab", {members.changes_parameter("lab"): text}).changes == Changes()
+    assert MemberChanges.from_json(text) is None
+    assert roster("lab", {members.changes_parameter("lab"): text}).changes == MemberChanges()
 
 
 def test_everything_that_is_written_of_a_job_says_who_submitted(world: World) -> None:
@@ -153,7 +153,7 @@ def test_whose_event_was_lost_is_nobody(world: World) -> None:
 def test_whom_a_lead_has_taken_out_submits_and_cancels_nothing(world: World) -> None:
     world.principal = "AWS:AIDALEA"
     world.submit(world.submission(timestamp="t0"), "lab/submissions/b_submit.json")
-    told(world, Changes(remove=("ann", "lea")))
+    told(world, MemberChanges(remove=("ann", "lea")))
     world.principal = ANN
     outcome = world.submit(world.submission())
     assert outcome.exit_code == 99

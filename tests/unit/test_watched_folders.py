@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from localcloud.tests.properties import examples
 from neurocaas.protocol import members
 from neurocaas.protocol.problems import InvalidInput
-from neurocaas.protocol.watches import WATCHES_MAX, Progress, parse_wish
+from neurocaas.protocol.watches import WATCHES_MAX, WatchProgress, parse_wish
 from runtime.monitor import folders
 from runtime.monitor.port import Deployed
 from tests.unit.fake_aws import KilledError
@@ -62,8 +62,8 @@ class Rig(World):
         return sorted(job.datasets[index].inputpath.rpartition("rig1/")[2] for job, index in done)
 
     @property
-    def progress(self) -> Progress:
-        return Progress.from_json(self.aws.text(BUCKET, "jobs/lab/watching/rig1.json"))
+    def progress(self) -> WatchProgress:
+        return WatchProgress.from_json(self.aws.text(BUCKET, "jobs/lab/watching/rig1.json"))
 
     def finish(self) -> None:
         for name, one in list(self.aws.ec2.items()):

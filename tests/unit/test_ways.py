@@ -202,7 +202,7 @@ def test_people_are_told_as_the_leads_have_changed_them(
     monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
     monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
     with mock_aws():
-        asked = members.Changes(("kim", "nobody"), ("ann",))
+        asked = members.MemberChanges(("kim", "nobody"), ("ann",))
         boto3.client("ssm").put_parameter(
             Name=members.changes_parameter("lab1"), Value=asked.to_json(), Type="String"
         )

@@ -23,7 +23,7 @@ from pathlib import Path
 from neurocaas.protocol.checkpoint import (
     FILES_MAX,
     SETS,
-    Manifest,
+    CheckpointManifest,
     SavedFile,
     complete_ones,
     read_manifest,
@@ -109,7 +109,7 @@ class Checkpoint:
         name, number = self._set, self._number + 1
         sent, place, time = self._sent[name], self._place.below(name), _now()
         # from here on what lies there is none of the earlier set
-        self._declare(name, Manifest(number, attempt=self._attempt))
+        self._declare(name, CheckpointManifest(number, attempt=self._attempt))
         fresh = [path for path, mark in marks.items() if sent.get(path, (None,))[0] != mark]
         with ThreadPoolExecutor(_AT_ONCE) as pool:
             faults = [
@@ -120,7 +120,7 @@ class Checkpoint:
         if faults:
             return "; ".join(list(dict.fromkeys(faults))[:3])
         files = tuple(sent[path][1] for path in marks)
-        self._declare(name, Manifest(number, True, time, self._attempt, files))
+        self._declare(name, CheckpointManifest(number, True, time, self._attempt, files))
         self._number, self._set = number, next(one for one in SETS if one != name)
         self._last, self.time = marks, time
         return None
@@ -152,11 +152,11 @@ class Checkpoint:
             self._set = next(name for name in SETS if name != newest)
         self._number = max((one.number for one in found.values() if one), default=0)
 
-    def _declare(self, name: str, manifest: Manifest) -> None:
+    def _declare(self, name: str, manifest: CheckpointManifest) -> None:
         self._storage.write(self._place.below(f"{name}.json"), manifest.to_json().encode())
 
 
-def restore(storage: Storage, place: Location, folder: Path) -> Manifest | None:
+def restore(storage: Storage, place: Location, folder: Path) -> CheckpointManifest | None:
     """Fetch the newest complete set of `place` into `folder`; None when there is none. A set whose files are
     not those that it names (any more) is passed over. Raises StorageError when the service is away."""
     found = _manifests(storage, place)
@@ -178,14 +178,14 @@ def restore(storage: Storage, place: Location, folder: Path) -> Manifest | None:
     return None
 
 
-def _fetched(storage: Storage, place: Location, manifest: Manifest, folder: Path) -> bool:
+def _fetched(storage: Storage, place: Location, manifest: CheckpointManifest, folder: Path) -> bool:
     wanted = [(place.below(file.path), folder / file.path, file.bytes) for file in manifest.files]
     moved = {(one.key, one.sha256) for one in Transfer(storage).fetch(wanted)}
     return all((place.below(file.path).key, file.sha256) in moved for file in manifest.files)
 
 
-def _manifests(storage: Storage, place: Location) -> dict[str, Manifest | None]:
-    found = dict[str, Manifest | None]()
+def _manifests(storage: Storage, place: Location) -> dict[str, CheckpointManifest | None]:
+    found = dict[str, CheckpointManifest | None]()
     for name in SETS:
         found[name] = None
         try:
