@@ -2,7 +2,6 @@ import { fileURLToPath } from "node:url";
 import react from "@vitejs/plugin-react";
 import { defineConfig } from "vitest/config";
 
-/** `NEUROCAAS_PORTAL_OUT`: the folder of the built files; nothing built lies in the checkout. */
 export default defineConfig({
   base: "./",
   plugins: [react()],
@@ -13,8 +12,6 @@ export default defineConfig({
     },
   },
   build: {
-    outDir: process.env["NEUROCAAS_PORTAL_OUT"] ?? "build",
-    emptyOutDir: true,
     target: "es2022",
     // an inline module would need 'unsafe-inline' in the Content-Security-Policy
     modulePreload: { polyfill: false },

@@ -36,8 +36,8 @@ def built() -> Path:
     site = folder / "sites" / digest.hexdigest()[:16]
     with workshop(folder) as work:
         if not (site / _COMPLETE).is_file():
-            command = [*program(folder, "vite"), "build", "--logLevel", "warn"]
-            done = run_in(work, command, NEUROCAAS_PORTAL_OUT=str(site))
+            command = [*program(folder, "vite"), "build", "--logLevel", "warn", "--emptyOutDir"]
+            done = run_in(work, [*command, "--outDir", str(site)])
             if done.returncode:
                 raise NodeMissing(f"the page could not be built:\n{done.stdout}{done.stderr}")
             (site / _COMPLETE).touch()
