@@ -61,12 +61,12 @@ def workshop(folder: Path) -> Iterator[Path]:
         yield work
 
 
-def run_in(work: Path, command: Sequence[str], **more: str) -> subprocess.CompletedProcess[str]:
+def run_in(work: Path, command: Sequence[str]) -> subprocess.CompletedProcess[str]:
     """Run a program of the page's packages in the workshop; its output as text."""
     return subprocess.run(
         command,
         cwd=work,
-        env={**variables(work.parents[1]), **more},
+        env=variables(work.parents[1]),
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
