@@ -115,7 +115,8 @@ def _for_some(statement: Mapping[str, Any]) -> bool:
 def _trust(resource: Resource, stack: StackResources) -> Iterator[str]:
     for statement in resource.statements("assumeRolePolicy"):
         principal = statement.get("Principal", "*")
-        if statement.get("Effect") != "Allow":
+        # tags alone take no role: that is another action
+        if statement.get("Effect") != "Allow" or as_list(statement.get("Action", [])) == ["sts:TagSession"]:
             continue
         if principal == "*" or "*" in as_list(principal.get("AWS", [])):
             yield "a role that everybody may take"

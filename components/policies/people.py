@@ -269,16 +269,15 @@ def _federated(
         condition["StringNotEquals"] = {_SESSION_NAME: list(others)}
     if not federation.saml:
         condition["StringLike"] = {subject: _named(("", "*|") if parts else ("",))}
-    actions = ["sts:AssumeRoleWithSAML" if federation.saml else "sts:AssumeRoleWithWebIdentity"]
-    actions.append("sts:TagSession")
+    action = "sts:AssumeRoleWithSAML" if federation.saml else "sts:AssumeRoleWithWebIdentity"
+    provider = {"Federated": federation.provider}
 
     def people_by(sid: str, condition: dict[str, Any]) -> Statement:
-        principal = {"Federated": federation.provider}
         return {
             "Sid": sid,
             "Effect": "Allow",
-            "Principal": principal,
-            "Action": actions,
+            "Principal": provider,
+            "Action": action,
             "Condition": condition,
         }
 
@@ -294,7 +293,9 @@ def _federated(
     for number, one in enumerate((one for one in subjects if one not in tied), start=1):
         test = {"StringEquals": {**audience, subject: one, _SESSION_NAME: members.session_of_subject(one)}}
         statements.append(people_by(f"PersonByTheirSubject{number}", test))
-    return statements
+    # By itself it lets nobody in. It knows no name of a session (Service authorization reference, AWS STS).
+    tags = {"Sid": "Tags", "Effect": "Allow", "Principal": provider, "Action": "sts:TagSession"}
+    return [*statements, tags]
 
 
 def _named(begins: Sequence[str]) -> list[str]:

@@ -196,6 +196,11 @@ def test_a19_a_machine_that_is_stopped_by_hand_closes_its_job(lab: Lab) -> None:
     until("the machine's end", lambda: lab.machines(job)[0]["State"]["Name"] == "terminated")
 
 
+def of_job(service: Deployed, job: JobHandle) -> list[dict[str, Any]]:
+    """The job's item in the table, while it is open."""
+    return [item for item in ledger(service, OPEN_JOBS) if item["sk"]["S"].endswith(job.timestamp)]
+
+
 def test_a19_a_cancelled_job_ends_keeps_its_logs_and_is_settled(service: Deployed, lab: Lab) -> None:
     job = lab.submit("cancelled.txt", configname=lab.config(wait=600))
     until(
@@ -209,7 +214,7 @@ def test_a19_a_cancelled_job_ends_keeps_its_logs_and_is_settled(service: Deploye
     facts = certificate_facts(lab, job)
     assert facts["exit_class"] == "cancelled"
     assert 0 < facts["cost_usd"] < 0.01, "only the time that it ran is paid"
-    assert not [item for item in ledger(service, OPEN_JOBS) if item["sk"]["S"].endswith(job.timestamp)]
+    until("its settlement", lambda: not of_job(service, job))
     assert "submit again if it was not meant" in explain(lab.analysis.evidence(job)).fix
 
 

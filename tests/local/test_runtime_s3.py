@@ -138,6 +138,7 @@ def test_a_whole_run(service: Service, machine: Machine) -> None:
         f"{base}/logs/DATASET_NAME:two words é.zip_STATUS.txt",
         f"{base}/logs/two words é.zip/stdout.00000",
         f"{base}/logs/two words é.zip_files.json",
+        f"{base}/logs/two words é.zip_resources.json",
         f"{base}/process_results/copy + é.txt",
         f"{base}/process_results/config.json",
         f"{base}/process_results/update.txt",

@@ -41,7 +41,8 @@ def stacks(groups: int) -> list[Recorded]:
     names = [f"laboratory-{number:03d}" for number in range(groups)]
     users = "".join(f"  {name}-{who}: {{}}\n" for name in names for who in ("ann", "lea"))
     members = "".join(
-        f"  {name}: {{members: [{name}-ann], leads: [{name}-lea], analyses: {{spikes: }}}}\n"
+        f"  {name}: {{members: [{name}-ann], leads: [{name}-lea], analyses: {{spikes: }}, "
+        f"notify: [{{to: {name}@example.org}}]}}\n"
         for name in names
     )
     provider = f"arn:aws:iam::{ACCOUNT}:saml-provider/university"

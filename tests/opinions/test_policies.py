@@ -129,6 +129,8 @@ def wrong(document: dict[str, Any]) -> Iterator[str]:
         keys = sorted({key for test in statement.get("Condition", {}).values() for key in test})
         for pattern in _list(statement["Action"]):
             actions = expanded(pattern)
+            if pattern == "*" and statement["Effect"] == "Deny":
+                continue
             if not actions:
                 yield f"there is no action {pattern}"
             for action in actions if "*" not in pattern else []:

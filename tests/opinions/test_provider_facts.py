@@ -46,6 +46,11 @@ EXPLAINED: dict[tuple[str, str, str], str] = {
     (_RULE, "computed", "isEnabled"): _SUPPRESSED,
     (_RULE, "computed", "state"): _SUPPRESSED,
     (
+        "aws:ec2/routeTableAssociation:RouteTableAssociation",
+        "force_new",
+        "routeTableId",
+    ): "another table gives the association another id, which is a replacement here",
+    (
         "aws:ec2/securityGroup:SecurityGroup",
         "defaults",
         "description",

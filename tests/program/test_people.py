@@ -284,8 +284,9 @@ def test_people_of_an_identity_provider_take_their_groups_role(tmp_path: Path, s
         "the leads of the group that has none with a user"
     )
     assert set(trusts(federated)) == {*trusts(shared), "neurocaas-us-east-1-south.2+lead"}
-    for name, (members, _, people) in trusts(federated).items():
+    for name, (members, _, people, tags) in trusts(federated).items():
         assert members["Sid"] == "MembersByTheirPolicy"
+        assert (people["Action"], tags["Action"]) == ("sts:AssumeRoleWithSAML", "sts:TagSession")
         wanted = {
             "SAML:aud": [
                 "https://signin.aws.amazon.com/saml",
