@@ -156,12 +156,17 @@ def change(analysis: Any, usd: str, *, member: str = "", each: bool = False) -> 
     except botocore.exceptions.ClientError as error:
         if not code_of(error).startswith("AccessDenied"):
             raise
-        raise AnalysisError(
-            f"no right to the limits of {analysis.group}",
-            f"the leads of {analysis.group}, and administrators",
-            f"sign in as a lead: `{typed('login')} --lead`, or in a checkout "
-            f'eval "$(invoke credentials --group {analysis.group} --lead)"',
-        ) from None
+        raise no_lead(analysis.group) from None
+
+
+def no_lead(group: str) -> AnalysisError:
+    """Somebody who does not lead the group."""
+    return AnalysisError(
+        f"no right to the limits of {group}",
+        f"the leads of {group}, and administrators",
+        f"sign in as a lead: `{typed('login')} --lead`, or in a checkout "
+        f'eval "$(invoke credentials --group {group} --lead)"',
+    )
 
 
 def _amount(text: str) -> float:

@@ -204,7 +204,10 @@ def limit(
         raise AnalysisError("--member and --each", "one of them", "leave one out")
     chosen = analysis_of(analysis, group)
     if usd or remove:
-        limiting.change(_as_lead(chosen), usd, member=member, each=each)
+        try:
+            limiting.change(_as_lead(chosen), usd, member=member, each=each)
+        except access.NoRole:
+            raise limiting.no_lead(chosen.group) from None
     found = limiting.read(chosen, (member,) if member else ())
     if json:
         say(as_json({

@@ -15,11 +15,12 @@ import boto3
 import pytest
 from botocore.exceptions import ClientError
 
-from neurocaas import Analysis, AnalysisError, places
+from neurocaas import Analysis, AnalysisError, access, places
 from neurocaas.budget import refusals
 from neurocaas.cli import main
 from neurocaas.commands import paying
 from neurocaas.commands.command import Ended
+from neurocaas.configuration import Profile
 from neurocaas.protocol.analyses import DeployedAnalysis, parameter
 from neurocaas.protocol.budget_parameters import names, written
 from neurocaas.protocol.documents import iso
@@ -224,6 +225,24 @@ def test_who_is_no_lead_is_told_who_may(s3: Any, monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(boto3.Session, "client", client)
     with pytest.raises(AnalysisError, match="no right to the limits"):
         run(paying.limit, usd="1")
+
+
+def test_who_may_not_take_the_role_of_the_leads_is_told_the_same(
+    s3: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With a profile, the command itself asks for that role: the group and its region are not what is
+    wrong."""
+
+    def session_of(profile: Profile, group: str) -> Any:
+        if profile.lead:
+            raise access.NoRole("user/ann", "role/lab+lead", group)
+        return boto3.Session()
+
+    monkeypatch.setattr(access, "profile_in_use", lambda *_: Profile(way="keys", group=GROUP))
+    monkeypatch.setattr(access, "session_of", session_of)
+    with pytest.raises(AnalysisError, match="no right to the limits") as caught:
+        run(paying.limit, usd="1")
+    assert f"the leads of {GROUP}" in str(caught.value)
 
 
 def test_no_two_members_have_the_same_parameters() -> None:
