@@ -22,6 +22,8 @@ users:
   ann:
   bob: {}
   eve: {access_key: true}
+  joe: {}
+  kim: {}
   lea: {}
 groups:
   lab1:
@@ -34,7 +36,8 @@ groups:
       - {to: lea@lab1.example}
       - {to: both@labs.example, events: [job-failed]}
   lab10:
-    members: [bob]
+    members: [bob, joe]
+    leads: [kim]
     analyses:
       analysis:
     notify:

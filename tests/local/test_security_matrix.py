@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from localcloud.tests.denials import denied
+from neurocaas.protocol.budget_parameters import names
 from neurocaas.protocol.secrets import SECRETS
 from runtime.monitor.confined import session_policy
 from tests.local.deployed import Deployed, Keys
@@ -202,6 +203,9 @@ def test_everything_else(world: World, who: str) -> None:
         "raise": put(f"{budgets}/lab1/analysis"),
         "limit": put(f"{budgets}/lab1/analysis/limit"),
         "limit10": put(f"{budgets}/lab10/analysis/limit"),
+        "share": put(names(budgets, "lab1", "analysis", "eve").member_limit),
+        "share10": put(names(budgets, "lab10", "analysis", "joe").member_limit),
+        "allow": put(names(budgets, "lab1", "analysis", "eve").member),
         "members": listing("lab1"),
         "members10": listing("lab10"),
         "change": put("/neurocaas/members/lab1/changes"),

@@ -6,8 +6,6 @@ from __future__ import annotations
 
 import json
 import re
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -17,7 +15,8 @@ import pytest
 from localcloud.paths import Paths
 from localcloud.running import Cloud
 from localcloud.tests.denials import denied
-from tests.local.deployed import GROUPS, Deployed, Keys
+from tests.local.deployed import GROUPS, Deployed
+from tests.local.people import Computer, Member
 from tests.unit import sign_in_pages
 from tests.unit.sign_in_pages import CLIENT, Provider
 
@@ -28,10 +27,6 @@ MORE = f"""\
 federation: {{provider: '{PROVIDER}', audience: {CLIENT}}}
 identity_center: {{start_url: 'https://d-90.awsapps.com/start', region: us-east-1, permission_set: NeuroCAAS}}
 """
-BROWSER = """\
-import sys, urllib.request
-urllib.request.build_opener(urllib.request.ProxyHandler({})).open(sys.argv[1], timeout=10).read()
-"""
 
 
 @pytest.fixture(scope="module")
@@ -41,7 +36,7 @@ def peopled(service: Deployed) -> Deployed:
         "users:\n", f"{MORE}users:\n  fay: {{subject: 'id|9'}}\n  cy: {{identity_center: cy}}\n"
     )
     text = text.replace("members: [ann, eve]", "members_max: 6\n    members: [ann, eve, cy]")
-    text = text.replace("[bob]", "[bob, fay]").replace("users:\n", "users:\n  dan: {}\n")
+    text = text.replace("[bob, joe]", "[bob, joe, fay]").replace("users:\n", "users:\n  dan: {}\n")
     (service.ground.root / "groups.yaml").write_text(text)
     service.ground.invoke("deploy", "utils", "--local", "--yes")
     cloud = Cloud.load(Paths(service.ground.root / ".local"))
@@ -55,33 +50,6 @@ def page() -> Iterator[Provider]:
     with sign_in_pages.provider(subject="id|9") as one:
         one.says = "https://login.example.org"
         yield one
-
-
-class Computer:
-    """A person's own: it knows no cloud and no key."""
-
-    def __init__(self, service: Deployed, folder: Path) -> None:
-        self.service, self.folder = service, folder
-        local = service.ground.local_environment()
-        (folder / "browser.py").write_text(BROWSER)
-        self.environ = {
-            **{name: value for name, value in local.items() if not name.startswith(("AWS_", "NEUROCAAS_"))},
-            "AWS_EC2_METADATA_DISABLED": "true",
-            "AWS_CONFIG_FILE": str(folder / "aws-config"),
-            "AWS_SHARED_CREDENTIALS_FILE": str(folder / "aws-credentials"),
-            "NEUROCAAS_CONFIG_FILE": str(folder / "config.toml"),
-            "XDG_CACHE_HOME": str(folder / "cache"),
-            "NEUROCAAS_STATE_FOLDER": str(folder / "state"),
-            "BROWSER": f"{sys.executable} {folder / 'browser.py'} %s",
-            "PYTHONPATH": str(service.ground.root),
-        }
-
-    def types(self, *words: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [sys.executable, "-m", "neurocaas", *words],
-            cwd=self.folder, env=self.environ, stdin=subprocess.DEVNULL, capture_output=True, text=True,
-            check=False, timeout=120,
-        )  # fmt: skip
 
 
 @pytest.fixture
@@ -168,39 +136,6 @@ def test_the_developers_own_group_on_the_local_cloud(peopled: Deployed, computer
         json.loads((peopled.ground.root / ".local" / "cloud.json").read_text())["secret_access_key"]
         not in kept
     )
-
-
-class Member:
-    """Somebody with an IAM user, on their own computer."""
-
-    def __init__(self, service: Deployed, name: str, folder: Path, group: str, *, lead: bool = False) -> None:
-        folder.mkdir()
-        self.at, self.name, self.service, self.group = Computer(service, folder), name, service, group
-        made = service.user(name)
-        (folder / "aws-credentials").write_text(
-            f"[me]\naws_access_key_id = {made.access_key}\naws_secret_access_key = {made.secret}\n"
-        )
-        self.at.environ["AWS_ENDPOINT_URL"] = service.ground.local_environment()["AWS_ENDPOINT_URL"]
-        words = ["--aws-profile", "me", "--group", group, "--region", "us-east-1", "--analysis", "analysis"]
-        self.types("login", *words, *(["--lead"] if lead else []))
-        for file, text in (("scan.txt", name), ("config.json", '{"wait": 0}')):
-            (folder / file).write_text(f"{text}\n")
-
-    def types(self, *words: str, code: int = 0) -> str:
-        """Standard output, or where something is refused, standard error."""
-        done = self.at.types(*words)
-        assert done.returncode == code, (words, done.stdout, done.stderr)
-        return done.stderr if code else done.stdout
-
-    def submits(self, stamp: str, *words: str, code: int = 0) -> str:
-        sent = ("submit", "--data", "scan.txt", "--config", "config.json", "--timestamp", stamp, "--yes")
-        return self.types(*sent, *words, code=code)
-
-    def session(self, name: str) -> Keys:
-        sts = self.service.client("sts", self.service.user(self.name))
-        role = f"arn:aws:iam::000000000000:role/neurocaas-us-east-1-{self.group}"
-        given = sts.assume_role(RoleArn=role, RoleSessionName=name, DurationSeconds=43200)["Credentials"]
-        return Keys(given["AccessKeyId"], given["SecretAccessKey"], given["SessionToken"])
 
 
 def test_who_submitted_who_leads_and_who_was_taken_out(peopled: Deployed, tmp_path: Path) -> None:
