@@ -298,8 +298,10 @@ class AwsMonitorCloud(ConfinedObjects, Ec2Machines):
             ExpressionAttributeValues={":sent": {"S": written.etag}, ":now": {"N": f"{now:.3f}"}},
         )
 
-    def wake(self, waiting: Waiting | Waiter) -> None:
-        self.clients.sqs.send_message(QueueUrl=waiting.queue, MessageBody=waiting.message)
+    def wake(self, waiting: Waiting | Waiter, seconds: int = 0) -> None:
+        self.clients.sqs.send_message(
+            QueueUrl=waiting.queue, MessageBody=waiting.message, DelaySeconds=seconds
+        )
 
     def searched(self, bucket: str) -> Search | None:
         item = self._item(_search_key(bucket))

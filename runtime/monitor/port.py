@@ -325,8 +325,8 @@ class MonitorCloud(Protocol):
     def deliver(self, queue_url: str, bucket: str, written: Written, now: float) -> None:
         """Tell the managers' queue of a file as S3 would, and note that in the table."""
 
-    def wake(self, waiting: Waiting | Waiter) -> None:
-        """Have a manager look at a job that waits."""
+    def wake(self, waiting: Waiting | Waiter, seconds: int = 0) -> None:
+        """Have a manager look at a job that waits, after up to 900 seconds."""
 
     def searched(self, bucket: str) -> Search | None:
         """Where the search of a bucket stands."""

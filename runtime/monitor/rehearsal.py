@@ -100,7 +100,7 @@ class Rehearsal:
     def deliver(self, queue_url: str, bucket: str, written: Written, now: float) -> None:
         self._tell(f"deliver s3://{bucket}/{written.key} again")
 
-    def wake(self, waiting: Waiting | Waiter) -> None:
+    def wake(self, waiting: Waiting | Waiter, seconds: int = 0) -> None:
         what = f"job {'/'.join(waiting.for_)}" if isinstance(waiting, Waiting) else waiting.kind
         self._tell(f"wake what waits for {what}")
 

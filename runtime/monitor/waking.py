@@ -1,7 +1,8 @@
 """Telling jobs that wait that there may be room: machines have ended, or reservations were released.
 
 They would find out by themselves, a little later: each has a message in the queue with which it looks again.
-So this may be left out, and it is, where it was done a moment ago.
+So this may come late, and it does, where it was done a moment ago: once more when the pause is over, however
+much ends in it.
 """
 
 from __future__ import annotations
@@ -15,9 +16,13 @@ from runtime.monitor.port import MonitorCloud
 def wake(cloud: MonitorCloud, bucket: str, now: float) -> None:
     """Tell the managers of those whose turn it may be. Costs one read where nobody waits."""
     waiting = [one for one in cloud.waiters(bucket) if one.alive(now)]
-    if waiting and cloud.may_wake(bucket, now, now - WAKE_PAUSE):
-        for one in heads(waiting):
-            cloud.wake(one)
+    later = 0
+    if waiting and not cloud.may_wake(bucket, now, now - WAKE_PAUSE):
+        later = WAKE_PAUSE
+        if not cloud.may_wake(bucket, now + later, now):
+            return
+    for one in heads(waiting):
+        cloud.wake(one, later)
 
 
 def wake_lost(cloud: MonitorCloud, job: JobId, now: float) -> None:

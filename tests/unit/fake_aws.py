@@ -535,7 +535,7 @@ class FakeAws:
                 item.pop("waiting", None)
                 item["since"] = now
 
-    def wake(self, waiting: Waiting | Waiter) -> None:
+    def wake(self, waiting: Waiting | Waiter, seconds: int = 0) -> None:
         with self.lock:
             self._call("wake")
             self.woken.append(waiting)

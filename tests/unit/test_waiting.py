@@ -23,11 +23,13 @@ from neurocaas.protocol.limits import (
     WAIT_MAX_SECONDS,
     WAIT_PAUSE,
     WAIT_SECONDS,
+    WAKE_PAUSE,
 )
 from neurocaas.protocol.status import INITIALIZING
 from neurocaas.protocol.waiting import ROOM, Waiter, WaitNote, shares
 from neurocaas.states import DatasetState, JobState
 from neurocaas.view import Changes
+from runtime.monitor import waking
 from tests.unit.job_world import BUCKET, SETTINGS, SUBMISSION, World, changed
 
 ALLOWS = "as-budget-allows"
@@ -413,3 +415,32 @@ def test_a_forecast_offers_the_ways_out_and_refuses_only_what_could_never_be_pai
     assert replace(found, datasets=1, minutes=70 * 60).refused(run=ALLOWS) != []
     assert found.refused(wait="4h") != [], "all at once it costs more than the month's budget"
     assert replace(found, datasets=40).refused(wait="4h") == []
+
+
+def test_who_waits_is_told_again_when_the_pause_is_over_however_much_ends_in_it() -> None:
+    """Of two ends in the pause the second makes room too: the job does not wait for its own next look."""
+
+    class Cloud:
+        def __init__(self) -> None:
+            self.woken, self.at = list[tuple[Waiter, int]](), 0.0
+
+        def waiters(self, bucket: str) -> list[Waiter]:
+            return [Waiter(JobId(BUCKET, "lab", "t1"), 900.0, 9000.0, 990.0, 1100.0, ROOM, 1)]
+
+        def may_wake(self, bucket: str, now: float, stale: float) -> bool:
+            if self.at >= stale:
+                return False
+            self.at = now
+            return True
+
+        def wake(self, waiting: Waiter, seconds: int = 0) -> None:
+            self.woken.append((waiting, seconds))
+
+    cloud: Any = Cloud()
+    for now in (1000.0, 1001.0, 1002.0, 1019.0):
+        waking.wake(cloud, BUCKET, now)
+    assert [seconds for _, seconds in cloud.woken] == [0, WAKE_PAUSE]
+    waking.wake(cloud, BUCKET, 1001.0 + WAKE_PAUSE + 1)  # another pause has begun with the late one
+    assert [seconds for _, seconds in cloud.woken] == [0, WAKE_PAUSE, WAKE_PAUSE]
+    waking.wake(cloud, BUCKET, 1500.0)
+    assert [seconds for _, seconds in cloud.woken] == [0, WAKE_PAUSE, WAKE_PAUSE, 0]
