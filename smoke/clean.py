@@ -7,6 +7,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from account import developer_key
@@ -18,10 +19,21 @@ from console.errors import UserError
 from console.images_left import ImagesLeft
 from console.own.model import PREFIX
 from console.removal import data_bucket
-from neurocaas.protocol.ledger import BUDGETS, CLAIMS, HEARD, OPEN_JOBS, SEARCHES
+from neurocaas.protocol.digest import DIGESTS
+from neurocaas.protocol.job_index import COUNTS, LINES, PLACES
+from neurocaas.protocol.ledger import (
+    BUDGETS,
+    CLAIMS,
+    HEARD,
+    MEMBER_BUDGETS,
+    OPEN_JOBS,
+    SEARCHES,
+    WAITING,
+)
 from neurocaas.protocol.tags import ANALYSIS, STACK_TAG
 from smoke.bench import Bench
 from smoke.jobs import limit_parameter
+from smoke.place import GROUP
 
 _LIVE = ("pending", "running", "stopping", "stopped")
 _PATIENCE_S = 300.0
@@ -162,8 +174,14 @@ def _records(bench: Bench, bucket: str) -> None:
     table, dynamodb = bench.utils.get("ledger_table"), bench.make("dynamodb")
     if not table or not bucket:
         return
-    of_bucket = [(kind, f"{bucket}/") for kind in (OPEN_JOBS, CLAIMS, HEARD)]
-    for kind, begin in (*of_bucket, (SEARCHES, bucket), (BUDGETS, f"{bench.place.analysis}/")):
+    of_bucket = [(kind, f"{bucket}/") for kind in (OPEN_JOBS, CLAIMS, HEARD, COUNTS, PLACES)]
+    # the run's jobs are in the first segment of the index, and end today, or yesterday at this hour
+    index = [(f"{LINES}/{bucket}/{GROUP}/0", begin) for begin in ("job_", "rejected_")]
+    today = datetime.now(UTC)
+    digests = [(DIGESTS, f"{today - timedelta(days=ago):%Y-%m-%d}/{GROUP}") for ago in (0, 1)]
+    budgets = [(kind, f"{bench.place.analysis}/") for kind in (BUDGETS, MEMBER_BUDGETS)]
+    own = [(SEARCHES, bucket), (WAITING, bucket), *budgets]
+    for kind, begin in (*of_bucket, *index, *digests, *own):
         pages = dynamodb.get_paginator("query").paginate(
             TableName=table,
             KeyConditionExpression="pk = :kind AND begins_with(sk, :begin)",

@@ -52,7 +52,11 @@ def _permission(hurt: Service, found: dict[str, str]) -> None:
 
 
 def _empty_bucket(hurt: Service, found: dict[str, str]) -> None:
-    hurt.aws("s3").delete_bucket(Bucket=found["Bucket neurocaas-utils-logs"])
+    s3, bucket = hurt.aws("s3"), found["Bucket neurocaas-utils-logs"]
+    for page in s3.get_paginator("list_object_versions").paginate(Bucket=bucket):
+        for one in (*page.get("Versions", ()), *page.get("DeleteMarkers", ())):
+            s3.delete_object(Bucket=bucket, Key=one["Key"], VersionId=one["VersionId"])
+    s3.delete_bucket(Bucket=bucket)
 
 
 def _egress(hurt: Service, found: dict[str, str]) -> None:

@@ -91,7 +91,9 @@ class LogPieces:
         number, begin = self._send_file(name, log, number, start, max(start, self._cut(name, log, head)))
         tail = _after_line(log.path, log.size - (self._keep - head), log.size)
         lines, exact = _lines_between(log, begin, tail)
-        self._put(name, number, gap_line(tail - begin, lines, self._keep, exact=exact), tail)
+        # a line so long that the beginning ends in it: the gap has a line of its own all the same
+        cut = b"\n" if begin and _read(log.path, begin - 1, begin) != b"\n" else b""
+        self._put(name, number, cut + gap_line(tail - begin, lines, self._keep, exact=exact), tail)
         return number + 1, tail
 
     def _cut(self, name: str, log: ScriptLog, head: int) -> int:
