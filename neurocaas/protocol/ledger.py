@@ -188,29 +188,33 @@ def members_read(table: str, budget: str) -> dict[str, Any]:
     }
 
 
-def reserve_writes(
-    table: str,
-    job: JobId,
-    budget: str,
-    amount: int,
-    limit: int,
-    member: str = "",
-    member_limit: int | None = None,
-    paid: int = 0,
-    before: int = 0,
-) -> list[dict[str, Any]]:
-    """The transaction that reserves `amount` for a job unless more than `limit` would be committed, or more
-    than `member_limit` (None: there is none) of what its submitter has submitted. First its budget (a failed
-    condition means: not enough left), then the job's item (a failed condition: reserved already), then the
-    member's (as the first). With it `paid` of the job's first datasets are paid; `before` is how many of them
-    were (0: nothing is reserved yet)."""
-    take = _take(table, budget_key(budget), amount, limit)
+@dataclass(frozen=True)
+class Reservation:
+    """`amount` (micro-dollars) of a budget for a job, unless more than `limit` would be committed, or more
+    than `member_limit` (None: there is none) of what `member`, its submitter, has submitted. With it `paid`
+    of the job's first datasets are paid; `before` is how many of them were (0: nothing is reserved yet)."""
+
+    budget: str
+    amount: int
+    limit: int
+    member: str = ""
+    member_limit: int | None = None
+    paid: int = 0
+    before: int = 0
+
+
+def reserve_writes(table: str, job: JobId, wanted: Reservation) -> list[dict[str, Any]]:
+    """The transaction that reserves. First its budget (a failed condition means: not enough left), then the
+    job's item (a failed condition: reserved already), then the member's (as the first)."""
+    take = _take(table, budget_key(wanted.budget), wanted.amount, wanted.limit)
     take["UpdateExpression"] += " SET #limit = :limit"
     take["ExpressionAttributeNames"]["#limit"] = "limit"
-    take["ExpressionAttributeValues"][":limit"] = _number(limit)
-    own = _take(table, budget_key(budget, member), amount, member_limit)
+    take["ExpressionAttributeValues"][":limit"] = _number(wanted.limit)
+    own = _take(table, budget_key(wanted.budget, wanted.member), wanted.amount, wanted.member_limit)
     update = "SET #budget = :budget, #member = :member, #paid = :paid ADD #reserved :amount"
-    condition = "#paid = :before" if before else "attribute_exists(pk) AND attribute_not_exists(#reserved)"
+    condition = (
+        "#paid = :before" if wanted.before else "attribute_exists(pk) AND attribute_not_exists(#reserved)"
+    )
     note = {
         "TableName": table,
         "Key": item_key(job),
@@ -218,11 +222,11 @@ def reserve_writes(
         "UpdateExpression": update,
         "ExpressionAttributeNames": _names(update),
         "ExpressionAttributeValues": {
-            ":amount": _number(amount),
-            ":budget": {"S": budget},
-            ":member": {"S": member},
-            ":paid": _number(paid),
-            **({":before": _number(before)} if before else {}),
+            ":amount": _number(wanted.amount),
+            ":budget": {"S": wanted.budget},
+            ":member": {"S": wanted.member},
+            ":paid": _number(wanted.paid),
+            **({":before": _number(wanted.before)} if wanted.before else {}),
         },
     }
     return [{"Update": take}, {"Update": note}, {"Update": own}]

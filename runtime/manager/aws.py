@@ -24,6 +24,7 @@ from neurocaas.protocol.keys import JobId
 from neurocaas.protocol.ledger import (
     LAUNCHED,
     Claim,
+    Reservation,
     Waiting,
     budget_read,
     cap_writes,
@@ -250,25 +251,13 @@ class AwsManagerCloud(Objects):
     def committed(self, budget: str, member: str | None = None) -> int:
         return self.account(budget, member)[0]
 
-    def reserve(
-        self,
-        job: JobId,
-        budget: str,
-        amount: int,
-        limit: int,
-        member: str = "",
-        member_limit: int | None = None,
-        paid: int = 0,
-        before: int = 0,
-    ) -> bool:
-        refused = self._transact(
-            reserve_writes(self._table, job, budget, amount, limit, member, member_limit, paid, before)
-        )
+    def reserve(self, job: JobId, wanted: Reservation) -> bool:
+        refused = self._transact(reserve_writes(self._table, job, wanted))
         if refused and refused[1] == "None":
             return False
         if refused and "reserved" not in self._item(job):
             raise JobGoneError("another has ended the job: nothing was reserved for it")
-        self._tell_spending(job, budget)  # also for whoever was killed after it had reserved
+        self._tell_spending(job, wanted.budget)  # also for whoever was killed after it had reserved
         return True
 
     def index(self, bucket: str, group: str, entry: IndexEntry) -> None:

@@ -13,7 +13,7 @@ from neurocaas.protocol.cost import micro_dollars
 from neurocaas.protocol.development import GROUP
 from neurocaas.protocol.documents import moment
 from neurocaas.protocol.job import Job
-from neurocaas.protocol.ledger import budget_name
+from neurocaas.protocol.ledger import Reservation, budget_name
 from neurocaas.protocol.logline import BUDGET_USED
 from neurocaas.protocol.problems import InvalidInput, Problem
 from neurocaas.protocol.settings import AnalysisSettings
@@ -98,9 +98,8 @@ def reserve(
         if partly and each:
             count = max(0, min(count, min(one.left for one in purses) // each))
         enough = count > 0 and all(count * each <= one.limit for one in purses)
-        if enough and cloud.reserve(
-            job.id, budget, count * each, limit, job.submitter, member_limit, before + count, before
-        ):
+        wanted = Reservation(budget, count * each, limit, job.submitter, member_limit, before + count, before)
+        if enough and cloud.reserve(job.id, wanted):
             break
         count, earlier = 0, purses
         purses = _purses(cloud, job, limit, member_limit)

@@ -8,7 +8,7 @@ from typing import Protocol
 
 from neurocaas.protocol.job_index import IndexEntry
 from neurocaas.protocol.keys import JobId
-from neurocaas.protocol.ledger import Claim, Waiting
+from neurocaas.protocol.ledger import Claim, Reservation, Waiting
 from neurocaas.protocol.members import Roster
 from neurocaas.protocol.settings import ON_DEMAND, ROOT_DEVICE
 from neurocaas.protocol.spending import Figures
@@ -237,20 +237,9 @@ class ManagerCloud(Protocol):
     def committed(self, budget: str, member: str | None = None) -> int:
         """The first of these."""
 
-    def reserve(
-        self,
-        job: JobId,
-        budget: str,
-        amount: int,
-        limit: int,
-        member: str = "",
-        member_limit: int | None = None,
-        paid: int = 0,
-        before: int = 0,
-    ) -> bool:
-        """Reserve micro-dollars for a job that `member` has submitted, once, with which `paid` of its first
-        datasets are paid, where `before` of them were; False when the budget, or this member's, has not
-        enough left. Raises JobGoneError.
+    def reserve(self, job: JobId, wanted: Reservation) -> bool:
+        """Reserve micro-dollars for a job, once; False when the budget, or the member's, has not enough left.
+        Raises JobGoneError.
         """
 
     def paid(self, job: JobId) -> int | None:

@@ -17,7 +17,7 @@ from neurocaas.protocol.digest import Digest
 from neurocaas.protocol.hold import NO_MONEY, TAKEN, Hold
 from neurocaas.protocol.job_index import IndexEntry, segment_key
 from neurocaas.protocol.keys import JobId
-from neurocaas.protocol.ledger import Claim, Waiting
+from neurocaas.protocol.ledger import Claim, Reservation, Waiting
 from neurocaas.protocol.limits import JOB_MAX_BYTES
 from neurocaas.protocol.members import Roster, roster
 from neurocaas.protocol.spending import Figures
@@ -836,31 +836,28 @@ class FakeAws:
             told.add(mark)
             return True
 
-    def reserve(
-        self,
-        job: JobId,
-        budget: str,
-        amount: int,
-        limit: int,
-        member: str = "",
-        member_limit: int | None = None,
-        paid: int = 0,
-        before: int = 0,
-    ) -> bool:
+    def reserve(self, job: JobId, wanted: Reservation) -> bool:
         with self.lock:
             self._call("reserve")
+            budget, amount, limit = wanted.budget, wanted.amount, wanted.limit
             item, (committed, spent) = self.items.get(job), self.budgets.get(budget, (0, 0))
-            name = f"{budget}/{member}"
+            name = f"{budget}/{wanted.member}"
             own, own_spent = self.member_budgets.get(name, (0, 0))
             if item is None:
                 raise JobGoneError
-            if item.get("paid", 0) != before or ("reserved" in item and not before):
+            if item.get("paid", 0) != wanted.before or ("reserved" in item and not wanted.before):
                 return True
-            if committed + amount > limit or (member_limit is not None and own + amount > member_limit):
+            most = wanted.member_limit
+            if committed + amount > limit or (most is not None and own + amount > most):
                 return False
             self.budgets[budget], self.budget_limits[budget] = (committed + amount, spent), limit
             self.member_budgets[name] = (own + amount, own_spent)
-            item.update(reserved=item.get("reserved", 0) + amount, budget=budget, member=member, paid=paid)
+            item.update(
+                reserved=item.get("reserved", 0) + amount,
+                budget=budget,
+                member=wanted.member,
+                paid=wanted.paid,
+            )
             return True
 
     def _settle(self, job: JobId, spent: int, ended: str) -> bool:

@@ -15,7 +15,17 @@ from moto import mock_aws
 
 from neurocaas.protocol import ledger
 from neurocaas.protocol.keys import JobId
-from neurocaas.protocol.ledger import BUDGETS, CLAIMS, HEARD, Claim, Waiting, claim_key, item_key, transact
+from neurocaas.protocol.ledger import (
+    BUDGETS,
+    CLAIMS,
+    HEARD,
+    Claim,
+    Reservation,
+    Waiting,
+    claim_key,
+    item_key,
+    transact,
+)
 from neurocaas.protocol.waiting import BUDGET, ROOM, Waiter
 from neurocaas.protocol.watches import Watch
 from runtime.manager.aws import AwsManagerCloud
@@ -68,7 +78,7 @@ class Table:
         """A job that a manager has at hand, and its item."""
         self.lease(job)
         if amount is not None:
-            assert self.manager.reserve(job, MONTH, amount, limit)
+            assert self.manager.reserve(job, Reservation(MONTH, amount, limit))
         return self.monitor.open_job(job)
 
 
@@ -92,7 +102,7 @@ def table(monkeypatch: pytest.MonkeyPatch) -> Iterator[Table]:
 def test_what_is_committed_never_exceeds_the_limit(table: Table, second: int, fits: bool) -> None:
     table.open(JOB, 600)
     table.open(OTHER)
-    assert table.manager.reserve(OTHER, MONTH, second, 1000) is fits
+    assert table.manager.reserve(OTHER, Reservation(MONTH, second, 1000)) is fits
     assert table.budget() == (600 + second * fits, 0)
     assert ("reserved" in table.item(item_key(OTHER))) is fits
     assert table.item(item_key(JOB))["reserved"] == "600"
@@ -101,18 +111,18 @@ def test_what_is_committed_never_exceeds_the_limit(table: Table, second: int, fi
 
 def test_a_reservation_is_made_once_whatever_is_asked_for_later(table: Table) -> None:
     table.open(JOB, 600)
-    assert table.manager.reserve(JOB, MONTH, 300, 1000)
+    assert table.manager.reserve(JOB, Reservation(MONTH, 300, 1000))
     assert (table.budget(), table.item(item_key(JOB))["reserved"]) == ((600, 0), "600")
 
 
 def test_more_is_reserved_for_a_job_while_there_is_room_and_each_part_once(table: Table) -> None:
     table.open(JOB)
     assert table.manager.paid(JOB) == 0
-    assert table.manager.reserve(JOB, MONTH, 400, 1000, paid=2)
+    assert table.manager.reserve(JOB, Reservation(MONTH, 400, 1000, paid=2))
     assert table.manager.paid(JOB) == 2
-    assert not table.manager.reserve(JOB, MONTH, 800, 1000, paid=6, before=2)
+    assert not table.manager.reserve(JOB, Reservation(MONTH, 800, 1000, paid=6, before=2))
     for _ in range(2):
-        assert table.manager.reserve(JOB, MONTH, 600, 1000, paid=5, before=2)
+        assert table.manager.reserve(JOB, Reservation(MONTH, 600, 1000, paid=5, before=2))
     assert (table.manager.paid(JOB), table.manager.account(MONTH)) == (5, (1000, 0))
     assert table.item(item_key(JOB))["reserved"] == "1000"
 
@@ -172,7 +182,7 @@ def test_nothing_is_reserved_for_a_job_that_another_has_ended(table: Table) -> N
     table.open(JOB)
     assert table.manager.forget(JOB, "2026-01-31")
     with pytest.raises(JobGoneError):
-        table.manager.reserve(JOB, MONTH, 300, 1000)
+        table.manager.reserve(JOB, Reservation(MONTH, 300, 1000))
     assert (table.budget(), table.kinds()) == ((0, 0), {CLAIMS})
 
 
@@ -369,7 +379,7 @@ def test_a_busy_table_decides_nothing(
         monkeypatch.setitem(table.manager.clients.__dict__, "dynamodb", busy)
         assert table.lease(job) == "taken"
         busy.answers = [answer]
-        assert table.manager.reserve(job, MONTH, 100, 1000)
+        assert table.manager.reserve(job, Reservation(MONTH, 100, 1000))
         busy.answers = [answer]
         assert table.manager.forget(job, "now")
         assert busy.calls == 7

@@ -20,7 +20,7 @@ from moto import mock_aws
 from neurocaas.protocol.certificate import SUBMISSION_METADATA, digest_of
 from neurocaas.protocol.job import Job
 from neurocaas.protocol.keys import JobId, JobKeys
-from neurocaas.protocol.ledger import BUDGETS, CLAIMS, OPEN_JOBS, Claim, transact
+from neurocaas.protocol.ledger import BUDGETS, CLAIMS, OPEN_JOBS, Claim, Reservation, transact
 from neurocaas.protocol.settings import AnalysisSettings, Group
 from runtime.manager import dispatch
 from runtime.manager import handler as module
@@ -486,10 +486,10 @@ def test_money_is_reserved_once_and_released_once(account: Account) -> None:
     for job in (JOB, other):
         cloud.lease(job, "one", 100.0, 200.0, {"submission": "k", "analysis": "dti"})
     for _ in range(2):
-        assert cloud.reserve(JOB, "dti/lab/2026-01", 600, 1000)
+        assert cloud.reserve(JOB, Reservation("dti/lab/2026-01", 600, 1000))
         assert cloud.committed("dti/lab/2026-01") == 600
-    assert not cloud.reserve(other, "dti/lab/2026-01", 401, 1000)
-    assert cloud.reserve(other, "dti/lab/2026-01", 400, 1000)
+    assert not cloud.reserve(other, Reservation("dti/lab/2026-01", 401, 1000))
+    assert cloud.reserve(other, Reservation("dti/lab/2026-01", 400, 1000))
     for _ in range(2):
         cloud.forget(JOB, "2026-01-31")
         assert cloud.committed("dti/lab/2026-01") == 400
@@ -498,7 +498,7 @@ def test_money_is_reserved_once_and_released_once(account: Account) -> None:
 def test_settling_puts_what_was_spent_in_place_of_what_was_reserved(account: Account) -> None:
     cloud, monitor = AwsManagerCloud("ledger"), AwsMonitorCloud("ledger", None)
     cloud.lease(JOB, "one", 100.0, 200.0, {"submission": "k", "analysis": "dti"})
-    cloud.reserve(JOB, "dti/lab/2026-01", 600, 1000)
+    cloud.reserve(JOB, Reservation("dti/lab/2026-01", 600, 1000))
     item = monitor.open_job(JOB)
     assert item is not None
     for _ in range(2):

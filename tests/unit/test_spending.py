@@ -11,7 +11,7 @@ import pytest
 
 from neurocaas.protocol.documents import DocumentError
 from neurocaas.protocol.keys import JobId
-from neurocaas.protocol.ledger import budget_key, item_key
+from neurocaas.protocol.ledger import Reservation, budget_key, item_key
 from neurocaas.protocol.spending import Figures, Share, Spending, spending_key, tell_spending
 from tests.unit.job_world import BUCKET
 from tests.unit.test_ledger_conditions import JOB, MONTH, OTHER, Table, table
@@ -45,7 +45,7 @@ def test_a_reservation_and_its_settlement_are_told(world: Table) -> None:
 def test_a_manager_that_was_killed_after_it_had_reserved_tells_when_it_comes_again(world: Table) -> None:
     world.open(JOB, 400)
     boto3.client("s3").delete_object(Bucket=BUCKET, Key=KEY)
-    assert world.manager.reserve(JOB, MONTH, 400, 1000)
+    assert world.manager.reserve(JOB, Reservation(MONTH, 400, 1000))
     assert told().committed == 400
 
 
@@ -109,7 +109,7 @@ def test_a_document_of_another_shape_is_not_read(text: str) -> None:
 # ------------------------------------------------------------------------------------------------------------
 def reserve(world: Table, job: JobId, amount: int, member: str, limit: int | None = None) -> bool:
     world.lease(job)
-    return world.manager.reserve(job, MONTH, amount, 1000, member, limit)
+    return world.manager.reserve(job, Reservation(MONTH, amount, 1000, member, limit))
 
 
 def test_each_member_has_figures_of_its_own(world: Table) -> None:
