@@ -405,6 +405,17 @@ def watch_key(bucket: str, group: str, name: str) -> dict[str, dict[str, str]]:
     return _strings({"pk": WATCHES, "sk": f"{bucket}/{group}/{name}"})
 
 
+def end_watch_write(table: str, bucket: str, group: str, name: str, why: str) -> dict[str, Any]:
+    """The UpdateItem request by which the service ends a watch."""
+    return {
+        "TableName": table,
+        "Key": watch_key(bucket, group, name),
+        "UpdateExpression": "SET #ended = :why",
+        "ExpressionAttributeNames": {"#ended": "ended"},
+        "ExpressionAttributeValues": _strings({":why": why}),
+    }
+
+
 def cap_key(cap: str, timestamp: str = "") -> dict[str, dict[str, str]]:
     """The primary key of a month of a watch, or of what one of its jobs has reserved there."""
     return _strings({"pk": CAPS, "sk": f"{cap}/{timestamp}" if timestamp else cap})

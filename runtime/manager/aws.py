@@ -30,6 +30,7 @@ from neurocaas.protocol.ledger import (
     cap_writes,
     change,
     close_writes,
+    end_watch_write,
     followers_of,
     heard_key,
     item_key,
@@ -132,13 +133,7 @@ class AwsManagerCloud(Objects):
         self.clients.dynamodb.put_item(TableName=self._table, Item=item)
 
     def end_watch(self, bucket: str, group: str, name: str, why: str) -> None:
-        self.clients.dynamodb.update_item(
-            TableName=self._table,
-            Key=watch_key(bucket, group, name),
-            UpdateExpression="SET #ended = :why",
-            ExpressionAttributeNames={"#ended": "ended"},
-            ExpressionAttributeValues={":why": {"S": why}},
-        )
+        self.clients.dynamodb.update_item(**end_watch_write(self._table, bucket, group, name, why))
 
     def settle_cap(self, cap: str, timestamp: str, spent: int) -> None:
         settle_cap(self.clients.dynamodb, self._table, cap, timestamp, spent)

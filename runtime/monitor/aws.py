@@ -37,6 +37,7 @@ from neurocaas.protocol.ledger import (
     change,
     close_paid_writes,
     close_writes,
+    end_watch_write,
     followers_of,
     heard_key,
     item_key,
@@ -49,7 +50,6 @@ from neurocaas.protocol.ledger import (
     settle_writes,
     transact,
     waiting_of,
-    watch_key,
 )
 from neurocaas.protocol.notice import send
 from neurocaas.protocol.notification import notification
@@ -217,13 +217,7 @@ class AwsMonitorCloud(ConfinedObjects, Ec2Machines):
                     yield _deployed(content.body)
 
     def end_watch(self, bucket: str, group: str, name: str, why: str) -> None:
-        self.clients.dynamodb.update_item(
-            TableName=self._table,
-            Key=watch_key(bucket, group, name),
-            UpdateExpression="SET #ended = :why",
-            ExpressionAttributeNames={"#ended": "ended"},
-            ExpressionAttributeValues={":why": {"S": why}},
-        )
+        self.clients.dynamodb.update_item(**end_watch_write(self._table, bucket, group, name, why))
 
     def settle_cap(self, cap: str, timestamp: str, spent: int) -> None:
         settle_cap(self.clients.dynamodb, self._table, cap, timestamp, spent)
