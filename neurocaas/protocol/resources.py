@@ -58,14 +58,13 @@ Point = Mapping[str, float | None]
 
 
 @dataclass(frozen=True)
-class Used:
-    """What one machine has used in all for its dataset: of the script's `seconds`. `memory`, `disk` and
-    `gpu_memory`: the most in use (bytes), of so much as `memory_total` and `disk_total`; `cpu`, `cpu_peak`:
-    processors that were busy in the mean and in the busiest minute, of `cpus`; `gpu` (0 to 1). `fetched` and
-    `sent`: bytes of its inputs and of its results, in `fetched_seconds` and `sent_seconds` in which at least
-    one of them was moved. None: not known."""
+class Amounts:
+    """What one machine has used in all for its dataset. `memory`, `disk` and `gpu_memory`: the most in use
+    (bytes), of so much as `memory_total` and `disk_total`; `cpu`, `cpu_peak`: processors that were busy in
+    the mean and in the busiest minute, of `cpus`; `gpu` (0 to 1). `fetched` and `sent`: bytes of its inputs
+    and of its results, in `fetched_seconds` and `sent_seconds` in which at least one of them was moved. None:
+    not known."""
 
-    seconds: float | None = None
     memory: float | None = None
     memory_total: float | None = None
     disk: float | None = None
@@ -79,6 +78,13 @@ class Used:
     fetched_seconds: float | None = None
     sent: float | None = None
     sent_seconds: float | None = None
+
+
+@dataclass(frozen=True)
+class Used(Amounts):
+    """As a machine says it: of the `seconds` of its script."""
+
+    seconds: float | None = None
 
     @classmethod
     def of(cls, value: object) -> Used | None:

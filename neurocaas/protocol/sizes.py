@@ -23,7 +23,7 @@ from typing import Any
 
 from neurocaas.protocol.documents import DocumentError, iso, loads, moment
 from neurocaas.protocol.keys import JOBS
-from neurocaas.protocol.resources import number
+from neurocaas.protocol.resources import Amounts, number
 from neurocaas.protocol.status import SUCCESS
 
 SCHEMA_VERSION = 1
@@ -46,11 +46,11 @@ def sizes_key(group: str) -> str:
     return f"{JOBS}/{group}/sizes.json"
 
 
-@dataclass(frozen=True)
-class SizeRow:
+@dataclass(frozen=True, kw_only=True)
+class SizeRow(Amounts):
     """One machine of one dataset. `size`: bytes of its input; `seconds`: the life of its machine, which is
     paid; `minutes`: at which it would have been ended; `volume_gib`: of its disk; `outcome`: one of
-    OUTCOMES. The rest is as in `resources.Used`."""
+    OUTCOMES."""
 
     job: str
     dataset: int
@@ -63,19 +63,6 @@ class SizeRow:
     size: float | None = None
     minutes: float | None = None
     volume_gib: float | None = None
-    memory: float | None = None
-    memory_total: float | None = None
-    disk: float | None = None
-    disk_total: float | None = None
-    cpu: float | None = None
-    cpu_peak: float | None = None
-    cpus: float | None = None
-    gpu: float | None = None
-    gpu_memory: float | None = None
-    fetched: float | None = None
-    fetched_seconds: float | None = None
-    sent: float | None = None
-    sent_seconds: float | None = None
 
     @property
     def identity(self) -> tuple[str, int, int]:
