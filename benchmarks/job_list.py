@@ -7,10 +7,7 @@ documents, which are read one by one as before there was an index.
 """
 
 import json
-import os
 import sys
-import tempfile
-import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -18,7 +15,8 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from benchmarks.report import Figure, p50, say, show, wants_json
+from benchmarks.emulated import bare_cloud
+from benchmarks.report import Figure, p50, say, seconds_of, show, wants_json
 
 JOBS, ASKED, RUNS = 10_000, 100, 5
 BUCKET, GROUP = "analysis", "lab"
@@ -26,19 +24,8 @@ MEMBERS = ("ann", "bob", "eve", "lea")
 
 
 def main() -> None:
-    from console.cloud import lay_over
-    from localcloud import cloud as local
-    from localcloud import ports
-    from localcloud.paths import Paths
-
-    with tempfile.TemporaryDirectory(prefix="neurocaas-", ignore_cleanup_errors=True) as folder:
-        paths = Paths(Path(folder) / "local")
-        cloud = local.up(paths, port=ports.lease(), fleet=False)
-        try:
-            lay_over(os.environ, cloud.environment())
-            figures = _measured()
-        finally:
-            local.down(paths)
+    with bare_cloud():
+        figures = _measured()
     show("Index of jobs", figures, as_json=wants_json())
 
 
@@ -58,7 +45,7 @@ def _measured() -> list[Figure]:
 
     def measured(name: str, limit: float | None, work: Callable[[], Any]) -> float:
         calls.clear()
-        seconds = p50([_seconds(work) for _ in range(RUNS)])
+        seconds = p50([seconds_of(work) for _ in range(RUNS)])
         figures.append(Figure(name, seconds, "s", limit, f"{len(calls) // RUNS} requests, median of {RUNS}"))
         return seconds
 
@@ -72,7 +59,7 @@ def _measured() -> list[Figure]:
     )
     place = AnalysisPlace(BUCKET, GROUP, analysis.objects)
     names = [f"old-{number:05d}" for number in range(ASKED)]
-    seconds = _seconds(lambda: [row(place, ListedJob(name, now, "job")) for name in names])
+    seconds = seconds_of(lambda: [row(place, ListedJob(name, now, "job")) for name in names])
     each = seconds * JOBS / ASKED
     return [
         *figures,
@@ -117,12 +104,6 @@ def _write(s3: Any, now: datetime) -> None:
         facts = {"schema_version": 1, "finished": iso(now), "cost_usd": 0.048, "datasets": []}
         s3.put_object(Bucket=BUCKET, Key=keys.certificate_json, Body=json.dumps(facts).encode())
         s3.put_object(Bucket=BUCKET, Key=keys.end, Body=b"SUCCESS 3/3\n")
-
-
-def _seconds(work: Callable[[], Any]) -> float:
-    begun = time.perf_counter()
-    work()
-    return time.perf_counter() - begun
 
 
 if __name__ == "__main__":

@@ -6,37 +6,24 @@ also the submissions, for their times and those without an answer, and reads the
 """
 
 import json
-import os
 import sys
-import tempfile
 import time
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from benchmarks.report import Figure, p50, say, show, wants_json
+from benchmarks.emulated import bare_cloud
+from benchmarks.report import Figure, p50, say, seconds_of, show, wants_json
 
 JOBS, ASKED, RUNS = 10_000, 100, 5
 BUCKET, GROUP = "analysis", "lab"
 
 
 def main() -> None:
-    from console.cloud import lay_over
-    from localcloud import cloud as local
-    from localcloud import ports
-    from localcloud.paths import Paths
-
-    with tempfile.TemporaryDirectory(prefix="neurocaas-", ignore_cleanup_errors=True) as folder:
-        paths = Paths(Path(folder) / "local")
-        cloud = local.up(paths, port=ports.lease(), fleet=False)
-        try:
-            lay_over(os.environ, cloud.environment())
-            figures = _measured()
-        finally:
-            local.down(paths)
+    with bare_cloud():
+        figures = _measured()
     show("Listing jobs", figures, as_json=wants_json())
 
 
@@ -62,7 +49,7 @@ def _measured() -> list[Figure]:
         ),
     ):
         calls.clear()
-        measured[name] = p50([_seconds(work) for _ in range(RUNS)])
+        measured[name] = p50([seconds_of(work) for _ in range(RUNS)])
         figures.append(
             Figure(name, measured[name], "s", 1.0, f"{len(calls) // RUNS} requests, median of {RUNS}")
         )
@@ -73,7 +60,7 @@ def _measured() -> list[Figure]:
             "of the times: the client's own work", time.process_time() - begun, "s", None, "processor time"
         )
     )
-    one_by_one = _seconds(lambda: [analysis.job(name).status() for name in names[-ASKED:]]) * JOBS / ASKED
+    one_by_one = seconds_of(lambda: [analysis.job(name).status() for name in names[-ASKED:]]) * JOBS / ASKED
     return [
         *figures,
         Figure("each job by itself", one_by_one, "s", None, f"{ASKED} of them measured"),
@@ -92,12 +79,6 @@ def _job(s3: Any, number: int) -> None:
     s3.put_object(Bucket=BUCKET, Key=f"{folder}certificate.txt", Body=b"JOB ID\n")
     if number >= JOBS - ASKED:
         s3.put_object(Bucket=BUCKET, Key=f"{folder}end.txt", Body=b"SUCCESS 1/1\n")
-
-
-def _seconds(work: Callable[[], Any]) -> float:
-    begun = time.perf_counter()
-    work()
-    return time.perf_counter() - begun
 
 
 if __name__ == "__main__":

@@ -9,7 +9,6 @@ import json
 import os
 import subprocess
 import sys
-import tempfile
 import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
@@ -20,6 +19,7 @@ from urllib.parse import unquote, urlsplit
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
+from benchmarks.emulated import bare_cloud
 from benchmarks.report import ROOT, Figure, say, show, wants_json
 
 NUMBERS = (1, 10, 50, 200, 1000)
@@ -36,20 +36,11 @@ def first_implementation(number: int) -> int:
 
 def main() -> None:
     from console.cloud import lay_over
-    from localcloud import cloud as local
-    from localcloud import ports
-    from localcloud.paths import Paths
 
-    with tempfile.TemporaryDirectory(prefix="neurocaas-", ignore_cleanup_errors=True) as folder:
-        paths = Paths(Path(folder) / "local")
-        cloud = local.up(paths, port=ports.lease(), fleet=False)
-        try:
-            lay_over(os.environ, cloud.environment())
-            lay_over(os.environ, _prepare())
-            botocore = _child("botocore")
-            results = {number: _child(str(number)) for number in NUMBERS}
-        finally:
-            local.down(paths)
+    with bare_cloud():
+        lay_over(os.environ, _prepare())
+        botocore = _child("botocore")
+        results = {number: _child(str(number)) for number in NUMBERS}
     figures = []
     for number, result in results.items():
         then = first_implementation(number)

@@ -3,7 +3,8 @@
 import json
 import statistics
 import sys
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -26,6 +27,13 @@ class Figure:
 def p50(values: Sequence[float]) -> float:
     """The median."""
     return float(statistics.median(values))
+
+
+def seconds_of(work: Callable[[], object]) -> float:
+    """How long it takes, once, by the clock on the wall."""
+    begun = time.perf_counter()
+    work()
+    return time.perf_counter() - begun
 
 
 def show(title: str, figures: Sequence[Figure], *, as_json: bool) -> None:

@@ -5,9 +5,7 @@ the manager are left out. The objects are a month old, as most are in a folder t
 Sweeps are five minutes apart by a clock of the benchmark's own, for half a day.
 """
 
-import os
 import sys
-import tempfile
 import time
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -17,6 +15,7 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
+from benchmarks.emulated import bare_cloud
 from benchmarks.report import Figure, say, show, wants_json
 
 OBJECTS, SWEEPS = 100_000, 144
@@ -24,19 +23,8 @@ BUCKET, GROUP, PREFIX = "analysis", "lab", "lab/inputs/rig1/"
 
 
 def main() -> None:
-    from console.cloud import lay_over
-    from localcloud import cloud as local
-    from localcloud import ports
-    from localcloud.paths import Paths
-
-    with tempfile.TemporaryDirectory(prefix="neurocaas-", ignore_cleanup_errors=True) as folder:
-        paths = Paths(Path(folder) / "local")
-        cloud = local.up(paths, port=ports.lease(), fleet=False)
-        try:
-            lay_over(os.environ, cloud.environment())
-            figures = _measured()
-        finally:
-            local.down(paths)
+    with bare_cloud():
+        figures = _measured()
     show(f"Watching a folder of {OBJECTS:,} objects", figures, as_json=wants_json())
 
 
